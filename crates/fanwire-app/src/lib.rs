@@ -1,0 +1,35 @@
+//! The waist of Fanwire: every kind of project file becomes one [`App`], and the
+//! server knows only the App.
+//!
+//! # Brief overview
+//!
+//! - [`model`]: what an App is: functions, WebSocket APIs, routes, authorizers, limits.
+//! - [`selection`]: route selection expressions, parsed once and evaluated per message.
+//! - [`load`]: reads `serverless.yml` or `fanwire.toml` into an App, or tells with
+//!   [`Diagnostic`]s what is wrong, where, and what to do.
+//! - [`schema`]: the JSON Schema of `fanwire.toml`.
+//!
+//! Inside, a file's text becomes a tree of values with places (`node`), variables are
+//! replaced (`variables`), the tree is checked against tables of keys (`decode`), and
+//! an importer (`serverless`, `native`) builds the App from it.
+
+mod aws_id;
+mod cloudformation;
+mod decode;
+mod diagnostic;
+mod load;
+pub mod model;
+mod native;
+mod node;
+mod reading;
+mod rules;
+pub mod selection;
+mod serverless;
+mod source;
+mod variables;
+
+pub use diagnostic::{Diagnostic, LoadError, Place, Severity};
+pub use load::load;
+pub use model::App;
+pub use native::schema;
+pub use reading::{LoadOptions, Loaded};

@@ -1,0 +1,78 @@
+//! A function: code that takes an event and answers a result.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+/// A function of the App.
+#[derive(Debug, Clone, Serialize)]
+pub struct Function {
+    /// Its full name: what Lambda would call it, and `AWS_LAMBDA_FUNCTION_NAME`.
+    /// The Serverless Framework's default is `{service}-{stage}-{key}`.
+    pub name: String,
+    /// Where its code is and how it is started or reached.
+    pub code: Code,
+    /// How long one event may take before the process is killed.
+    pub timeout: Duration,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MB. Told to the function; not enforced.
+    pub memory_mb: u32,
+    /// The function's own environment variables, all references resolved.
+    pub environment: IndexMap<String, String>,
+    /// The most processes (so: events at a time) of this function. `None` takes the
+    /// host's default.
+    pub concurrency: Option<u32>,
+}
+
+/// Where a function's code is, and how it is started or reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Code {
+    /// A handler in a file, run by a bootstrap for its language that Fanwire brings.
+    Handler {
+        /// The language.
+        runtime: Runtime,
+        /// The handler as in Lambda: `src/chat.send` or `pkg.module.func`.
+        handler: String,
+        /// The folder that `handler` is relative to (`LAMBDA_TASK_ROOT`).
+        root: PathBuf,
+        /// The runtime identifier that the file gave, such as `nodejs20.x`.
+        identifier: String,
+    },
+    /// An executable that speaks the Lambda Runtime API.
+    Command {
+        /// The program and its arguments. Not empty. A program with a path
+        /// separator is relative to `root`.
+        command: Vec<String>,
+        /// The folder it is started in (`LAMBDA_TASK_ROOT`).
+        root: PathBuf,
+        /// `_HANDLER`, for executables that look at it.
+        handler: String,
+        /// A command run in `root` before the first start, such as
+        /// `cargo build --bin chat`. Its failure is the function's init error.
+        build: Option<Vec<String>>,
+    },
+    /// A function in AWS, or behind another Lambda endpoint, called by `Invoke`.
+    Lambda {
+        /// Its ARN.
+        arn: String,
+        /// The Lambda endpoint, where it is not AWS's own for the ARN's region.
+        endpoint: Option<String>,
+    },
+    /// A URL that takes the event as a POST and answers the result.
+    Http {
+        /// An `http://` or `https://` URL.
+        url: String,
+    },
+}
+
+/// A language that Fanwire brings a bootstrap for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// `nodejs18.x` and later: the `node` on the `PATH`.
+    Node,
+    /// `python3.9` and later: the `python3` of the project or on the `PATH`.
+    Python,
+}

@@ -1,0 +1,56 @@
+//! What an App is, whatever file it came from: its functions and its WebSocket
+//! APIs, with every name resolved and every default filled in. Nothing here reads
+//! files or knows a file format.
+
+mod function;
+mod identity_source;
+mod limits;
+mod websocket;
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+pub use self::function::{Code, Function, Runtime};
+pub use self::identity_source::{IdentitySource, IdentitySourceError};
+pub use self::limits::{Limits, Profile};
+pub use self::websocket::{
+    AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, LogSettings,
+    MockIntegration, Route, WebSocketApi,
+};
+
+/// One application: what a project file says, resolved.
+#[derive(Debug, Clone, Serialize)]
+pub struct App {
+    /// The service's name: `service` in `serverless.yml`, `name` in `fanwire.toml`.
+    pub service: String,
+    /// The stage that the file was resolved for, such as `dev`.
+    pub stage: String,
+    /// The AWS region that functions see in `AWS_REGION` and in ARNs.
+    pub region: String,
+    /// The AWS account id that functions see in ARNs: twelve digits.
+    pub account_id: String,
+    /// The folder that relative paths of the App start from.
+    pub root: PathBuf,
+    /// The file that the App was loaded from.
+    pub file: PathBuf,
+    /// Which set of limits applies where the file says nothing.
+    pub profile: Profile,
+    /// The functions by the name the file gives them (its *key*).
+    pub functions: IndexMap<String, Function>,
+    /// The WebSocket APIs. Empty in an App that only has functions.
+    pub websocket_apis: Vec<WebSocketApi>,
+    /// What the file declares and Fanwire does not serve, one entry a kind.
+    pub not_served: Vec<NotServed>,
+}
+
+/// A kind of event or resource that the file declares and Fanwire does not serve.
+/// Listed once at start, never an error: the rest of the App runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotServed {
+    /// What it is, as the file names it: `http`, `s3`, `AWS::SQS::Queue`.
+    pub kind: String,
+    /// Where it is declared: function keys or logical resource ids.
+    pub used_by: Vec<String>,
+}

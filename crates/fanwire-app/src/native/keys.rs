@@ -1,0 +1,356 @@
+//! The keys of `fanwire.toml`: the one place that says what the file may hold. The
+//! checks, the JSON Schema and the test of the documentation all read it.
+
+use crate::aws_id::is_account_id;
+use crate::decode::{Key, Kind, Others, Table};
+
+/// The whole file.
+pub(super) static FILE: Table = Table {
+    name: "fanwire.toml",
+    doc: "A Fanwire app.",
+    others: Others::Refused,
+    keys: &[
+        Key::required(
+            "name",
+            Kind::Checked(name),
+            "the app's name: the first part of the functions' full names",
+        ),
+        Key::new(
+            "stage",
+            Kind::Checked(name),
+            "the stage, which is also the first segment of the URL's path; `--stage` wins; default \"dev\"",
+        ),
+        Key::new(
+            "region",
+            Kind::Checked(name),
+            "the AWS region that functions see; `--region` wins; default \"us-east-1\"",
+        ),
+        Key::new(
+            "account_id",
+            Kind::Checked(account),
+            "the AWS account id that functions see; default: AWS_ACCOUNT_ID of the environment, else twelve zeros",
+        ),
+        Key::new(
+            "profile",
+            Kind::Choice(&["aws", "open"]),
+            "which limits hold where the file says nothing; `--profile` wins; default \"aws\"",
+        ),
+        Key::new(
+            "runtime",
+            Kind::Text,
+            "the runtime of functions that have a handler and name none; default \"nodejs20.x\"",
+        ),
+        Key::new("environment", Kind::TextMap, "environment variables of all functions"),
+        Key::new("functions", Kind::Tables(&FUNCTION), "the functions by name"),
+        Key::new(
+            "websocket",
+            Kind::OneOrMore(&WEBSOCKET),
+            "the WebSocket API; `[[websocket]]` for each of several",
+        ),
+    ],
+};
+
+static FUNCTION: Table = Table {
+    name: "a function",
+    doc: "A function: it has a handler, a command, an arn or a url.",
+    others: Others::Refused,
+    keys: &[
+        Key::new(
+            "handler",
+            Kind::Text,
+            "the file and the function in it, as in Lambda: \"src/chat.send\"; beside `command`, the value of _HANDLER",
+        ),
+        Key::new("runtime", Kind::Text, "nodejs… or python…; default: the file's runtime"),
+        Key::new(
+            "command",
+            Kind::TextList,
+            "an executable that speaks the Lambda Runtime API, and its arguments",
+        ),
+        Key::new(
+            "build",
+            Kind::TextList,
+            "a command that is run before the first start of `command`",
+        ),
+        Key::new(
+            "root",
+            Kind::Text,
+            "the folder of the code, relative to the file; default: the file's folder",
+        ),
+        Key::new(
+            "arn",
+            Kind::Checked(arn),
+            "the ARN of a function in AWS, or behind another Lambda endpoint",
+        ),
+        Key::new(
+            "endpoint",
+            Kind::Checked(url),
+            "the Lambda endpoint of `arn`; default: AWS's own for the ARN's region",
+        ),
+        Key::new(
+            "url",
+            Kind::Checked(url),
+            "a URL that takes the event as a POST and answers the result",
+        ),
+        Key::new("name", Kind::Text, "the full name; default \"{name}-{stage}-{key}\""),
+        Key::new(
+            "timeout",
+            Kind::Duration,
+            "how long one event may take, from 1 ms to 15 minutes; default \"6s\"",
+        ),
+        Key::new(
+            "memory",
+            Kind::Integer(1, 1_048_576),
+            "what the function is told of its memory, in MB; default 1024",
+        ),
+        Key::new(
+            "concurrency",
+            Kind::Integer(1, 100_000),
+            "the most events at a time; default: the host's",
+        ),
+        Key::new("environment", Kind::TextMap, "environment variables, over those of the file"),
+    ],
+};
+
+static WEBSOCKET: Table = Table {
+    name: "a WebSocket API",
+    doc: "A WebSocket API.",
+    others: Others::Refused,
+    keys: &[
+        Key::new("name", Kind::Text, "the API's name; default \"{stage}-{name}-websockets\""),
+        Key::new(
+            "id",
+            Kind::Checked(api_id),
+            "the API's id; default: derived from the names, the same at every start",
+        ),
+        Key::new("stage", Kind::Checked(name), "the API's stage; default: the app's"),
+        Key::new(
+            "base_path",
+            Kind::Checked(segment),
+            "a first segment of the URL's path that reaches the API too; default: none",
+        ),
+        Key::new(
+            "route_selection",
+            Kind::Text,
+            "how the route of a message is found; default \"$request.body.action\"",
+        ),
+        Key::new(
+            "routes",
+            Kind::TextOrTables(&ROUTE),
+            "the routes by route key; a text is the function's name",
+        ),
+        Key::new("authorizers", Kind::Tables(&AUTHORIZER), "the authorizers by name"),
+        Key::new("stage_variables", Kind::TextMap, "values that events carry as stageVariables"),
+        Key::new("logs", Kind::Table(&LOGS), "what is logged"),
+        Key::new("limits", Kind::Table(&LIMITS), "what connections may do; defaults by `profile`"),
+    ],
+};
+
+static ROUTE: Table = Table {
+    name: "a route",
+    doc: "A route: it has a function, an http backend or a mock.",
+    others: Others::Refused,
+    keys: &[
+        Key::new("function", Kind::Text, "the function that gets the event"),
+        Key::new("http", Kind::Table(&HTTP), "an HTTP backend that gets the message's body"),
+        Key::new("mock", Kind::Table(&MOCK), "a fixed answer"),
+        Key::new(
+            "response",
+            Kind::Boolean,
+            "whether the result goes back to the client; default false",
+        ),
+        Key::new("authorizer", Kind::Text, "the authorizer, on $connect alone; default: none"),
+    ],
+};
+
+static HTTP: Table = Table {
+    name: "an HTTP backend",
+    doc: "An HTTP backend.",
+    others: Others::Refused,
+    keys: &[
+        Key::required("url", Kind::Checked(url), "the URL; may hold ${stageVariables.NAME}"),
+        Key::new(
+            "method",
+            Kind::Choice(&["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]),
+            "the method; default \"POST\"",
+        ),
+        Key::new(
+            "request_parameters",
+            Kind::TextMap,
+            "integration.request.header.NAME (or querystring, path) to context.NAME, stageVariables.NAME, route.request.… or 'text'",
+        ),
+        Key::new(
+            "timeout",
+            Kind::Duration,
+            "how long the backend may take; default: limits.integration_timeout",
+        ),
+    ],
+};
+
+static MOCK: Table = Table {
+    name: "a mock",
+    doc: "A fixed answer.",
+    others: Others::Refused,
+    keys: &[
+        Key::new(
+            "status",
+            Kind::Integer(100, 599),
+            "the status; on $connect, 200 to 299 accepts; default 200",
+        ),
+        Key::new(
+            "body",
+            Kind::Text,
+            "what the client gets where the route has a response; $input.body in it stands for the message; default \"\"",
+        ),
+    ],
+};
+
+static AUTHORIZER: Table = Table {
+    name: "an authorizer",
+    doc: "A function that decides about connections.",
+    others: Others::Refused,
+    keys: &[
+        Key::required("function", Kind::Text, "the function that decides"),
+        Key::new(
+            "identity_source",
+            Kind::TextList,
+            "what a handshake must carry, such as \"route.request.header.Auth\"; default: nothing",
+        ),
+    ],
+};
+
+static LOGS: Table = Table {
+    name: "logs",
+    doc: "What is logged about an API's requests.",
+    others: Others::Refused,
+    keys: &[
+        Key::new(
+            "access",
+            Kind::TextOrBoolean,
+            "one line a request: true, or a format with $context variables; default false",
+        ),
+        Key::new(
+            "access_file",
+            Kind::Text,
+            "the file that access lines are appended to; default: standard output",
+        ),
+        Key::new(
+            "execution",
+            Kind::Choice(&["off", "error", "info"]),
+            "how much is told about each request; default \"off\"",
+        ),
+        Key::new(
+            "full_execution_data",
+            Kind::Boolean,
+            "whether whole events and results are logged; default false",
+        ),
+    ],
+};
+
+/// Named as the fields of [`Limits`](crate::model::Limits), which a test checks.
+pub(super) static LIMITS: Table = Table {
+    name: "limits",
+    doc: "What the connections of an API may do.",
+    others: Others::Refused,
+    keys: &[
+        Key::new(
+            "idle_timeout",
+            Kind::DurationOrNone,
+            "a connection without a message for this long is closed; default \"10m\"",
+        ),
+        Key::new(
+            "idle_counts_control_frames",
+            Kind::Boolean,
+            "whether pings and pongs count as messages; default false, open: true",
+        ),
+        Key::new(
+            "max_lifetime",
+            Kind::DurationOrNone,
+            "a connection older than this is closed; default \"2h\", open: \"none\"",
+        ),
+        Key::new(
+            "max_frame_bytes",
+            Kind::Size,
+            "the longest payload of one frame from a client; default \"32KB\", open: \"1MB\"",
+        ),
+        Key::new(
+            "max_message_bytes",
+            Kind::Size,
+            "the longest message; default \"128KB\", open: \"1MB\"",
+        ),
+        Key::new(
+            "integration_timeout",
+            Kind::Duration,
+            "how long a function or backend may take; default \"29s\"",
+        ),
+        Key::new(
+            "max_in_flight",
+            Kind::Integer(1, 1_000_000),
+            "messages of one connection that are worked on at once; default 64",
+        ),
+        Key::new(
+            "ordered",
+            Kind::Boolean,
+            "whether a connection's next message waits for the one before; default false",
+        ),
+        Key::new(
+            "max_outbound_bytes",
+            Kind::Size,
+            "what may wait for a client that does not read; default \"1MB\"",
+        ),
+        Key::new(
+            "max_connections",
+            Kind::Integer(1, 100_000_000),
+            "connections at once; default 1000000",
+        ),
+        Key::new(
+            "binary",
+            Kind::Boolean,
+            "whether binary messages are taken; default false, open: true",
+        ),
+        Key::new(
+            "compression",
+            Kind::Boolean,
+            "whether permessage-deflate is negotiated; default false, open: true",
+        ),
+        Key::new(
+            "broadcast",
+            Kind::Boolean,
+            "whether POST /{stage}/@connections reaches every connection; default false, open: true",
+        ),
+    ],
+};
+
+pub(super) fn name(text: &str) -> Result<(), String> {
+    let valid = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    valid.then_some(()).ok_or_else(|| "letters, digits and hyphens".to_owned())
+}
+
+fn segment(text: &str) -> Result<(), String> {
+    let valid = !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && !text.chars().all(|c| c == '.');
+    valid.then_some(()).ok_or_else(|| "letters, digits, and any of - _ .".to_owned())
+}
+
+fn api_id(text: &str) -> Result<(), String> {
+    let valid = text.len() == 10
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    valid.then_some(()).ok_or_else(|| "ten lower-case letters and digits".to_owned())
+}
+
+fn account(text: &str) -> Result<(), String> {
+    is_account_id(text).then_some(()).ok_or_else(|| "twelve digits, in quotes".to_owned())
+}
+
+fn url(text: &str) -> Result<(), String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let valid = rest.is_some_and(|rest| !rest.is_empty()) && !text.contains(char::is_whitespace);
+    valid.then_some(()).ok_or_else(|| "a URL that begins with http:// or https://".to_owned())
+}
+
+fn arn(text: &str) -> Result<(), String> {
+    let parts: Vec<&str> = text.splitn(7, ':').collect();
+    let valid = matches!(parts.as_slice(), ["arn", _, "lambda", region, account, "function", name]
+        if !region.is_empty() && !account.is_empty() && !name.is_empty());
+    valid.then_some(()).ok_or_else(|| "arn:aws:lambda:REGION:ACCOUNT:function:NAME".to_owned())
+}

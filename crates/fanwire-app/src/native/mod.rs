@@ -1,0 +1,88 @@
+//! `fanwire.toml` as an App: Fanwire's own project file, which can say everything
+//! that the model can.
+//!
+//! [`keys`] is the table of all keys. The tree is checked against it first, so that
+//! what reads the values ([`functions`], [`websocket`]) need only look at what the
+//! keys mean together.
+
+mod functions;
+mod keys;
+mod websocket;
+
+use crate::aws_id::account_id;
+use crate::decode::{check, json_schema};
+use crate::model::{App, Profile};
+use crate::node::Node;
+use crate::reading::Reading;
+use crate::variables::Resolver;
+
+/// The JSON Schema of `fanwire.toml`, for editors.
+pub fn schema() -> serde_json::Value {
+    json_schema(&keys::FILE, "fanwire.toml")
+}
+
+/// What holds for the whole file.
+struct Project<'n> {
+    tree: &'n Node,
+    name: String,
+    stage: String,
+    region: String,
+    profile: Profile,
+}
+
+/// Builds the App, or reports why that cannot be.
+pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
+    let options = reading.options;
+    let tree = {
+        let Reading { folder, sources, issues, .. } = reading;
+        Resolver::new(root, options, folder, sources, issues).resolve_root()
+    };
+    check(&tree, &keys::FILE, &mut reading.issues);
+    let text = |key: &str| tree.get(key).and_then(Node::scalar_text);
+    let in_file = match text("profile").as_deref() {
+        Some("open") => Profile::Open,
+        _ => Profile::Aws,
+    };
+    let given = |option: &Option<String>, key: &str, default: &str| {
+        option.clone().or_else(|| text(key)).unwrap_or_else(|| default.to_owned())
+    };
+    let project = Project {
+        tree: &tree,
+        name: text("name").unwrap_or_default(),
+        stage: given(&options.stage, "stage", "dev"),
+        region: given(&options.region, "region", "us-east-1"),
+        profile: options.profile.unwrap_or(in_file),
+    };
+    for (option, value) in [("stage", &options.stage), ("region", &options.region)] {
+        if let Some((value, Err(expected))) = value.as_ref().map(|value| (value, keys::name(value)))
+        {
+            reading.bad_option(option, value, &expected);
+        }
+    }
+    let functions = functions::build(&project, reading);
+    let websocket_apis = websocket::build(&project, reading);
+    Some(App {
+        service: project.name,
+        stage: project.stage,
+        region: project.region,
+        account_id: text("account_id").unwrap_or_else(|| account_id(&options.environment)),
+        root: reading.folder.clone(),
+        file: reading.file.clone(),
+        profile: project.profile,
+        functions,
+        websocket_apis,
+        not_served: Vec::new(),
+    })
+}
+
+/// The texts of a list.
+fn texts(node: Option<&Node>) -> Vec<String> {
+    let items = node.and_then(Node::as_list).unwrap_or_default();
+    items.iter().filter_map(Node::scalar_text).collect()
+}
+
+/// The entries of a table of texts.
+fn text_map(node: Option<&Node>) -> indexmap::IndexMap<String, String> {
+    let entries = node.and_then(Node::as_map).into_iter().flatten();
+    entries.filter_map(|(key, entry)| Some((key.clone(), entry.node.scalar_text()?))).collect()
+}

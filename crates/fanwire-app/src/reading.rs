@@ -1,0 +1,77 @@
+//! A project file while it is read: what importers are given, and where they report
+//! faults.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use crate::diagnostic::{Diagnostic, Issue, Issues, LoadError};
+use crate::model::{App, Profile};
+use crate::source::{FileId, Sources, Span};
+
+/// What the command line and the environment say.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// `--stage`
+    pub stage: Option<String>,
+    /// `--region`
+    pub region: Option<String>,
+    /// `--param NAME=VALUE`
+    pub params: IndexMap<String, String>,
+    /// Every other option, for `${opt:NAME}`.
+    pub options: IndexMap<String, String>,
+    /// The process environment. It is passed in and never read here.
+    pub environment: IndexMap<String, String>,
+    /// `--profile`; it wins over the file's.
+    pub profile: Option<Profile>,
+}
+
+/// An App, and what its file says that has no effect or an unexpected one.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The App.
+    pub app: App,
+    /// Faults that do not keep the App from running.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// One file that is being read.
+pub(crate) struct Reading<'o> {
+    /// The file and the folder that it is in.
+    pub(crate) file: PathBuf,
+    pub(crate) folder: PathBuf,
+    pub(crate) file_id: FileId,
+    pub(crate) options: &'o LoadOptions,
+    pub(crate) sources: Sources,
+    pub(crate) issues: Issues,
+}
+
+impl<'o> Reading<'o> {
+    pub(crate) fn new(path: &Path, text: String, options: &'o LoadOptions) -> Self {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        // Functions are started elsewhere and told this path.
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        let mut sources = Sources::default();
+        let file_id = sources.add(path.to_owned(), text);
+        let issues = Issues::default();
+        Self { file: path.to_owned(), folder, file_id, options, sources, issues }
+    }
+
+    /// Reports a setting of the command line that cannot be used.
+    pub(crate) fn bad_option(&mut self, option: &str, value: &str, expected: &str) {
+        let message = format!("`{value}` is not a valid {option} (from the command line)");
+        self.issues.push(Issue::error(Span::whole(self.file_id), message).expected(expected));
+    }
+
+    pub(crate) fn finish(self, app: Option<App>) -> Result<Loaded, LoadError> {
+        let failed = self.issues.has_errors();
+        let diagnostics = self.issues.into_diagnostics(&self.sources);
+        match app {
+            Some(app) if !failed => Ok(Loaded { app, warnings: diagnostics }),
+            _ => Err(LoadError { diagnostics }),
+        }
+    }
+}

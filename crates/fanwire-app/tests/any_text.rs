@@ -1,0 +1,80 @@
+//! No text makes loading panic, and every text ends in an App or in at least one
+//! error.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+use fanwire_app::{LoadOptions, load};
+use proptest::prelude::*;
+
+fn load_as(name: &str, text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(name);
+    std::fs::write(&file, text).unwrap();
+    if let Err(error) = load(&file, &LoadOptions::default()) {
+        assert!(!error.diagnostics.is_empty());
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// Pieces that real files are made of, so that texts get past the first check.
+const YAML: &str = "(service: chat\n|provider:\n|  name: aws\n|  runtime: nodejs20.x\n|functions:\n|\
+    resources: |  environment: |  a:\n|    handler: a.b\n|    events:\n|      - websocket: |\
+    \\{route: |authorizer: |\\$connect|\\$\\{self:custom.a\\}|\\$\\{file\\(serverless.yml\\)\\}|\
+    \\$\\{self:\\}|!Sub |!Ref |!GetAtt |!Join |Fn::Select: |&a |\\*a|<<: |custom: |\\[|\\]|\\{|\\}|, |\
+    - |: |'|\"|\n|  |[a-z]|\\$\\{|\\}|#|\\||>|é|\t|[0-9]|.){0,40}";
+
+const TOML: &str = "(name = |\"chat\"|\n|\\[functions.a\\]\n|\\[\\[websocket\\]\\]\n|\\[websocket.routes\\]\n|\
+    handler = |\"a.b\"|timeout = |\\[websocket.limits\\]\n|\\[environment\\]\n|\"\\$default\" = |\\{|\\}|\
+    mock|http|function|url| = |\"\\$\\{self:name\\}\"|\"\\$\\{self:\\}\"|'|\"|\\[|\\]|,|[a-z]|[0-9]|é|#|.){0,40}";
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
+    #[test]
+    fn yaml_never_panics(text in YAML) {
+        load_as("serverless.yml", &text);
+    }
+
+    #[test]
+    fn toml_never_panics(text in TOML) {
+        load_as("fanwire.toml", &text);
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(text in any::<String>()) {
+        load_as("serverless.yml", &text);
+        load_as("fanwire.toml", &text);
+    }
+}
+
+#[test]
+fn references_that_multiply_or_never_end_are_refused_quickly() {
+    let mut text =
+        "service: chat\nprovider: {name: aws, environment: {A: '${self:custom.a9}'}}\ncustom:\n\
+        \x20 a0: [x, x, x, x, x, x, x, x, x, x]\n"
+            .to_owned();
+    for level in 1..10 {
+        let before = format!("'${{self:custom.a{}}}', ", level - 1).repeat(10);
+        text += &format!("  a{level}: [{before}]\n");
+    }
+    load_as("serverless.yml", &text);
+    load_as(
+        "serverless.yml",
+        "service: a\ncustom: '${self:}'\nprovider: {environment: '${self:custom.x.y}'}\n",
+    );
+    load_as(
+        "serverless.yml",
+        "service: a\nprovider: {name: aws, environment: {A: '${file(serverless.yml):provider.environment.A}'}}\n",
+    );
+    let mut chain =
+        "service: chat\nprovider: {name: aws, environment: {A: '${self:custom.v0}'}}\ncustom:\n"
+            .to_owned();
+    for at in 0..2000 {
+        chain += &format!("  v{at}: '${{self:custom.v{}}}'\n", at + 1);
+    }
+    load_as("serverless.yml", &chain);
+    load_as("fanwire.toml", &format!("a = {}", "[".repeat(5000)));
+    load_as("serverless.yml", &"[".repeat(5000));
+    load_as("serverless.yml", &"- ".repeat(5000));
+    load_as("serverless.yml", &format!("a: !{} b", "x".repeat(100_000)));
+}

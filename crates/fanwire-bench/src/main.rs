@@ -1,0 +1,157 @@
+//! `fanwire-bench`: measures Fanwire beside its peers, in the same run and on the same
+//! machine. `./bench` builds and runs it.
+//!
+//! A *scenario* starts a server as a process of its own, drives it with a [`Swarm`] of
+//! WebSocket clients on one thread, and reads from `/proc` what the server spent. The
+//! generator shares the machine's cores with the server, so throughput is what both
+//! reach together, while CPU and memory are the server's alone.
+//!
+//! [`Swarm`]: swarm::Swarm
+
+mod broadcast;
+mod echo;
+mod idle;
+mod post;
+mod procfs;
+mod report;
+mod serve;
+mod server;
+mod swarm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+
+/// Counts the heap bytes of `serve`, the variant of the server whose heap is measured.
+#[global_allocator]
+static HEAP: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
+
+/// What goes wrong ends the run: a figure of half a measurement is worse than none.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Measure Fanwire beside its peers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench",
+    after_help = "\
+Examples:
+  ./bench                               every scenario
+  ./bench idle --connections 50000
+  ./bench broadcast --receivers 1000 --json"
+)]
+struct Args {
+    /// One scenario [default: all of them].
+    #[command(subcommand)]
+    scenario: Option<Scenario>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What all scenarios share.
+#[derive(Debug, Clone, clap::Args)]
+struct Settings {
+    /// Print one JSON document instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+    /// How long each figure is measured for, in seconds.
+    #[arg(long, global = true, default_value = "4", value_parser = seconds)]
+    seconds: Duration,
+    /// The program to measure.
+    #[arg(long, global = true, default_value = "target/release/fanwire", value_name = "PATH")]
+    fanwire: PathBuf,
+    /// The folder with the app and the peers.
+    #[arg(long, global = true, default_value = "crates/fanwire-bench/peers", value_name = "PATH")]
+    peers: PathBuf,
+    /// Leave the peers out.
+    #[arg(long, global = true)]
+    alone: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// Server memory for each idle connection.
+    Idle {
+        /// How many connections.
+        #[arg(long, value_delimiter = ',', default_value = "10000,50000")]
+        connections: Vec<usize>,
+    },
+    /// CPU of the server for each delivery of a broadcast.
+    Broadcast {
+        /// How many connections hear it.
+        #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
+        receivers: Vec<usize>,
+        /// How many messages are sent before the first is awaited.
+        #[arg(long, value_delimiter = ',', default_value = "1,8,32")]
+        burst: Vec<usize>,
+    },
+    /// Requests that a Node handler answers.
+    Echo {
+        /// How many clients, each with one request at a time.
+        #[arg(long, value_delimiter = ',', default_value = "1,50,500")]
+        clients: Vec<usize>,
+    },
+    /// Messages that a handler posts to connections.
+    Post {
+        /// How many connections it posts to at once.
+        #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
+        connections: Vec<usize>,
+    },
+    /// Serve the app without code in this process, and take commands on standard input.
+    #[command(hide = true)]
+    Serve {
+        /// The port to listen on.
+        port: u16,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.scenario {
+        Some(Scenario::Serve { port }) => serve::run(port, &args.settings.peers),
+        scenario => measure(scenario, &args.settings),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(scenario: Option<Scenario>, settings: &Settings) -> Result<()> {
+    let scenarios = match scenario {
+        Some(one) => vec![one],
+        None => vec![
+            Scenario::Idle { connections: vec![10_000, 50_000] },
+            Scenario::Broadcast { receivers: vec![100, 1000, 10_000], burst: vec![1, 8, 32] },
+            Scenario::Echo { clients: vec![1, 50, 500] },
+            Scenario::Post { connections: vec![1, 10, 100] },
+        ],
+    };
+    let open_files = server::raise_open_files()?;
+    let mut report = Report::new(settings);
+    for scenario in scenarios {
+        match scenario {
+            Scenario::Idle { connections } => {
+                idle::run(&connections, open_files, settings, &mut report)?;
+            }
+            Scenario::Broadcast { receivers, burst } => {
+                broadcast::run(&receivers, &burst, settings, &mut report)?;
+            }
+            Scenario::Echo { clients } => echo::run(&clients, settings, &mut report)?,
+            Scenario::Post { connections } => post::run(&connections, settings, &mut report)?,
+            Scenario::Serve { .. } => {}
+        }
+    }
+    report.finish()
+}
+
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}

@@ -1,0 +1,148 @@
+//! The command line, as typed.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use fanwire_app::model::Profile;
+
+/// Run serverless realtime apps on your own machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fanwire",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  fanwire dev                     serve the app in this folder on port 3001
+  fanwire dev examples/chat       serve the app in another folder
+  fanwire check                   say what is wrong with this folder's project file"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the app in a folder while you work on it.
+    Dev(DevArgs),
+    /// Validate a project file and print the App that it describes.
+    Check(CheckArgs),
+    /// Print the JSON Schema of fanwire.toml.
+    Schema,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  fanwire dev
+  fanwire dev --port 4000 --stage test
+  fanwire dev --param tableName=chat-dev --json
+  fanwire dev examples/native/fanwire.toml
+
+Connect with any WebSocket client, for instance:
+  npx wscat -c ws://localhost:3001/dev")]
+pub(crate) struct DevArgs {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, short, default_value_t = 3001, value_name = "PORT")]
+    pub(crate) port: u16,
+
+    /// The address to listen on. Anything but loopback lets others in: `dev` checks
+    /// no credentials.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
+    pub(crate) host: IpAddr,
+
+    /// Processes of each function at the most, where the project file does not say.
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) max_processes: u32,
+
+    /// Print one JSON object a line instead of text for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print the START, END and REPORT lines of every function call too.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  fanwire check
+  fanwire check serverless.yml --stage prod
+  fanwire check --json | jq .functions")]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+
+    /// Print the App as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What decides how a project file is read.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ProjectArgs {
+    /// A project file, or a folder that has one.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+
+    /// The stage to resolve the file for [default: the file's own, or dev].
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) stage: Option<String>,
+
+    /// The AWS region that functions see [default: the file's own, or us-east-1].
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+
+    /// A value for `${param:KEY}`.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+
+    /// A value for `${opt:KEY}`.
+    #[arg(long = "opt", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) options: Vec<(String, String)>,
+
+    /// Which limits apply where the file does not say: AWS's quotas, or open ones.
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<ProfileArg>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ProfileArg {
+    /// API Gateway's quotas: what works here works there.
+    Aws,
+    /// Long connections, large messages, compression, broadcast.
+    Open,
+}
+
+impl From<ProfileArg> for Profile {
+    fn from(profile: ProfileArg) -> Self {
+        match profile {
+            ProfileArg::Aws => Self::Aws,
+            ProfileArg::Open => Self::Open,
+        }
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+}

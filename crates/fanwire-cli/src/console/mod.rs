@@ -1,0 +1,168 @@
+//! What `dev` prints. Requests, function lines and access logs arrive from many
+//! threads; one thread prints them, so that none of the others ever waits for a
+//! terminal.
+
+mod access_files;
+mod human;
+mod json;
+mod record;
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use fanwire_app::model::WebSocketApi;
+use fanwire_functions::FunctionEvent;
+use fanwire_websocket::RequestRecord;
+
+use self::access_files::AccessFiles;
+use self::record::Record;
+
+/// Records that may wait for the printer. Beyond it they are dropped and counted.
+const MAX_WAITING: usize = 16_384;
+
+/// How often lines that a function wrote a while ago are looked for.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How the records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// One JSON object a line, rather than text for people.
+    pub(crate) json: bool,
+    /// The functions' START, END and REPORT lines too.
+    pub(crate) verbose: bool,
+}
+
+/// How long the printer lets records gather after it has printed some. To wake it for
+/// each of them would cost more than to print it.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// The handle that records are given to.
+#[derive(Debug)]
+pub(crate) struct Console {
+    style: Style,
+    sender: SyncSender<Record>,
+    dropped: AtomicU64,
+}
+
+/// Turns records into text.
+trait Renderer {
+    /// Appends what a record reads as, now or later.
+    fn render(&mut self, record: Record, now: Instant, out: &mut String);
+    /// Appends what has been held back for too long.
+    fn tick(&mut self, now: Instant, out: &mut String);
+}
+
+// === impl Console ===
+
+impl Console {
+    /// Starts the printer.
+    pub(crate) fn start(style: Style) -> (Self, JoinHandle<()>) {
+        let (sender, receiver) = sync_channel(MAX_WAITING);
+        let printer = std::thread::spawn(move || {
+            if style.json {
+                print(&receiver, json::Json);
+            } else {
+                print(&receiver, human::Human::new(style.verbose));
+            }
+        });
+        (Self { style, sender, dropped: AtomicU64::new(0) }, printer)
+    }
+
+    /// Prints a sentence for people, on its own line.
+    pub(crate) fn note(&self, text: &str) {
+        self.send(Record::Note(text.to_owned()));
+    }
+
+    /// Prints text as it is. Only for people.
+    pub(crate) fn text(&self, text: String) {
+        self.send(Record::Text(text));
+    }
+
+    /// Prints a JSON object. Only for machines.
+    pub(crate) fn json(&self, value: &serde_json::Value) {
+        self.send(Record::Text(format!("{value}\n")));
+    }
+
+    /// Ends the printer once all before is printed.
+    pub(crate) fn finish(&self) {
+        // Where the printer is gone already there is nothing to end.
+        let _ = self.sender.send(Record::End);
+    }
+
+    fn send(&self, record: Record) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(record) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 && self.sender.try_send(Record::Dropped(dropped)).is_err() {
+            self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fanwire_websocket::Observer for Console {
+    fn request(&self, record: &RequestRecord<'_>) {
+        self.send(Record::request(record));
+    }
+
+    fn access(&self, api: &WebSocketApi, line: &str) {
+        let file = api.logs.access.as_ref().and_then(|log| log.file.clone());
+        self.send(Record::Access { file, line: line.to_owned() });
+    }
+
+    fn execution(&self, _api: &WebSocketApi, request_id: &str, line: &str) {
+        self.send(Record::Execution(format!("({request_id}) {line}")));
+    }
+}
+
+impl fanwire_functions::Observer for Console {
+    fn observe(&self, event: FunctionEvent<'_>) {
+        if let Some(record) = Record::function(event, self.style) {
+            self.send(record);
+        }
+    }
+}
+
+fn print(receiver: &Receiver<Record>, mut renderer: impl Renderer) {
+    let mut access_files = AccessFiles::default();
+    let mut stdout = anstream::AutoStream::auto(std::io::stdout());
+    let mut out = String::new();
+    loop {
+        let mut ended = false;
+        match receiver.recv_timeout(TICK) {
+            Ok(record) => {
+                let more = std::iter::from_fn(|| receiver.try_recv().ok()).take(MAX_WAITING);
+                for record in std::iter::once(record).chain(more) {
+                    ended |= matches!(record, Record::End);
+                    let record = match record {
+                        Record::Access { file: Some(file), line } => {
+                            match access_files.append(&file, &line) {
+                                Ok(()) => continue,
+                                Err(error) => Record::Note(format!("{}: {error}", file.display())),
+                            }
+                        }
+                        record => record,
+                    };
+                    renderer.render(record, Instant::now(), &mut out);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => ended = true,
+        }
+        renderer.tick(Instant::now(), &mut out);
+        if !out.is_empty() {
+            // Nobody reads any more: serving goes on.
+            let _ = stdout.write_all(out.as_bytes());
+            let _ = stdout.flush();
+            out.clear();
+        }
+        if ended {
+            return;
+        }
+        std::thread::sleep(GATHER);
+    }
+}

@@ -1,0 +1,153 @@
+//! `fanwire dev`: serve an App on loopback and tell what happens.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanwire_app::App;
+use fanwire_functions::{HostOptions, WatchdogCommand};
+use fanwire_server::{Observers, Server, ServerOptions};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::WATCHDOG_ARGUMENT;
+use crate::args::DevArgs;
+use crate::console::{Console, Style};
+use crate::{banner, project};
+
+/// How long clients, and then handlers, get to come to an end after Ctrl-C.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// The exit status of a process that was told to stop twice.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// Serves until Ctrl-C.
+pub(crate) fn run(args: &DevArgs) -> ExitCode {
+    raise_descriptor_limit();
+    let app = match project::load_project(&args.project) {
+        Ok(loaded) => loaded.app,
+        Err(status) => return status,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let status = runtime.block_on(serve(&app, args));
+    // What still runs on the runtime has had its time.
+    runtime.shutdown_background();
+    status
+}
+
+/// Each connection takes a file descriptor. Systems start programs with leave for few,
+/// about a thousand, and let them take as many as the hard limit says.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, fewer connections fit, and accepting tells.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+async fn serve(app: &App, args: &DevArgs) -> ExitCode {
+    let mut signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            anstream::eprintln!("error: cannot catch signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let style = Style { json: args.json, verbose: args.verbose };
+    let (console, printer) = Console::start(style);
+    let console = Arc::new(console);
+    let observers = Observers { websocket: console.clone(), functions: console.clone() };
+    let options = ServerOptions {
+        address: SocketAddr::new(args.host, args.port),
+        functions: HostOptions {
+            max_processes: args.max_processes,
+            lambda_endpoint: std::env::var("AWS_ENDPOINT_URL_LAMBDA").ok(),
+            watchdog: std::env::current_exe().ok().map(|program| WatchdogCommand {
+                program,
+                args: vec![WATCHDOG_ARGUMENT.to_owned()],
+            }),
+            ..HostOptions::default()
+        },
+        ..ServerOptions::default()
+    };
+    let server = match Server::start(app, options, observers).await {
+        Ok(server) => server,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    announce(&console, app, args, server.address());
+    signals.next().await;
+    console.note("stopping (Ctrl-C again to stop at once)");
+    let status = tokio::select! {
+        () = server.stop(STOP_GRACE) => ExitCode::SUCCESS,
+        () = signals.next() => ExitCode::from(EXIT_INTERRUPTED),
+    };
+    console.finish();
+    // The printer ends once everything is printed.
+    let _ = tokio::task::spawn_blocking(move || printer.join()).await;
+    status
+}
+
+fn announce(console: &Console, app: &App, args: &DevArgs, address: SocketAddr) {
+    if args.json {
+        let host = address.to_string();
+        let apis = app.websocket_apis.iter().map(|api| {
+            serde_json::json!({
+                "id": api.id,
+                "name": api.name,
+                "stage": api.stage,
+                "url": banner::websocket_url(&host, api),
+                "management": banner::management_url(&host, api),
+            })
+        });
+        let functions = app
+            .functions
+            .iter()
+            .map(|(key, function)| serde_json::json!({ "key": key, "name": function.name }));
+        console.json(&serde_json::json!({
+            "type": "ready",
+            "port": address.port(),
+            "apis": apis.collect::<Vec<_>>(),
+            "functions": functions.collect::<Vec<_>>(),
+            "notServed": app.not_served,
+        }));
+        return;
+    }
+    let host = match address {
+        address if address.ip().is_loopback() => format!("localhost:{}", address.port()),
+        address => address.to_string(),
+    };
+    console.text(banner::of_server(app, &host));
+    if !args.host.is_loopback() {
+        console.note("listening beyond this machine: `dev` checks no credentials");
+    }
+    console.note("ready; Ctrl-C stops");
+}
+
+/// The signals that stop a server. They are caught from when this is made.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

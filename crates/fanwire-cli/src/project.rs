@@ -1,0 +1,38 @@
+//! Reading the project file that a command is about.
+
+use std::process::ExitCode;
+
+use fanwire_app::{LoadOptions, Loaded, load};
+
+use crate::EXIT_USAGE;
+use crate::args::ProjectArgs;
+
+/// Loads the App, and prints what is wrong, or odd, about its file.
+///
+/// # Errors
+///
+/// The exit status, once the reasons are printed.
+pub(crate) fn load_project(args: &ProjectArgs) -> Result<Loaded, ExitCode> {
+    let options = LoadOptions {
+        stage: args.stage.clone(),
+        region: args.region.clone(),
+        params: args.params.iter().cloned().collect(),
+        options: args.options.iter().cloned().collect(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        profile: args.profile.map(Into::into),
+    };
+    match load(&args.path, &options) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                anstream::eprintln!("{warning}");
+            }
+            Ok(loaded)
+        }
+        Err(error) => {
+            anstream::eprintln!("{error}");
+            Err(ExitCode::from(EXIT_USAGE))
+        }
+    }
+}

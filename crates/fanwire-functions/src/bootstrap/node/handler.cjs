@@ -1,0 +1,118 @@
+// === Finding the handler ===
+
+function isModuleFolder(folder) {
+  for (;;) {
+    if (path.basename(folder) === 'node_modules') return false;
+    try {
+      const manifest = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
+      return manifest.type === 'module';
+    } catch (error) {
+      if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') return false;
+    }
+    const parent = path.dirname(folder);
+    if (parent === folder) return false;
+    folder = parent;
+  }
+}
+
+// `import()` hidden from Node.js versions that cannot parse it is not needed: every
+// version since 13.2 can.
+const importFile = (file) => import(pathToFileURL(file).href);
+
+function canStripTypes() {
+  return Boolean(process.features && process.features.typescript);
+}
+
+// Compiles a TypeScript file and what it imports by relative path with the project's
+// esbuild, and runs the result as a CommonJS module in the file's place.
+function loadWithEsbuild(esbuild, file) {
+  const { Module, createRequire } = require('module');
+  const built = createRequire(file)(esbuild).buildSync({
+    entryPoints: [file],
+    absWorkingDir: path.dirname(file),
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    target: 'node' + process.versions.node,
+    format: 'cjs',
+    sourcemap: 'inline',
+    define: { 'import.meta.url': JSON.stringify(pathToFileURL(file).href) },
+    write: false,
+    logLevel: 'silent',
+  });
+  const compiled = new Module(file, null);
+  compiled.filename = file;
+  compiled.paths = Module._nodeModulePaths(path.dirname(file));
+  if (process.setSourceMapsEnabled) process.setSourceMapsEnabled(true);
+  compiled._compile(built.outputFiles[0].text, file);
+  return compiled.exports;
+}
+
+// The host looked for the project's tsx and esbuild before it started this process:
+// with tsx the loader is in place already.
+async function loadTypeScript(file, extension, asModule, tools) {
+  if (tools.tsx || canStripTypes()) {
+    if (extension === '.mts' || (extension !== '.cts' && asModule)) return importFile(file);
+    return require(file);
+  }
+  if (tools.esbuild) return loadWithEsbuild(tools.esbuild, file);
+  throw named(
+    'Runtime.ImportModuleError',
+    'Error: ' + file + ' is TypeScript, which Node.js ' + process.versions.node +
+      ' does not run by itself. Install tsx or esbuild in the project (npm install --save-dev tsx),' +
+      ' or use Node.js 22.18 or later.',
+  );
+}
+
+async function loadModule(root, moduleRoot, name, tools) {
+  const base = path.resolve(root, moduleRoot, name);
+  const isFile = (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
+  if (fs.existsSync(base) && fs.statSync(base).isFile()) return require(base);
+  const asModule = isModuleFolder(path.dirname(base));
+  if (isFile(base + '.js')) return asModule ? importFile(base + '.js') : require(base + '.js');
+  if (isFile(base + '.mjs')) return importFile(base + '.mjs');
+  if (isFile(base + '.cjs')) return require(base + '.cjs');
+  for (const extension of ['.ts', '.mts', '.cts', '.tsx']) {
+    if (isFile(base + extension)) {
+      return loadTypeScript(base + extension, extension, asModule, tools);
+    }
+  }
+  const found = require.resolve(name, { paths: [root, path.resolve(root, moduleRoot)] });
+  return require(found);
+}
+
+async function loadHandler(root, text, tools) {
+  if (text.includes('..')) {
+    throw named(
+      'Runtime.MalformedHandlerName',
+      "'" + text + "' is not a valid handler name. Use absolute paths when specifying root directories in handler names.",
+    );
+  }
+  const last = path.basename(text);
+  const moduleRoot = text.substring(0, text.indexOf(last));
+  const dot = last.indexOf('.');
+  if (dot < 0) throw named('Runtime.MalformedHandlerName', 'Bad handler');
+  const name = last.substring(0, dot);
+  let loaded;
+  try {
+    loaded = await loadModule(root, moduleRoot, name, tools);
+  } catch (error) {
+    if (error instanceof SyntaxError) {
+      throw named('Runtime.UserCodeSyntaxError', String(error), error);
+    }
+    if (error && (error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND')) {
+      throw named('Runtime.ImportModuleError', String(error), error);
+    }
+    throw error;
+  }
+  const find = (from) => last.substring(dot + 1).split('.').reduce((at, key) => at && at[key], from);
+  // A CommonJS file that was imported has its exports under `default` where Node.js
+  // could not tell their names.
+  const found = find(loaded) || (loaded && find(loaded.default));
+  if (!found) throw named('Runtime.HandlerNotFound', text + ' is undefined or not exported');
+  if (typeof found !== 'function') {
+    throw named('Runtime.HandlerNotFound', text + ' is not a function');
+  }
+  return found;
+}
+

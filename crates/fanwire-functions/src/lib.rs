@@ -1,0 +1,66 @@
+//! Functions: code that takes an event and answers a result, with the semantics of AWS
+//! Lambda, for handlers that were written for it and are not changed.
+//!
+//! [`Functions::start`] takes the functions of an App; [`Functions::invoke`] gives one an
+//! event and waits for its [`Outcome`]; [`Functions::invoke_event`] does not wait. What
+//! happens inside is told to an [`Observer`]: START, END and REPORT, every line that a
+//! function writes with the event that caused it, and the life of its processes.
+//!
+//! # Brief overview
+//!
+//! An event's way, outermost first:
+//!
+//! - `host`: the handle; finds the function and checks the event's bounds.
+//! - `pool`: the processes of one function. An event takes an idle one, or waits; more are
+//!   started while events wait too long, and stopped when they idle too long.
+//! - `worker`: one process and the one event it may have: its result, its time-out, its
+//!   crash, its lines. Driven by the caller's own task, so an event costs no hand-over.
+//! - `link`: how the host talks with the process. Handlers in Node.js and Python run under
+//!   bootstraps of ours (`src/bootstrap/`) over a private framed `channel`; executables
+//!   that speak the Lambda Runtime API get a server of their own (`runtime_api`).
+//! - `process`, `environment`, `output`: the child itself, what it is given and what it
+//!   writes. `watchdog` sees to it that none outlives the host, even one that is killed.
+//! - `remote`: functions that are not ours to start: in AWS, or behind a URL.
+//! - `async_invoke`: asynchronous events and their retries.
+//!
+//! # What differs from Lambda
+//!
+//! - Memory is told to functions and measured, not limited; the disk is the machine's.
+//! - A process may load its handler for [`init_timeout`](HostOptions::init_timeout), not
+//!   for 10 seconds; no provisioned concurrency, no SnapStart, no extensions.
+//! - Streamed responses are collected and answered whole.
+//! - A Python handler's own threads go on between events; Node.js stands still, as on
+//!   Lambda.
+//!
+//! # Cancel safety
+//!
+//! A caller may drop any future of this crate. An event that was given to a process runs
+//! to its end or its time-out in any case, and the process stays whole.
+
+mod async_invoke;
+mod bootstrap;
+mod build;
+mod channel;
+mod environment;
+mod host;
+mod lines;
+mod link;
+mod name;
+mod observer;
+mod options;
+mod outcome;
+mod output;
+mod payload;
+mod pool;
+mod process;
+mod remote;
+mod runtime_api;
+mod spec;
+mod start;
+pub mod watchdog;
+mod worker;
+
+pub use host::{Functions, StartError};
+pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
+pub use options::{AsyncRetry, HostOptions, InvokeOptions, MAX_PAYLOAD, WatchdogCommand};
+pub use outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};

@@ -1,0 +1,241 @@
+//! What happens inside functions, told as it happens: the START, END and REPORT of each
+//! event, every line a function writes, and the life of its processes.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Takes what functions report. Called from the task that runs the event, in order for
+/// each event: it must be quick and must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened.
+    fn observe(&self, event: FunctionEvent<'_>);
+}
+
+/// An observer that looks away.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _: FunctionEvent<'_>) {}
+}
+
+/// Which of a process's two outputs a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output, and logs of `console` and `logging`.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// What an event cost: the figures of Lambda's REPORT line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Report {
+    /// From the moment the event was given to the process to its result.
+    pub duration: Duration,
+    /// The duration in whole milliseconds, rounded up.
+    pub billed_ms: u64,
+    /// The function's `memory_mb`.
+    pub memory_mb: u32,
+    /// The process's peak resident memory in MB, at most a second old; 0 where the
+    /// system does not tell.
+    pub max_memory_mb: u32,
+    /// How long the process took to load the handler, where this was its first event.
+    pub init_duration: Option<Duration>,
+}
+
+/// Something that happened to a function. [`Display`](fmt::Display) writes the line
+/// that Lambda would write to CloudWatch Logs, or a like one where Lambda has none.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum FunctionEvent<'a> {
+    /// A process was started.
+    Spawned {
+        /// The function's key.
+        function: &'a str,
+        /// The process's id, which is also its group's.
+        pid: u32,
+    },
+    /// A process is gone: stopped by the host or by itself.
+    Exited {
+        /// The function's key.
+        function: &'a str,
+        /// The process's id.
+        pid: u32,
+        /// How it ended, such as `exit status 1` or `signal: killed`.
+        how: &'a str,
+    },
+    /// A process could not load its handler.
+    InitFailed {
+        /// The function's key.
+        function: &'a str,
+        /// The error payload that the waiting callers get.
+        payload: &'a [u8],
+    },
+    /// An event was given to a process.
+    Start {
+        /// The function's key.
+        function: &'a str,
+        /// The event's request id.
+        request_id: &'a str,
+    },
+    /// A function wrote something.
+    Line {
+        /// The function's key.
+        function: &'a str,
+        /// The event in progress; `None` during init and between events.
+        request_id: Option<&'a str>,
+        /// Where it was written.
+        stream: Stream,
+        /// The text without its line end. One log event may have several lines, such as
+        /// an object written by one `console.log`.
+        text: &'a str,
+    },
+    /// An event is over.
+    End {
+        /// The function's key.
+        function: &'a str,
+        /// The event's request id.
+        request_id: &'a str,
+    },
+    /// What the event cost.
+    Report {
+        /// The function's key.
+        function: &'a str,
+        /// The event's request id.
+        request_id: &'a str,
+        /// The figures.
+        report: Report,
+    },
+    /// An asynchronous event failed and is tried again.
+    Retry {
+        /// The function's key.
+        function: &'a str,
+        /// The event's request id, the same at every attempt.
+        request_id: &'a str,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// How long until the next one.
+        delay: Duration,
+    },
+    /// An asynchronous event is given up.
+    Dropped {
+        /// The function's key.
+        function: &'a str,
+        /// The event's request id.
+        request_id: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+}
+
+impl<'a> FunctionEvent<'a> {
+    /// The key of the function it happened to.
+    pub fn function(&self) -> &'a str {
+        match self {
+            Self::Spawned { function, .. }
+            | Self::Exited { function, .. }
+            | Self::InitFailed { function, .. }
+            | Self::Start { function, .. }
+            | Self::Line { function, .. }
+            | Self::End { function, .. }
+            | Self::Report { function, .. }
+            | Self::Retry { function, .. }
+            | Self::Dropped { function, .. } => function,
+        }
+    }
+
+    /// The request id of the event it belongs to.
+    pub fn request_id(&self) -> Option<&'a str> {
+        match self {
+            Self::Line { request_id, .. } => *request_id,
+            Self::Start { request_id, .. }
+            | Self::End { request_id, .. }
+            | Self::Report { request_id, .. }
+            | Self::Retry { request_id, .. }
+            | Self::Dropped { request_id, .. } => Some(request_id),
+            Self::Spawned { .. } | Self::Exited { .. } | Self::InitFailed { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for FunctionEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spawned { function, pid } => write!(f, "{function}: process {pid} started"),
+            Self::Exited { function, pid, how } => {
+                write!(f, "{function}: process {pid} ended: {how}")
+            }
+            Self::InitFailed { function, payload } => {
+                write!(f, "{function}: init failed: {}", String::from_utf8_lossy(payload))
+            }
+            Self::Start { request_id, .. } => {
+                write!(f, "START RequestId: {request_id} Version: $LATEST")
+            }
+            Self::Line { text, .. } => f.write_str(text),
+            Self::End { request_id, .. } => write!(f, "END RequestId: {request_id}"),
+            Self::Report { request_id, report, .. } => {
+                write!(f, "REPORT RequestId: {request_id}\t{report}")
+            }
+            Self::Retry { function, request_id, attempt, delay } => write!(
+                f,
+                "{function}: event {request_id} failed at attempt {attempt}; again in {} s",
+                delay.as_secs()
+            ),
+            Self::Dropped { function, request_id, reason } => {
+                write!(f, "{function}: event {request_id} dropped: {reason}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Duration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB\tMax Memory Used: {} MB",
+            milliseconds(self.duration),
+            self.billed_ms,
+            self.memory_mb,
+            self.max_memory_mb
+        )?;
+        match self.init_duration {
+            Some(init) => write!(f, "\tInit Duration: {:.2} ms", milliseconds(init)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn report_lines_have_lambdas_form() {
+        let report = Report {
+            duration: Duration::from_micros(1234),
+            billed_ms: 2,
+            memory_mb: 128,
+            max_memory_mb: 50,
+            init_duration: None,
+        };
+        let line =
+            |report| FunctionEvent::Report { function: "f", request_id: "r", report }.to_string();
+        let warm = "REPORT RequestId: r\tDuration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 50 MB";
+        assert_eq!(line(report), warm);
+        let cold = Report { init_duration: Some(Duration::from_millis(90)), ..report };
+        assert_eq!(line(cold), format!("{warm}\tInit Duration: 90.00 ms"));
+    }
+
+    #[test]
+    fn start_and_end_lines_have_lambdas_form() {
+        let start = FunctionEvent::Start { function: "f", request_id: "r" };
+        assert_eq!(start.to_string(), "START RequestId: r Version: $LATEST");
+        let end = FunctionEvent::End { function: "f", request_id: "r" };
+        assert_eq!(end.to_string(), "END RequestId: r");
+    }
+}

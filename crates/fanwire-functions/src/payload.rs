@@ -1,0 +1,130 @@
+//! The payloads that Lambda itself answers where a function could not: time-outs,
+//! crashes, responses that are too large.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+
+/// The payload of an event that took longer than its function may.
+pub(crate) fn timed_out(request_id: &str, timeout: Duration) -> Bytes {
+    error("Sandbox.Timedout", &timed_out_message(request_id, timeout))
+}
+
+/// The text of a time-out, which Lambda also logs.
+pub(crate) fn timed_out_message(request_id: &str, timeout: Duration) -> String {
+    format!(
+        "{} {request_id} Task timed out after {:.2} seconds",
+        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ"),
+        timeout.as_secs_f64()
+    )
+}
+
+/// The payload of an event whose process ended, or could not be started.
+pub(crate) fn exited(request_id: &str, how: &Exit) -> Bytes {
+    error("Runtime.ExitError", &exited_message(request_id, how))
+}
+
+/// The text of a crash, which Lambda also logs. With an empty id: of a process that no
+/// event had.
+pub(crate) fn exited_message(request_id: &str, how: &Exit) -> String {
+    let what = match how {
+        Exit::Silent => "Error: Runtime exited without providing a reason".to_owned(),
+        Exit::Failed(how) => format!("Error: Runtime exited with error: {how}"),
+    };
+    if request_id.is_empty() { what } else { format!("RequestId: {request_id} {what}") }
+}
+
+/// The payload of an event whose result is longer than Lambda allows.
+pub(crate) fn too_large(size: usize, limit: usize) -> Bytes {
+    error(
+        "Function.ResponseSizeTooLarge",
+        &format!(
+            "Response payload size ({size} bytes) exceeded maximum allowed payload size ({limit} bytes)."
+        ),
+    )
+}
+
+/// An error payload of the platform's: a type and a message.
+pub(crate) fn error(kind: &str, message: &str) -> Bytes {
+    json!({ "errorType": kind, "errorMessage": message }).to_string().into()
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// With status 0, which for a function is still a failure.
+    Silent,
+    /// In Go's words, which Lambda uses: `exit status 1`, `signal: killed`.
+    Failed(String),
+}
+
+impl Exit {
+    pub(crate) fn of(status: ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt;
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Self::Silent,
+            (Some(code), _) => Self::Failed(format!("exit status {code}")),
+            (None, Some(signal)) => Self::Failed(format!("signal: {}", signal_name(signal))),
+            (None, None) => Self::Failed(status.to_string()),
+        }
+    }
+
+    /// In words for people.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Silent => "exit status 0",
+            Self::Failed(how) => how,
+        }
+    }
+}
+
+/// The names that Go gives signals.
+fn signal_name(signal: i32) -> String {
+    match signal {
+        1 => "hangup",
+        2 => "interrupt",
+        3 => "quit",
+        4 => "illegal instruction",
+        6 => "aborted",
+        7 => "bus error",
+        8 => "floating point exception",
+        9 => "killed",
+        11 => "segmentation fault",
+        13 => "broken pipe",
+        14 => "alarm clock",
+        15 => "terminated",
+        other => return format!("signal {other}"),
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn exits_are_told_in_lambdas_words() {
+        let text = |raw| {
+            let payload = exited("r", &Exit::of(ExitStatus::from_raw(raw)));
+            serde_json::from_slice::<serde_json::Value>(&payload).unwrap()["errorMessage"].clone()
+        };
+        assert_eq!(text(1 << 8), "RequestId: r Error: Runtime exited with error: exit status 1");
+        assert_eq!(text(9), "RequestId: r Error: Runtime exited with error: signal: killed");
+        assert_eq!(text(0), "RequestId: r Error: Runtime exited without providing a reason");
+    }
+
+    #[test]
+    fn a_time_out_names_its_moment_its_request_and_its_limit() {
+        let payload = timed_out("r", Duration::from_millis(3000));
+        let value: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(value["errorType"], "Sandbox.Timedout");
+        let message = value["errorMessage"].as_str().unwrap();
+        let (moment, rest) = message.split_once(' ').unwrap();
+        assert_eq!(rest, "r Task timed out after 3.00 seconds");
+        assert_eq!((moment.len(), moment.as_bytes()[23]), (24, b'Z'), "{moment}");
+    }
+}

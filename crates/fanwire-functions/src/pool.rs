@@ -1,0 +1,389 @@
+//! The processes of one function, and the events that wait for them.
+//!
+//! An event takes the process that was idle the shortest (so the others can age and be
+//! stopped); with none idle it waits in line. A pool starts its first process for the
+//! first event at once, and one more whenever the oldest event has waited for
+//! [`grow_after`](crate::HostOptions::grow_after), up to the function's limit.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::observer::FunctionEvent;
+use crate::outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};
+use crate::payload::Exit;
+use crate::spec::{Request, Spec};
+use crate::start::start;
+use crate::worker::{InitFailure, Worker};
+
+/// After a process that failed to start, the next start waits this long, doubled with
+/// each failure in a row up to the second value.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(2);
+
+/// The processes of one function.
+pub(crate) struct Pool {
+    spec: Arc<Spec>,
+    limit: u32,
+    state: Mutex<State>,
+    /// Told when an event ends after [`Pool::close`].
+    quiet: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Processes without an event; the last was idle the shortest.
+    #[expect(clippy::vec_box, reason = "workers are large, and move with every event")]
+    idle: Vec<Box<Worker>>,
+    /// Processes that are ready, with and without an event.
+    ready: u32,
+    /// Processes that load their handlers.
+    starting: u32,
+    waiting: VecDeque<Waiter>,
+    /// Whether a task looks after events that wait too long.
+    growing: bool,
+    /// Whether a task looks after processes that are idle too long.
+    shrinking: bool,
+    /// Starts that failed in a row.
+    failures: u32,
+    /// The earliest moment of the next start.
+    start_after: Option<Instant>,
+    closed: bool,
+}
+
+struct Waiter {
+    since: Instant,
+    grant: oneshot::Sender<Grant>,
+}
+
+/// What an event in line gets.
+enum Grant {
+    Process(Lease),
+    Failure(InitFailure),
+}
+
+/// A process that is lent to one event. Dropped with the event unfinished (its caller
+/// went away), the event is driven to its end by a task of its own: Lambda does not stop
+/// a function either because nobody listens.
+struct Lease {
+    pool: Arc<Pool>,
+    worker: Option<Box<Worker>>,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    pub(crate) fn new(spec: Arc<Spec>) -> Self {
+        let limit = spec.function.concurrency.unwrap_or(spec.options.max_processes).max(1);
+        Self { spec, limit, state: Mutex::default(), quiet: Notify::new() }
+    }
+
+    /// Runs one event to its end.
+    pub(crate) async fn invoke(
+        self: &Arc<Self>,
+        request: &Request,
+    ) -> Result<Outcome, InvokeError> {
+        let lease = match self.acquire()? {
+            Ok(lease) => lease,
+            Err(place) => match place.await {
+                Ok(Grant::Process(lease)) => lease,
+                Ok(Grant::Failure(failure)) => return Ok(unstarted(request, &failure)),
+                Err(_) => return Err(InvokeError::ShuttingDown),
+            },
+        };
+        Ok(lease.run(request).await)
+    }
+
+    /// An idle process, or a place in line.
+    fn acquire(self: &Arc<Self>) -> Result<Result<Lease, oneshot::Receiver<Grant>>, InvokeError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(InvokeError::ShuttingDown);
+        }
+        if let Some(worker) = state.idle.pop() {
+            drop(state);
+            return Ok(Ok(Lease { pool: Arc::clone(self), worker: Some(worker) }));
+        }
+        if state.waiting.len() >= self.spec.options.max_waiting {
+            // Callers that went away leave their places behind.
+            state.waiting.retain(|waiter| !waiter.grant.is_closed());
+            if state.waiting.len() >= self.spec.options.max_waiting {
+                let reason = ThrottleReason::Waiting(state.waiting.len());
+                return Err(InvokeError::Throttled { key: self.spec.key.clone(), reason });
+            }
+        }
+        let (grant, place) = oneshot::channel();
+        state.waiting.push_back(Waiter { since: Instant::now(), grant });
+        self.start_if_none(&mut state);
+        if !state.growing {
+            state.growing = true;
+            let pool = Arc::clone(self);
+            self.spec.runtime.spawn(async move { pool.grow().await });
+        }
+        Ok(Err(place))
+    }
+
+    /// Starts a process for events in line that have none to wait for.
+    fn start_if_none(self: &Arc<Self>, state: &mut State) {
+        if state.ready + state.starting == 0 && !state.waiting.is_empty() {
+            self.start_one(state);
+        }
+    }
+
+    fn start_one(self: &Arc<Self>, state: &mut State) {
+        state.starting += 1;
+        let start_after = state.start_after;
+        let pool = Arc::clone(self);
+        self.spec.runtime.spawn(async move {
+            if let Some(moment) = start_after {
+                tokio::time::sleep_until(moment.into()).await;
+            }
+            let of_exit = Arc::downgrade(&pool);
+            let spec = Arc::clone(&pool.spec);
+            let on_exit = move |pid, exit: &Exit| {
+                spec.observe(FunctionEvent::Exited {
+                    function: &spec.key,
+                    pid,
+                    how: exit.as_str(),
+                });
+                if let Some(pool) = of_exit.upgrade() {
+                    pool.forget(pid);
+                }
+            };
+            match start(&pool.spec, on_exit).await {
+                Ok(worker) => pool.started(worker),
+                Err(failure) => pool.not_started(&failure),
+            }
+        });
+    }
+
+    fn started(self: &Arc<Self>, worker: Box<Worker>) {
+        let mut state = self.lock();
+        state.starting -= 1;
+        state.ready += 1;
+        state.failures = 0;
+        state.start_after = None;
+        drop(state);
+        self.release(worker);
+    }
+
+    /// A process could not load its handler. With no other process to serve them, the
+    /// events in line get the reason; later ones try again, after a pause.
+    fn not_started(self: &Arc<Self>, failure: &InitFailure) {
+        let payload = failure.payload("");
+        self.spec
+            .observe(FunctionEvent::InitFailed { function: &self.spec.key, payload: &payload });
+        let mut state = self.lock();
+        state.starting -= 1;
+        let pause = FIRST_BACK_OFF * 2u32.saturating_pow(state.failures.min(16));
+        state.failures = state.failures.saturating_add(1);
+        state.start_after = Some(Instant::now() + pause.min(LONGEST_BACK_OFF));
+        let told = if state.ready + state.starting == 0 {
+            std::mem::take(&mut state.waiting)
+        } else {
+            VecDeque::new()
+        };
+        drop(state);
+        for waiter in told {
+            // A caller that went away needs no reason.
+            let _ = waiter.grant.send(Grant::Failure(failure.clone()));
+        }
+        self.quiet.notify_waiters();
+    }
+
+    /// Takes back a process that can take another event.
+    fn release(self: &Arc<Self>, worker: Box<Worker>) {
+        let mut lease = Lease { pool: Arc::clone(self), worker: Some(worker) };
+        let mut state = self.lock();
+        while let Some(waiter) = state.waiting.pop_front() {
+            match waiter.grant.send(Grant::Process(lease)) {
+                Ok(()) => return,
+                Err(Grant::Process(back)) => lease = back,
+                Err(Grant::Failure(_)) => return,
+            }
+        }
+        let Some(worker) = lease.worker.take() else { return };
+        if state.closed {
+            state.ready -= 1;
+            drop(state);
+            drop(worker);
+            self.quiet.notify_waiters();
+            return;
+        }
+        state.idle.push(worker);
+        if state.idle.len() > 1 && !state.shrinking {
+            state.shrinking = true;
+            let pool = Arc::clone(self);
+            self.spec.runtime.spawn(async move { pool.shrink().await });
+        }
+    }
+
+    /// Gives up a process that had its last event.
+    fn retire(self: &Arc<Self>, worker: Box<Worker>) {
+        self.spec.runtime.spawn(worker.linger());
+        let mut state = self.lock();
+        state.ready -= 1;
+        self.start_if_none(&mut state);
+        drop(state);
+        self.quiet.notify_waiters();
+    }
+
+    /// A process is gone. One with an event is retired when the event ends.
+    fn forget(&self, pid: u32) {
+        let mut state = self.lock();
+        let Some(at) = state.idle.iter().position(|worker| worker.pid() == pid) else { return };
+        let worker = state.idle.remove(at);
+        state.ready -= 1;
+        drop(state);
+        drop(worker);
+    }
+
+    /// Starts one more process whenever the oldest event has waited too long. Ends when
+    /// no event waits.
+    async fn grow(self: Arc<Self>) {
+        let patience = self.spec.options.grow_after;
+        loop {
+            let due = {
+                let mut state = self.lock();
+                while state.waiting.front().is_some_and(|waiter| waiter.grant.is_closed()) {
+                    state.waiting.pop_front();
+                }
+                let Some(oldest) = state.waiting.front() else {
+                    state.growing = false;
+                    return;
+                };
+                let (due, now) = (oldest.since + patience, Instant::now());
+                let may_start = state.ready + state.starting < self.limit
+                    && (state.starting as usize) < state.waiting.len();
+                if due > now {
+                    due
+                } else {
+                    if may_start {
+                        self.start_one(&mut state);
+                    }
+                    now + patience.max(Duration::from_millis(1))
+                }
+            };
+            tokio::time::sleep_until(due.into()).await;
+        }
+    }
+
+    /// Stops processes that are idle too long, all but one. Ends when at most one is idle.
+    async fn shrink(self: Arc<Self>) {
+        let patience = self.spec.options.idle_shrink;
+        loop {
+            let (surplus, next) = {
+                let mut state = self.lock();
+                let now = Instant::now();
+                let is_old = |worker: &Worker| worker.idle_since + patience <= now;
+                let old = state.idle.iter().take_while(|worker| is_old(worker)).count();
+                let stopped = old.min(state.idle.len().saturating_sub(1));
+                let surplus: Vec<_> = state.idle.drain(..stopped).collect();
+                // At most as many as are ready were idle.
+                state.ready -= u32::try_from(surplus.len()).unwrap_or(0);
+                let next = match state.idle.first() {
+                    Some(oldest) if state.idle.len() > 1 => Some(oldest.idle_since + patience),
+                    _ => None,
+                };
+                state.shrinking = next.is_some();
+                (surplus, next)
+            };
+            drop(surplus);
+            let Some(next) = next else { return };
+            tokio::time::sleep_until(next.into()).await;
+        }
+    }
+
+    /// Takes no more events, and stops the processes that have none.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let idle = std::mem::take(&mut state.idle);
+        // At most as many as are ready were idle.
+        state.ready -= u32::try_from(idle.len()).unwrap_or(0);
+        drop(state);
+        drop(idle);
+    }
+
+    /// Waits until every event that was taken has ended.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let ended = self.quiet.notified();
+            tokio::pin!(ended);
+            // Listen before looking, so that no end is missed.
+            ended.as_mut().enable();
+            {
+                let state = self.lock();
+                if state.ready + state.starting == 0 && state.waiting.is_empty() {
+                    return;
+                }
+            }
+            ended.await;
+        }
+    }
+
+    /// Forgets the events in line: their callers learn that the host shuts down.
+    pub(crate) fn abandon(&self) {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        drop(waiting);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock leaves the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The outcome of an event that no process could be started for.
+fn unstarted(request: &Request, failure: &InitFailure) -> Outcome {
+    Outcome {
+        request_id: request.id.clone(),
+        payload: failure.payload(&request.id),
+        error: Some(FunctionErrorKind::Unhandled),
+        log_tail: request.want_log_tail.then(String::new),
+        duration: Duration::ZERO,
+        init_duration: None,
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    async fn run(mut self, request: &Request) -> Outcome {
+        if let Some(worker) = &mut self.worker {
+            worker.begin(request);
+        }
+        self.finish().await
+    }
+
+    async fn finish(mut self) -> Outcome {
+        // Only `finish` and `drop` take the worker out, and both are the last use.
+        #[expect(clippy::expect_used, reason = "a lease holds its worker until its end")]
+        let verdict = self.worker.as_mut().expect("the worker is still lent").finish().await;
+        if let Some(worker) = self.worker.take() {
+            if verdict.usable {
+                self.pool.release(worker);
+            } else {
+                self.pool.retire(worker);
+            }
+        }
+        verdict.outcome
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(worker) = self.worker.take() else { return };
+        let pool = Arc::clone(&self.pool);
+        if worker.has_event() {
+            let lease = Self { pool, worker: Some(worker) };
+            self.pool.spec.runtime.spawn(async move {
+                lease.finish().await;
+            });
+        } else {
+            pool.release(worker);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Functions as their callers see them: real processes, real loopback servers.
+
+#![allow(clippy::unwrap_used, reason = "tests, and helpers of tests")]
+
+mod support;
+
+mod asynchronous;
+mod node;
+mod pool;
+mod python;
+mod remote;
+mod runtime_api;
+mod typescript;

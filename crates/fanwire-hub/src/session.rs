@@ -1,0 +1,90 @@
+//! What a plane brings to the hub: the state machine of one connection.
+
+use std::io;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::Context;
+
+/// The state machine of one connection's protocol. It does no input or output and
+/// reads no clock: bytes, commands and the time come in, and what it wants goes out
+/// through the [`Context`].
+///
+/// The shard calls [`opened`](Session::opened) first and
+/// [`closed`](Session::closed) last, each once.
+pub trait Session: Sized + Send + 'static {
+    /// What other threads may ask of one connection. A command for a connection
+    /// that is gone is dropped, so one that wants an answer carries a channel whose
+    /// other end notices that.
+    type Command: Send + 'static;
+
+    /// What can be sent to many connections at once.
+    type Message: Send + Sync + 'static;
+
+    /// State that all sessions of a shard share, such as a compressor. Made on the
+    /// shard's own thread.
+    type Shared: Default;
+
+    /// Which broadcasts reach this connection. Asked once, after `opened`.
+    fn audience(&self) -> Audience;
+
+    /// The connection is attached to its shard.
+    fn opened(&mut self, cx: &mut Context<'_, Self::Shared>);
+
+    /// Bytes have arrived. Takes from the front of `input` what it can use; where it
+    /// paused reading it may leave the rest, which comes again after it resumes.
+    fn received(&mut self, input: &mut &mut [u8], cx: &mut Context<'_, Self::Shared>);
+
+    /// Another thread asks something.
+    fn commanded(&mut self, command: Self::Command, cx: &mut Context<'_, Self::Shared>);
+
+    /// Everything that was queued is written, and had to wait for a slow peer, or the
+    /// session has paused.
+    fn drained(&mut self, cx: &mut Context<'_, Self::Shared>);
+
+    /// The hub is about to stop: say goodbye. What is not finished when the hub's
+    /// patience ends is cut off.
+    fn stopping(&mut self, cx: &mut Context<'_, Self::Shared>);
+
+    /// When `expired` wants to be called next, if ever. Asked after every other call.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// The deadline has passed.
+    fn expired(&mut self, cx: &mut Context<'_, Self::Shared>);
+
+    /// Which of a message's wire forms this connection takes, or `None` where it
+    /// takes no more messages. Forms are small numbers: see `encode`.
+    fn form(&self) -> Option<usize>;
+
+    /// How many bytes may wait for the peer before broadcasts skip it. What a session
+    /// sends itself it has to bound itself, by [`Context::queued_bytes`].
+    fn outbound_limit(&self) -> usize;
+
+    /// A message in one of its wire forms. Called once per burst, form and shard.
+    fn encode(message: &Self::Message, form: usize, shared: &mut Self::Shared) -> Bytes;
+
+    /// A broadcast was written, or queued, for this connection.
+    fn broadcast_sent(&mut self, now: Instant);
+
+    /// The connection is gone.
+    fn closed(self, ending: Ending);
+}
+
+/// A set of connections that broadcasts are addressed to, such as those of one API.
+/// Numbered from zero by whoever configures the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Audience(pub u16);
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The session asked for it.
+    Finished,
+    /// The peer closed its side.
+    PeerClosed,
+    /// The socket failed.
+    Failed(io::Error),
+    /// The hub stopped before the session was done.
+    HubStopped,
+}

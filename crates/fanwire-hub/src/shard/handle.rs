@@ -1,0 +1,62 @@
+//! What the rest of the process shares with one shard: its mailbox, its places, its
+//! counters.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Letter;
+use crate::Session;
+use crate::id::MAX_SLOTS;
+use crate::mailbox::Mailbox;
+
+/// What the rest of the process shares with one shard.
+pub(crate) struct ShardHandle<S: Session> {
+    pub(crate) mailbox: Arc<Mailbox<Letter<S>>>,
+    slots: Mutex<Slots>,
+    /// Slots in use, to find the shard with the fewest without a lock.
+    used: AtomicUsize,
+    pub(crate) dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    free: Vec<u32>,
+    next: u32,
+}
+
+// === impl ShardHandle ===
+
+impl<S: Session> ShardHandle<S> {
+    pub(crate) fn new(mailbox: Arc<Mailbox<Letter<S>>>) -> Self {
+        Self {
+            mailbox,
+            slots: Mutex::default(),
+            used: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_slot(&self) -> Option<u32> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = match slots.free.pop() {
+            Some(slot) => slot,
+            None if slots.next < MAX_SLOTS => {
+                slots.next += 1;
+                slots.next - 1
+            }
+            None => return None,
+        };
+        self.used.fetch_add(1, Ordering::Relaxed);
+        Some(slot)
+    }
+
+    pub(crate) fn release_slot(&self, slot: u32) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.free.push(slot);
+        self.used.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,171 @@
+//! What other threads leave for a shard: new connections, commands, broadcasts.
+
+use std::io::{self, ErrorKind, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use mio::{Interest, Token};
+
+use super::{EVENTS_PER_TURN, Letter, Shard};
+use crate::connection::{Connection, Wishes};
+use crate::outbound::{Flushed, Outbound};
+use crate::{Audience, ConnectionId, Ending, Session};
+
+/// Broadcasts joined into one write.
+const MAX_BURST: usize = 64;
+
+/// Wire forms a message may have on one shard.
+const MAX_FORMS: usize = 16;
+
+impl<S: Session> Shard<S> {
+    pub(super) fn open(&mut self, letters: &mut Vec<Letter<S>>) {
+        let mut burst: Vec<Arc<S::Message>> = Vec::new();
+        let mut burst_audience = Audience(0);
+        for letter in letters.drain(..) {
+            match letter {
+                Letter::Broadcast { audience, message } => {
+                    if audience != burst_audience || burst.len() == MAX_BURST {
+                        self.fan_out(burst_audience, &mut burst);
+                        burst_audience = audience;
+                    }
+                    burst.push(message);
+                }
+                other => {
+                    // What was broadcast before this letter goes out before it acts.
+                    self.fan_out(burst_audience, &mut burst);
+                    self.open_one(other);
+                }
+            }
+        }
+        self.fan_out(burst_audience, &mut burst);
+        if letters.capacity() > EVENTS_PER_TURN {
+            letters.shrink_to(EVENTS_PER_TURN);
+        }
+    }
+
+    pub(super) fn open_one(&mut self, letter: Letter<S>) {
+        match letter {
+            Letter::Attach { id, socket, session, early } => {
+                self.attach(id, socket, session, early);
+            }
+            Letter::Command { id, command } => {
+                let current = self.connection(id.slot).is_some_and(|found| found.id == id);
+                if current {
+                    self.call(id.slot, |session, cx| session.commanded(command, cx));
+                }
+            }
+            Letter::Broadcast { .. } => {}
+            Letter::Stop { grace } => {
+                self.stop_at = Some(self.now + grace);
+                for slot in 0..self.slots.len() {
+                    self.call(slot as u32, |session, cx| session.stopping(cx));
+                }
+            }
+        }
+    }
+
+    pub(super) fn attach(
+        &mut self,
+        id: ConnectionId,
+        socket: std::net::TcpStream,
+        session: S,
+        early: Vec<u8>,
+    ) {
+        let mut socket = mio::net::TcpStream::from_std(socket);
+        let token = Token(id.slot as usize);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut socket, token, both) {
+            self.handle.release_slot(id.slot);
+            return session.closed(Ending::Failed(error));
+        }
+        let slot = id.slot;
+        if self.slots.len() <= slot as usize {
+            self.slots.resize_with(slot as usize + 1, || None);
+        }
+        let audience = session.audience();
+        self.slots[slot as usize] = Some(Box::new(Connection {
+            id,
+            socket,
+            session,
+            outbound: Outbound::default(),
+            wishes: Wishes::default(),
+            unread: early,
+            readable: false,
+            blocked: false,
+            dirty: false,
+            filed: u32::MAX,
+            place: self.members.add(audience, slot),
+        }));
+        self.live += 1;
+        self.call(slot, |session, cx| session.opened(cx));
+        if self.stop_at.is_some() {
+            self.call(slot, |session, cx| session.stopping(cx));
+        }
+        self.resume(slot);
+    }
+
+    /// Sends the messages of a burst, which are then gone, to all of an audience.
+    pub(super) fn fan_out(&mut self, audience: Audience, burst: &mut Vec<Arc<S::Message>>) {
+        if burst.is_empty() {
+            return;
+        }
+        let mut forms: [Option<Bytes>; MAX_FORMS] = [const { None }; MAX_FORMS];
+        let mut failed = Vec::new();
+        for &slot in self.members.of(audience) {
+            let Some(connection) = self.slots.get_mut(slot as usize).and_then(Option::as_mut)
+            else {
+                continue;
+            };
+            let form = connection.session.form().filter(|form| *form < MAX_FORMS);
+            let Some(form) = form else { continue };
+            let bytes = forms[form].get_or_insert_with(|| join::<S>(burst, form, &mut self.shared));
+            if !connection.outbound.is_empty()
+                && connection.outbound.len() + bytes.len() > connection.session.outbound_limit()
+            {
+                self.handle.dropped.fetch_add(burst.len() as u64, Ordering::Relaxed);
+                continue;
+            }
+            match deliver(connection, bytes) {
+                Ok(()) => connection.session.broadcast_sent(self.now),
+                Err(error) => failed.push((slot, error)),
+            }
+        }
+        burst.clear();
+        for (slot, error) in failed {
+            self.close(slot, Ending::Failed(error));
+        }
+    }
+}
+
+/// The messages of a burst in one wire form, joined.
+fn join<S: Session>(burst: &[Arc<S::Message>], form: usize, shared: &mut S::Shared) -> Bytes {
+    if let [only] = burst {
+        return S::encode(only, form, shared);
+    }
+    let mut joined = BytesMut::new();
+    for message in burst {
+        joined.extend_from_slice(&S::encode(message, form, shared));
+    }
+    joined.freeze()
+}
+
+/// Writes `bytes` at once where nothing waits before them; queues what is left.
+fn deliver<S>(connection: &mut Connection<S>, bytes: &Bytes) -> io::Result<()> {
+    let mut written = 0;
+    if connection.outbound.is_empty() {
+        match connection.socket.write(bytes) {
+            Ok(count) if count == bytes.len() => return Ok(()),
+            Ok(count) => written = count,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    connection.outbound.push(bytes.slice(written..));
+    if !connection.blocked {
+        // Until the socket says that it is full it does not tell when it no longer is.
+        connection.blocked = connection.outbound.flush(&mut connection.socket)? == Flushed::Blocked;
+    }
+    Ok(())
+}

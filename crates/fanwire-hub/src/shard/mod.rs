@@ -1,0 +1,154 @@
+//! The event loop of one shard: readiness, letters, deadlines, in that order.
+//!
+//! Sockets are registered once, edge-triggered, for both directions, so that
+//! nothing but reads and writes costs a system call afterwards. A read that does
+//! not fill the buffer has emptied the socket (epoll(7), question 9).
+
+mod handle;
+mod letters;
+mod reading;
+mod settle;
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::connection::Connection;
+use crate::deadlines::Deadlines;
+use crate::mailbox::Mailbox;
+use crate::members::Members;
+use crate::{Audience, ConnectionId, Ending, HubOptions, Session};
+
+pub(crate) use self::handle::ShardHandle;
+
+/// Readiness events taken from the system at once.
+const EVENTS_PER_TURN: usize = 1024;
+
+const WAKER: Token = Token(usize::MAX);
+
+/// What other threads may leave for a shard.
+pub(crate) enum Letter<S: Session> {
+    Attach { id: ConnectionId, socket: std::net::TcpStream, session: S, early: Vec<u8> },
+    Command { id: ConnectionId, command: S::Command },
+    Broadcast { audience: Audience, message: Arc<S::Message> },
+    Stop { grace: Duration },
+}
+
+/// One shard, owned by its thread.
+pub(crate) struct Shard<S: Session> {
+    handle: Arc<ShardHandle<S>>,
+    poll: Poll,
+    slots: Vec<Option<Box<Connection<S>>>>,
+    members: Members,
+    deadlines: Deadlines,
+    shared: S::Shared,
+    /// The one read buffer.
+    scratch: Box<[u8]>,
+    /// Slots whose sessions were called and may have something to write.
+    dirty: Vec<u32>,
+    /// Slots that may have more to read, their turn being over.
+    again: Vec<u32>,
+    now: Instant,
+    live: usize,
+    /// When the shard ends whatever is left, once it is told to stop.
+    stop_at: Option<Instant>,
+}
+
+impl<S: Session> Shard<S> {
+    /// Runs until it is told to stop.
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        let mut letters = Vec::new();
+        loop {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // The event queue itself is gone: nothing can be served any more.
+                Err(_) => break,
+            }
+            self.now = Instant::now();
+            for event in &events {
+                if event.token() != WAKER {
+                    // Tokens are slots, which have 24 bits.
+                    let slot = event.token().0 as u32;
+                    self.ready(slot, event);
+                }
+            }
+            self.read_again();
+            self.handle.mailbox.take(&mut letters);
+            self.open(&mut letters);
+            self.wake_due();
+            self.settle_dirty();
+            if self.stop_at.is_some_and(|at| self.live == 0 || at <= self.now) {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.deadlines.next().into_iter().chain(self.stop_at).min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    /// Closes what is left, so that every session hears of its end.
+    fn end(&mut self) {
+        for letter in self.handle.mailbox.close() {
+            if let Letter::Attach { id, session, .. } = letter {
+                self.handle.release_slot(id.slot);
+                session.closed(Ending::HubStopped);
+            }
+        }
+        for slot in 0..self.slots.len() {
+            self.close(slot as u32, Ending::HubStopped);
+        }
+    }
+}
+
+/// A shard before its thread runs: all that may cross threads.
+pub(crate) struct ShardParts<S: Session> {
+    handle: Arc<ShardHandle<S>>,
+    poll: Poll,
+    read_buffer_bytes: usize,
+}
+
+impl<S: Session> ShardParts<S> {
+    pub(crate) fn new(options: &HubOptions) -> io::Result<(Self, Arc<ShardHandle<S>>)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let mailbox = Mailbox::new(waker, options.mailbox_bytes);
+        let handle = Arc::new(ShardHandle::new(mailbox));
+        let parts = Self {
+            handle: Arc::clone(&handle),
+            poll,
+            read_buffer_bytes: options.read_buffer_bytes.max(1024),
+        };
+        Ok((parts, handle))
+    }
+
+    /// Makes what belongs to the thread and runs the loop on it.
+    pub(crate) fn run(self) {
+        let now = Instant::now();
+        let shard = Shard {
+            handle: self.handle,
+            poll: self.poll,
+            slots: Vec::new(),
+            members: Members::default(),
+            deadlines: Deadlines::new(now),
+            shared: S::Shared::default(),
+            scratch: vec![0; self.read_buffer_bytes].into_boxed_slice(),
+            dirty: Vec::new(),
+            again: Vec::new(),
+            now,
+            live: 0,
+            stop_at: None,
+        };
+        shard.run();
+    }
+}

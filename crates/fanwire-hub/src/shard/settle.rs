@@ -1,0 +1,125 @@
+//! Calling a session, and what follows from it: writes, deadlines, its end.
+
+use std::net::Shutdown;
+
+use super::Shard;
+use crate::connection::{Connection, Context};
+use crate::outbound::Flushed;
+use crate::{Ending, Session};
+
+impl<S: Session> Shard<S> {
+    pub(super) fn connection(&mut self, slot: u32) -> Option<&mut Connection<S>> {
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// Calls the session in `slot`, if there is one, and marks it for settling.
+    pub(super) fn call(&mut self, slot: u32, f: impl FnOnce(&mut S, &mut Context<'_, S::Shared>)) {
+        let Some(connection) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let (session, mut cx) = connection.session(self.now, &mut self.shared);
+        f(session, &mut cx);
+        self.mark(slot);
+    }
+
+    /// Has the session in `slot` settled before the turn is over.
+    pub(super) fn mark(&mut self, slot: u32) {
+        if let Some(connection) = self.connection(slot).filter(|connection| !connection.dirty) {
+            connection.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    pub(super) fn settle_dirty(&mut self) {
+        // Settling may resume a session, whose replies make it dirty again.
+        while let Some(slot) = self.dirty.pop() {
+            self.settle(slot);
+        }
+    }
+
+    /// Does what the session in `slot` has asked for: writes, resumes, closes, and
+    /// files its next deadline.
+    pub(super) fn settle(&mut self, slot: u32) {
+        let Some(connection) = self.connection(slot) else { return };
+        connection.dirty = false;
+        if connection.wishes.abort {
+            return self.close(slot, Ending::Finished);
+        }
+        if !connection.outbound.is_empty() && !connection.blocked {
+            match connection.outbound.flush(&mut connection.socket) {
+                // A session that paused for what it has queued waits to hear this.
+                Ok(Flushed::All) if connection.wishes.paused => {
+                    self.call(slot, |session, cx| session.drained(cx));
+                }
+                Ok(Flushed::All) => {}
+                Ok(Flushed::Blocked) => connection.blocked = true,
+                Err(error) => return self.close(slot, Ending::Failed(error)),
+            }
+        }
+        let Some(connection) = self.connection(slot) else { return };
+        if connection.outbound.is_empty() {
+            if connection.wishes.finish {
+                return self.close(slot, Ending::Finished);
+            }
+            if std::mem::take(&mut connection.wishes.shutdown_write) {
+                // Where the peer is gone already the next read says so.
+                let _ = connection.socket.shutdown(Shutdown::Write);
+            }
+        }
+        let waits = connection.readable || !connection.unread.is_empty();
+        if waits && !connection.wishes.paused {
+            self.resume(slot);
+        }
+        self.file_deadline(slot);
+    }
+
+    pub(super) fn file_deadline(&mut self, slot: u32) {
+        let Some(connection) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        if let Some(deadline) = connection.session.deadline()
+            && self.deadlines.second_of(deadline) < connection.filed
+        {
+            connection.filed = self.deadlines.file(slot, deadline);
+        }
+    }
+
+    pub(super) fn wake_due(&mut self) {
+        while let Some((second, slots)) = self.deadlines.take_due(self.now) {
+            for slot in slots {
+                let now = self.now;
+                // A slot may be filed under seconds that its connection, or the one
+                // that had the slot before, no longer cares for.
+                let Some(connection) = self.connection(slot).filter(|c| c.filed == second) else {
+                    continue;
+                };
+                connection.filed = u32::MAX;
+                if connection.session.deadline().is_some_and(|deadline| deadline <= now) {
+                    self.call(slot, |session, cx| session.expired(cx));
+                    self.settle(slot);
+                }
+                self.file_deadline(slot);
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, slot: u32, ending: Ending) {
+        let Some(mut connection) = self.slots.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
+        // Dropping the socket removes it from the event queue in any case.
+        let _ = self.poll.registry().deregister(&mut connection.socket);
+        let audience = connection.session.audience();
+        if let Some(moved) = self.members.remove(audience, connection.place) {
+            let place = connection.place;
+            if let Some(moved) = self.connection(moved) {
+                moved.place = place;
+            }
+        }
+        self.live -= 1;
+        let Connection { id, session, socket, .. } = *connection;
+        drop(socket);
+        session.closed(ending);
+        self.handle.release_slot(id.slot);
+    }
+}

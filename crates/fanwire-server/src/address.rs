@@ -1,0 +1,188 @@
+//! Which API a URL means.
+//!
+//! AWS has two forms: the default host `{api-id}.execute-api…` with the stage as the
+//! first path segment, and a custom domain with a mapping key, or none, in its place.
+//! A server of one's own is reached by one host for all of it, so both forms are
+//! accepted on every host: `/{stage}`, `/{base_path}`, and, while there is a single
+//! API, no segment at all.
+
+use fanwire_app::model::WebSocketApi;
+use fanwire_websocket::ApiIndex;
+use percent_encoding::percent_decode_str;
+
+/// What a path asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The address that clients connect to.
+    Api(ApiIndex),
+    /// The management API's address for one connection, by the id as it was sent.
+    Connection(ApiIndex, String),
+    /// The management API's address for all connections of an API.
+    Connections(ApiIndex),
+    /// A health check, which API Gateway reserves at the root.
+    Health,
+    /// Lambda's Invoke API: the function's name or ARN.
+    Invoke(String),
+    /// Lambda's older asynchronous Invoke API: the function's name or ARN.
+    InvokeAsync(String),
+    /// Nothing here.
+    Unknown,
+}
+
+impl Target {
+    /// Whether it lets a caller act on others' connections, or run code.
+    pub(crate) fn is_privileged(&self) -> bool {
+        match self {
+            Self::Connection(..)
+            | Self::Connections(_)
+            | Self::Invoke(_)
+            | Self::InvokeAsync(_) => true,
+            Self::Api(_) | Self::Health | Self::Unknown => false,
+        }
+    }
+}
+
+/// The segment that the management API lives under.
+const CONNECTIONS: &str = "@connections";
+
+/// Finds what `path` asks for, on `host`.
+pub(crate) fn resolve<'a>(
+    apis: impl Iterator<Item = &'a WebSocketApi> + Clone,
+    host: &str,
+    path: &str,
+) -> Target {
+    // SDKs percent-encode `@` and `=` as they please, and a trailing slash in a
+    // configured endpoint doubles the one that follows.
+    let segments: Vec<String> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        ["ping" | "sping"] => return Target::Health,
+        ["2015-03-31", "functions", name, "invocations"] => {
+            return Target::Invoke((*name).to_owned());
+        }
+        ["2014-11-13", "functions", name, "invoke-async"] => {
+            return Target::InvokeAsync((*name).to_owned());
+        }
+        _ => {}
+    }
+    let (api, rest) = match segments.split_first() {
+        Some((first, rest)) => match find(apis.clone(), host, |api| {
+            api.stage == *first || api.base_path.as_deref() == Some(*first)
+        }) {
+            Some(api) => (api, rest),
+            None => match only(apis, host) {
+                Some(api) if *first == CONNECTIONS => (api, segments.as_slice()),
+                _ => return Target::Unknown,
+            },
+        },
+        None => match only(apis, host) {
+            Some(api) => (api, [].as_slice()),
+            None => return Target::Unknown,
+        },
+    };
+    match rest {
+        [] => Target::Api(api),
+        [CONNECTIONS] => Target::Connections(api),
+        [CONNECTIONS, id] => Target::Connection(api, (*id).to_owned()),
+        _ => Target::Unknown,
+    }
+}
+
+/// The first API that fits and that `host` does not rule out.
+fn find<'a>(
+    apis: impl Iterator<Item = &'a WebSocketApi> + Clone,
+    host: &str,
+    fits: impl Fn(&WebSocketApi) -> bool,
+) -> Option<ApiIndex> {
+    let named = apis.clone().any(|api| names(host, api));
+    numbered(apis).find(|(_, api)| fits(api) && (!named || names(host, api))).map(|(n, _)| n)
+}
+
+/// The API that a host without a path means: the one it names, or the only one.
+fn only<'a>(apis: impl Iterator<Item = &'a WebSocketApi> + Clone, host: &str) -> Option<ApiIndex> {
+    if let Some((number, _)) = numbered(apis.clone()).find(|(_, api)| names(host, api)) {
+        return Some(number);
+    }
+    let mut all = numbered(apis);
+    match (all.next(), all.next()) {
+        (Some((number, _)), None) => Some(number),
+        _ => None,
+    }
+}
+
+fn numbered<'a>(
+    apis: impl Iterator<Item = &'a WebSocketApi>,
+) -> impl Iterator<Item = (ApiIndex, &'a WebSocketApi)> {
+    (0..).zip(apis)
+}
+
+/// Whether a host's first label is the API's id, as in `{id}.execute-api.…`.
+fn names(host: &str, api: &WebSocketApi) -> bool {
+    host.split('.').next().is_some_and(|label| label == api.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fanwire_app::model::{Limits, LogSettings, Profile};
+
+    fn api(id: &str, stage: &str, base_path: Option<&str>) -> WebSocketApi {
+        WebSocketApi {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            stage: stage.to_owned(),
+            base_path: base_path.map(str::to_owned),
+            route_selection: fanwire_app::selection::RouteSelection::default(),
+            routes: indexmap::IndexMap::new(),
+            authorizers: indexmap::IndexMap::new(),
+            stage_variables: indexmap::IndexMap::new(),
+            logs: LogSettings::default(),
+            limits: Limits::of(Profile::Aws),
+        }
+    }
+
+    #[test]
+    fn one_api_is_reached_with_and_without_its_stage() {
+        let apis = [api("a", "dev", Some("chat"))];
+        let at = |path| resolve(apis.iter(), "localhost:3001", path);
+        for path in ["/dev", "/dev/", "/", "", "/chat"] {
+            assert_eq!(at(path), Target::Api(0), "{path}");
+        }
+        for path in [
+            "/dev/@connections/x%3D",
+            "//dev//%40connections/x=",
+            "/@connections/x%3d",
+            "/chat/%40connections/x=",
+        ] {
+            assert_eq!(at(path), Target::Connection(0, "x=".to_owned()), "{path}");
+        }
+        for path in ["/prod", "/dev/x", "/dev/@connections/x/y", "/prod/@connections/x"] {
+            assert_eq!(at(path), Target::Unknown, "{path}");
+        }
+        assert_eq!(at("/ping"), Target::Health);
+        assert_eq!(at("/dev/@connections"), Target::Connections(0));
+    }
+
+    #[test]
+    fn several_apis_are_told_apart_by_stage_mapping_key_or_host() {
+        let apis = [api("a", "dev", None), api("b", "prod", Some("b")), api("c", "dev", None)];
+        let at = |host, path| resolve(apis.iter(), host, path);
+        assert_eq!(at("h", "/dev"), Target::Api(0));
+        assert_eq!(at("h", "/prod"), Target::Api(1));
+        assert_eq!(at("h", "/b"), Target::Api(1));
+        assert_eq!(at("c.execute-api.localhost:1", "/dev"), Target::Api(2));
+        assert_eq!(at("b.execute-api.localhost:1", "/"), Target::Api(1));
+        assert_eq!(at("h", "/"), Target::Unknown);
+    }
+
+    #[test]
+    fn a_function_is_named_by_arn_too() {
+        let arn = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu%3A1%3Afunction%3Af/invocations";
+        let name = "arn:aws:lambda:eu:1:function:f".to_owned();
+        assert_eq!(resolve([].iter(), "h", arn), Target::Invoke(name));
+    }
+}

@@ -1,0 +1,22 @@
+//! One App, served: a listener, the HTTP APIs behind it, and the planes.
+//!
+//! # Brief overview
+//!
+//! - [`Server::start`] binds, starts the hub, the functions host and the planes, and
+//!   [`Server::stop`] takes them down again in bounded time.
+//! - `listener` accepts connections and speaks HTTP/1.1; a WebSocket handshake leaves
+//!   HTTP there and its socket goes to a shard.
+//! - `address` says which API a URL means; `upgrade`, `management` and `lambda_api`
+//!   answer for it.
+
+mod address;
+mod head_tap;
+mod lambda_api;
+mod listener;
+mod management;
+mod response;
+mod router;
+mod server;
+mod upgrade;
+
+pub use self::server::{Observers, Server, ServerOptions, StartError};

@@ -1,0 +1,125 @@
+//! Accepting connections, and HTTP/1.1 on them.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::head_tap::HeadTap;
+use crate::router::Router;
+
+/// How long a client may take to send the head of its first request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take until the head of a further request is there. SDKs keep
+/// connections for minutes, and a function that is frozen between events does not see
+/// one close.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The longest head of a request, in bytes; a longer one is answered 431.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+/// The most headers of a request.
+const MAX_HEADERS: usize = 128;
+
+/// Connections that may speak HTTP at once, handshakes among them; others wait in
+/// the system's queue. WebSocket connections do not count.
+const MAX_HTTP_CONNECTIONS: usize = 8192;
+
+/// How long to wait where the system has no descriptor for another connection.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Connections that may wait in the system's queue to be accepted; it may allow fewer.
+/// Where it is full, clients that come in a flood are turned away.
+const BACKLOG: u32 = 4096;
+
+/// Binds an address and listens.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that is started again may have its port back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts connections until `stopped` says so.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    router: Arc<Router>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = told_to(&mut stopped) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let router = Arc::clone(&router);
+                let stopped = stopped.clone();
+                tokio::spawn(async move {
+                    serve(stream, peer, router, stopped).await;
+                    drop(place);
+                });
+            }
+            // The client has left, or descriptors have run out.
+            Err(_) => tokio::time::sleep(ACCEPT_BACK_OFF).await,
+        }
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Arc<Router>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    // Small frames must not wait for others; where it fails they merely do.
+    let _ = stream.set_nodelay(true);
+    let (stream, head) = HeadTap::new(stream);
+    let begun = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        begun.store(true, Ordering::Relaxed);
+        let (router, head) = (Arc::clone(&router), head.clone());
+        async move { Ok::<_, Infallible>(router.answer(request, &head, peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(KEEP_ALIVE_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let impatience = async {
+        tokio::time::sleep(HEAD_TIMEOUT).await;
+        if begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = impatience => {}
+        // What goes wrong here is the client's doing, and it has been answered.
+        _ = connection.as_mut() => {}
+        () = told_to(&mut stopped) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(Duration::from_secs(1), connection).await;
+        }
+    }
+}
+
+/// Waits until the server has stopped, or is gone.
+async fn told_to(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

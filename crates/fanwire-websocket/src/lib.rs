@@ -1,0 +1,45 @@
+//! The WebSocket plane: API Gateway's WebSocket APIs, to the letter where a client
+//! or handler can see it.
+//!
+//! # Brief overview
+//!
+//! - [`Plane`] is the handle: it takes handshakes through authorizer and `$connect`
+//!   ([`Plane::connect`]), and does what the management API asks
+//!   ([`Plane::post`], [`Plane::inspect`], [`Plane::delete`]).
+//! - `session` is the state machine of one connection on its shard.
+//! - `dispatch` takes a message to its route and the result back.
+//! - `event`, `result`, `frame` and `rejection` hold what goes over the wire, key by
+//!   key; `policy` and `authorizer` decide who may connect.
+//! - An [`Observer`] is told of every request.
+//!
+//! A message's way: session (shard thread) → dispatch (a task) → integration → frame
+//! → session → socket. Nothing on the way blocks a shard.
+
+mod access_log;
+mod api;
+mod authorizer;
+mod dispatch;
+mod event;
+mod frame;
+mod gateway_id;
+mod handshake;
+mod integration;
+mod management;
+mod observer;
+mod peer;
+mod plane;
+mod policy;
+mod rejection;
+mod result;
+mod session;
+mod timestamp;
+
+pub use self::event::EventType;
+pub use self::gateway_id::request_id;
+pub use self::handshake::{Arrival, ClientRequest};
+pub use self::management::{ConnectionInfo, ManagementError};
+pub use self::observer::{Observer, RequestRecord};
+pub use self::peer::ApiIndex;
+pub use self::plane::{Handshake, Pending, Plane, PlaneParts};
+pub use self::rejection::Rejection;
+pub use self::session::WebSocketSession;

@@ -1,0 +1,193 @@
+//! The management API: what `@connections` does, apart from HTTP
+//! (reference: api-gateway.md, section 13).
+
+use fanwire_hub::ConnectionId;
+use fanwire_wire::ws::{CloseCode, SharedFrame};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::Plane;
+use crate::peer::ApiIndex;
+use crate::session::{Command, Posted};
+use crate::timestamp;
+
+/// Why a management call is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManagementError {
+    /// 410: no such connection, not any more, or not yet.
+    #[error("the connection is gone")]
+    Gone,
+    /// 400: text that cannot be a connection id.
+    #[error("Invalid connectionId: {0}")]
+    InvalidId(String),
+    /// 400: a body that is not text, for an API that takes text only.
+    #[error("the message is not valid UTF-8; this API takes text only")]
+    NotText,
+    /// 413: a body over the API's limit.
+    #[error("the message is over {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// 429: the connection does not read what it has, or the server is too busy.
+    #[error("too much is waiting for this connection")]
+    Busy,
+    /// 403: this API does not allow it.
+    #[error("Forbidden")]
+    Forbidden,
+}
+
+/// What `GET @connections/{id}` answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionInfo {
+    connected_at: String,
+    identity: Identity,
+    last_active_at: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    source_ip: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+}
+
+/// What the deletion of a connection tells its client, where the caller says nothing.
+const CLOSED_NORMALLY: &str = "Connection Closed Normally";
+
+/// The fewest characters of text that may be a connection id, known or not.
+const MIN_ID_LENGTH: usize = 8;
+
+impl Plane {
+    /// Sends a message to a connection. Returns once it is accepted for delivery.
+    ///
+    /// # Errors
+    ///
+    /// Each variant of [`ManagementError`] but `Forbidden`.
+    pub async fn post(
+        &self,
+        api: ApiIndex,
+        connection_id: &str,
+        body: &[u8],
+    ) -> Result<(), ManagementError> {
+        let frame = self.message(api, body)?;
+        let id = parse_id(connection_id)?;
+        let (done, answer) = oneshot::channel();
+        let command = Command::Post { api, frame, done };
+        let hub = self.dispatcher.hub();
+        hub.command(id, command, body.len()).map_err(|_| ManagementError::Busy)?;
+        match answer.await {
+            Ok(Posted::Accepted) => Ok(()),
+            Ok(Posted::Full) => Err(ManagementError::Busy),
+            Err(_) => Err(ManagementError::Gone),
+        }
+    }
+
+    /// Sends a message to every connection of an API that allows it. A connection
+    /// that does not read does not get it, which is counted.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden`, `TooLarge`, `NotText` or `Busy`.
+    pub fn broadcast(&self, api: ApiIndex, body: &[u8]) -> Result<(), ManagementError> {
+        if !self.dispatcher.limits(api).broadcast {
+            return Err(ManagementError::Forbidden);
+        }
+        let frame = self.message(api, body)?;
+        let audience = fanwire_hub::Audience(api);
+        let hub = self.dispatcher.hub();
+        hub.broadcast(audience, frame, body.len()).map_err(|_| ManagementError::Busy)
+    }
+
+    /// Tells about a connection.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`, `InvalidId` or `Busy`.
+    pub async fn inspect(
+        &self,
+        api: ApiIndex,
+        connection_id: &str,
+    ) -> Result<ConnectionInfo, ManagementError> {
+        let (done, answer) = oneshot::channel();
+        self.command(connection_id, Command::Inspect { api, done })?;
+        let found = answer.await.map_err(|_| ManagementError::Gone)?;
+        let peer = &found.peer;
+        Ok(ConnectionInfo {
+            connected_at: timestamp::iso8601(peer.connected_at),
+            identity: Identity {
+                source_ip: peer.source_ip.to_string(),
+                user_agent: peer.user_agent.as_deref().map(str::to_owned),
+            },
+            last_active_at: timestamp::iso8601(peer.connected_at + found.active_after_ms),
+        })
+    }
+
+    /// Closes a connection, with a code and reason of the caller's or 1000.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`, `InvalidId` or `Busy`.
+    pub async fn delete(
+        &self,
+        api: ApiIndex,
+        connection_id: &str,
+        close: Option<(CloseCode, String)>,
+    ) -> Result<(), ManagementError> {
+        let (code, reason) =
+            close.unwrap_or_else(|| (CloseCode::NORMAL, CLOSED_NORMALLY.to_owned()));
+        let (done, answer) = oneshot::channel();
+        self.command(connection_id, Command::Delete { api, code, reason: reason.into(), done })?;
+        answer.await.map_err(|_| ManagementError::Gone)
+    }
+
+    fn command(&self, connection_id: &str, command: Command) -> Result<(), ManagementError> {
+        let id = parse_id(connection_id)?;
+        self.dispatcher.hub().command(id, command, 0).map_err(|_| ManagementError::Busy)
+    }
+
+    fn message(&self, api: ApiIndex, body: &[u8]) -> Result<SharedFrame, ManagementError> {
+        let limits = self.dispatcher.limits(api);
+        if body.len() > limits.max_message_bytes {
+            return Err(ManagementError::TooLarge { limit: limits.max_message_bytes });
+        }
+        match str::from_utf8(body) {
+            Ok(text) => Ok(SharedFrame::text(text)),
+            Err(_) if limits.binary => Ok(SharedFrame::binary(body)),
+            Err(_) => Err(ManagementError::NotText),
+        }
+    }
+}
+
+/// Text that has the form of a connection id and is none of ours names a connection
+/// that is gone; other text is malformed.
+fn parse_id(text: &str) -> Result<ConnectionId, ManagementError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let core = text.trim_end_matches('=');
+    let padding = text.len() - core.len();
+    let plausible = core.len() >= MIN_ID_LENGTH
+        && padding <= 2
+        && core.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    Err(if plausible { ManagementError::Gone } else { ManagementError::InvalidId(text.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_the_right_form_is_gone_and_any_other_text_malformed() {
+        for text in ["JC1dgf9yoAMCK-g", "abcdefgh", "abcdefgh==", "R1kmxc2VNjMCFIA_xx"] {
+            assert_eq!(parse_id(text), Err(ManagementError::Gone), "{text}");
+        }
+        for text in ["", "abc", "a b c d e f g h", "abcdefgh===", "äöüäöüäöü", "../../etc"]
+        {
+            let invalid = ManagementError::InvalidId(text.to_owned());
+            assert_eq!(parse_id(text), Err(invalid), "{text}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The handle to the plane, and the way of a handshake through it: authorizer,
+//! `$connect`, and only then a connection (reference: api-gateway.md, section 5).
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fanwire_app::model::{Route, WebSocketApi};
+use fanwire_functions::{Functions, InvokeError, InvokeOptions};
+use fanwire_hub::{Hub, Reservation};
+use fanwire_wire::ws::{WireForm, handshake::negotiate_deflate};
+use tokio::runtime::Handle;
+
+use crate::api::{Api, CONNECT};
+use crate::authorizer::{self, Refusal};
+use crate::dispatch::{Concluded, Dispatcher, context_parameter};
+use crate::event::{self, DisconnectCause, EventType, Request};
+use crate::gateway_id;
+use crate::handshake::ClientRequest;
+use crate::integration::http::HttpBackend;
+use crate::integration::{Answer, Failure, Input, Integrations, Parameters, Run, error_message};
+use crate::observer::Observer;
+use crate::peer::{ApiIndex, Authorized, Peer, Place};
+use crate::rejection::Rejection;
+use crate::session::WebSocketSession;
+use crate::timestamp;
+
+/// The WebSocket APIs of an App, over a hub and a functions host. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Plane {
+    pub(crate) dispatcher: Dispatcher,
+}
+
+/// What the plane needs of its surroundings.
+pub struct PlaneParts {
+    /// Where connections live.
+    pub hub: Hub<WebSocketSession>,
+    /// What runs the functions.
+    pub functions: Functions,
+    /// Who is told of requests.
+    pub observer: Arc<dyn Observer>,
+    /// Where events are dispatched.
+    pub runtime: Handle,
+    /// For ARNs.
+    pub region: String,
+    /// For ARNs.
+    pub account_id: String,
+}
+
+/// The gateway's answer to a handshake.
+#[derive(Debug)]
+pub enum Handshake {
+    /// 101, with these headers beside those of the protocol itself.
+    Accepted {
+        /// Names and values from the `$connect` handler and the extension's.
+        headers: Vec<(String, String)>,
+        /// What becomes a connection once the 101 is on its way.
+        pending: Pending,
+    },
+    /// An HTTP error.
+    Refused(Rejection),
+}
+
+/// An accepted handshake. Either it is opened, or the API hears of a disconnect.
+#[derive(Debug)]
+pub struct Pending {
+    dispatcher: Dispatcher,
+    peer: Arc<Peer>,
+    form: WireForm,
+    /// Taken when the connection opens.
+    reservation: Option<Reservation<WebSocketSession>>,
+}
+
+// === impl Plane ===
+
+impl Plane {
+    /// Makes the APIs of an App ready.
+    pub fn new(apis: Vec<WebSocketApi>, parts: PlaneParts) -> Self {
+        let PlaneParts { hub, functions, observer, runtime, region, account_id } = parts;
+        let apis = apis.into_iter().map(|api| Api::new(api, &region, &account_id)).collect();
+        let integrations = Integrations { functions, http: HttpBackend::default() };
+        Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime) }
+    }
+
+    /// The APIs, in the order of their numbers.
+    pub fn apis(&self) -> impl Iterator<Item = &WebSocketApi> + Clone {
+        self.dispatcher.apis().iter().map(|api| &api.model)
+    }
+
+    /// Takes a handshake for one of the APIs through its authorizer and `$connect`.
+    ///
+    /// It runs to its end even where the caller stops waiting: a handler that has
+    /// stored a connection must hear of its end.
+    pub async fn connect(&self, api: ApiIndex, client: ClientRequest) -> Handshake {
+        let dispatcher = self.dispatcher.clone();
+        let connecting =
+            Connecting { dispatcher, client, request: Request::new(EventType::Connect) };
+        let request_id = connecting.request.id.clone();
+        let task = self.dispatcher.runtime().spawn(connecting.run(api));
+        match task.await {
+            Ok(handshake) => handshake,
+            // Only a defect of ours, or the runtime's end.
+            Err(_) => Handshake::Refused(Rejection::internal(&request_id)),
+        }
+    }
+
+    /// Says goodbye to all clients, then waits until their `$disconnect` events are
+    /// delivered; both within `grace`.
+    pub async fn stop(&self, grace: Duration) {
+        let deadline = tokio::time::Instant::now() + grace;
+        let hub = self.dispatcher.hub().clone();
+        // Half of the time for the clients, so that the handlers have the other half.
+        let stopped = tokio::task::spawn_blocking(move || hub.stop(grace / 2));
+        // Where it does not come to an end, the time is up anyway.
+        let _ = tokio::time::timeout_at(deadline, stopped).await;
+        let _ = tokio::time::timeout_at(deadline, self.dispatcher.disconnects_delivered()).await;
+    }
+}
+
+/// A handshake on its way.
+struct Connecting {
+    dispatcher: Dispatcher,
+    client: ClientRequest,
+    request: Request,
+}
+
+impl Connecting {
+    async fn run(self, index: ApiIndex) -> Handshake {
+        let started = Instant::now();
+        let api = self.dispatcher.api(index);
+        let place = Place::take(&api.connections, api.model.limits.max_connections);
+        let (Some(place), Ok(reservation)) = (place, self.dispatcher.hub().reserve()) else {
+            return Handshake::Refused(Rejection::too_many(&self.request.id));
+        };
+        let mut peer = Peer {
+            id: reservation.id(),
+            api: index,
+            connected_at: self.request.at,
+            source_ip: self.client.source_ip,
+            user_agent: self.client.header("User-Agent").map(Into::into),
+            domain: Arc::clone(&self.client.domain),
+            authorizer: None,
+            _place: place,
+        };
+        let route = api.route(CONNECT).map(|(_, route)| route);
+        let outcome = self.decide(api, &mut peer, route).await;
+        let (status, error, run) = match &outcome {
+            Ok(Some(answer)) => (answer.status, None, Some(&answer.run)),
+            Ok(None) => (200, None, None),
+            Err(refused) => {
+                (refused.rejection.status, Some(refused.why.as_str()), refused.run.as_ref())
+            }
+        };
+        let request = &self.request;
+        self.dispatcher.conclude(&Concluded {
+            api,
+            peer: &peer,
+            request,
+            route_key: CONNECT,
+            route,
+            status,
+            error,
+            run,
+            started,
+            cause: None,
+        });
+        match outcome {
+            Ok(answer) => self.accept(api, peer, reservation, answer),
+            Err(refused) => Handshake::Refused(refused.rejection),
+        }
+    }
+
+    /// The authorizer, then `$connect`. `Ok(None)` where there is no `$connect`.
+    async fn decide(
+        &self,
+        api: &Api,
+        peer: &mut Peer,
+        route: Option<&Route>,
+    ) -> Result<Option<Answer>, Refused> {
+        let Some(route) = route else { return Ok(None) };
+        if let Some(name) = &route.authorizer {
+            peer.authorizer = Some(Box::new(self.authorize(api, peer, name).await?));
+        }
+        let event = event::connect(api.context(), peer, &self.request, &self.client);
+        self.dispatcher.log_execution(api, &self.request, || {
+            format!("endpoint request for {CONNECT}: {}", String::from_utf8_lossy(&event))
+        });
+        let parameters =
+            ConnectParameters { api, peer, request: &self.request, client: &self.client };
+        let input = Input {
+            event,
+            body: "",
+            is_base64_encoded: false,
+            binary: api.model.limits.binary,
+            parameters: &parameters,
+            trace_id: self.trace_id(),
+        };
+        let outcome =
+            self.dispatcher.integrations().run(&route.integration, input, api.timeout()).await;
+        match outcome {
+            Ok(answer) if (200..300).contains(&answer.status) => Ok(Some(answer)),
+            Ok(answer) => Err(Refused {
+                rejection: Rejection::by_handler(answer.status, &peer.id, &self.request.id),
+                why: format!("$connect answered {}", answer.status),
+                run: Some(answer.run),
+            }),
+            Err(Failure { status, why, run }) => Err(Refused {
+                rejection: Rejection::by_failure(status, &peer.id, &self.request.id),
+                why,
+                run: Some(run),
+            }),
+        }
+    }
+
+    async fn authorize(&self, api: &Api, peer: &Peer, name: &str) -> Result<Authorized, Refused> {
+        let refuse = |refusal: Refusal, why: String| Refused {
+            rejection: Rejection::by_authorizer(&refusal, &self.request.id),
+            why,
+            run: None,
+        };
+        let Some(authorizer) = api.model.authorizers.get(name) else {
+            // Importers check this; an App built by hand may still name nothing.
+            let why = format!("there is no authorizer `{name}`");
+            return Err(refuse(Refusal::Failed(why.clone()), why));
+        };
+        let context = |name: &str| {
+            let source = format!("context.{name}");
+            context_parameter(api, peer, &self.request, CONNECT, &source)
+        };
+        let variables = &api.model.stage_variables;
+        if let Some(source) =
+            authorizer::missing_identity(authorizer, &self.client, variables, context)
+        {
+            let why = format!("identity source {source} is missing; the authorizer was not called");
+            return Err(refuse(Refusal::Unauthorized, why));
+        }
+        let arn = &api.connect_arn;
+        let event = event::authorizer(api.context(), peer, &self.request, &self.client, arn);
+        let options = InvokeOptions { trace_id: self.trace_id(), ..InvokeOptions::default() };
+        let started = Instant::now();
+        let invocation =
+            self.dispatcher.integrations().functions.invoke(&authorizer.function, event, options);
+        let outcome = match tokio::time::timeout(api.timeout(), invocation).await {
+            Ok(outcome) => outcome.map_err(|error: InvokeError| error.to_string()),
+            Err(_) => Err(format!("no answer within {:?}", api.timeout())),
+        };
+        let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Err(why) => {
+                Err(refuse(Refusal::Failed(why.clone()), format!("authorizer {name}: {why}")))
+            }
+            Ok(outcome) if outcome.error.is_some() => {
+                let why = format!("authorizer {name}: {}", error_message(&outcome.payload));
+                Err(refuse(authorizer::judge_error(&outcome.payload), why))
+            }
+            Ok(outcome) => {
+                authorizer::judge(&outcome.payload, arn, latency_ms).map_err(|refusal| {
+                    let why = format!("authorizer {name}: {}", refusal.explain(arn));
+                    refuse(refusal, why)
+                })
+            }
+        }
+    }
+
+    fn accept(
+        &self,
+        api: &Api,
+        peer: Peer,
+        reservation: Reservation<WebSocketSession>,
+        answer: Option<Answer>,
+    ) -> Handshake {
+        let mut headers = answer.map(|answer| answer.headers).unwrap_or_default();
+        let offers = self.client.header("Sec-WebSocket-Extensions");
+        let deflate = offers.filter(|_| api.model.limits.compression).and_then(negotiate_deflate);
+        // Extensions are the gateway's business, whatever a handler answers.
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Sec-WebSocket-Extensions"));
+        if let Some(deflate) = deflate {
+            headers.push(("Sec-WebSocket-Extensions".to_owned(), deflate.to_string()));
+        }
+        let form = deflate.map_or(WireForm::Plain, |deflate| deflate.wire_form());
+        let pending = Pending {
+            dispatcher: self.dispatcher.clone(),
+            peer: Arc::new(peer),
+            form,
+            reservation: Some(reservation),
+        };
+        Handshake::Accepted { headers, pending }
+    }
+
+    fn trace_id(&self) -> Option<String> {
+        let given = self.client.header("X-Amzn-Trace-Id").map(str::to_owned);
+        given.or_else(|| Some(gateway_id::trace_header(timestamp::now_ms())))
+    }
+}
+
+/// Why a handshake is refused: what the client gets, and what people read.
+struct Refused {
+    rejection: Rejection,
+    why: String,
+    run: Option<Run>,
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// Makes the connection live: `socket` has been sent the 101, and `early` is what
+    /// the client sent after its request. The socket has to be non-blocking.
+    pub fn open(mut self, socket: TcpStream, early: Vec<u8>) {
+        if let Some(reservation) = self.reservation.take() {
+            let peer = Arc::clone(&self.peer);
+            let dispatcher = self.dispatcher.clone();
+            let session = WebSocketSession::new(peer, dispatcher, self.form, Instant::now());
+            self.dispatcher.hub().attach(reservation, socket, session, early);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // The client left between `$connect` and the 101. The handler believes in a
+        // connection, so it hears of its end.
+        if self.reservation.is_some() {
+            let cause = DisconnectCause { code: 1006, reason: "".into() };
+            self.dispatcher.disconnected(Arc::clone(&self.peer), cause);
+        }
+    }
+}
+
+/// The sources of request parameters, for a handshake.
+#[derive(Debug)]
+struct ConnectParameters<'a> {
+    api: &'a Api,
+    peer: &'a Peer,
+    request: &'a Request,
+    client: &'a ClientRequest,
+}
+
+impl Parameters for ConnectParameters<'_> {
+    fn get(&self, source: &str) -> Option<String> {
+        if let Some(name) = source.strip_prefix("route.request.header.") {
+            return self.client.header(name).map(str::to_owned);
+        }
+        if let Some(name) = source.strip_prefix("route.request.querystring.") {
+            return self.client.query_parameter(name).map(str::to_owned);
+        }
+        context_parameter(self.api, self.peer, self.request, CONNECT, source)
+    }
+}

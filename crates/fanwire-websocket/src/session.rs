@@ -1,0 +1,388 @@
+//! One WebSocket connection on its shard: frames in, messages to the dispatcher,
+//! replies and posts out, and the ways it ends.
+//!
+//! The session has two axes. Its *phase* says how far the closing handshake is. How
+//! many of its messages are in integrations decides whether it reads: over the limit
+//! it pauses, and its client gets back-pressure from TCP.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fanwire_app::model::Limits;
+use fanwire_hub::{Audience, Context, Ending, Session};
+use fanwire_wire::ws::{
+    self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
+    ReceiverLimits, SharedFrame, WireForm,
+};
+use tokio::sync::oneshot;
+
+use crate::dispatch::Dispatcher;
+use crate::event::DisconnectCause;
+use crate::peer::{ApiIndex, Peer};
+
+/// How long a client may take to answer a close frame, or to take in why it is cut
+/// off, before its socket is closed regardless.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// One connection of a WebSocket API.
+pub struct WebSocketSession {
+    receiver: Receiver,
+    form: WireForm,
+    phase: Phase,
+    peer: Arc<Peer>,
+    dispatcher: Dispatcher,
+    opened: Instant,
+    /// The last message in either direction.
+    last_active: Instant,
+    /// Messages that are in integrations.
+    in_flight: u32,
+    /// Why the connection ends, from when that is known.
+    cause: Option<Box<DisconnectCause>>,
+}
+
+/// How far the closing handshake is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// We have sent a close frame and wait for the client's until then.
+    Closing {
+        until: Instant,
+    },
+    /// The client broke the protocol: we have said so, ignore what still comes, and
+    /// wait for the end of its stream until then.
+    Failing {
+        until: Instant,
+    },
+    /// Everything is said.
+    Closed,
+}
+
+/// What can be asked of one connection.
+#[derive(Debug)]
+pub enum Command {
+    /// An integration is done with one of the connection's messages.
+    Reply(Option<SharedFrame>),
+    /// Deliver a message from the management API.
+    Post {
+        /// The API that the caller named.
+        api: ApiIndex,
+        /// The message.
+        frame: SharedFrame,
+        /// Dropped unanswered where the connection is gone.
+        done: oneshot::Sender<Posted>,
+    },
+    /// Tell about the connection.
+    Inspect {
+        /// The API that the caller named.
+        api: ApiIndex,
+        /// Dropped unanswered where the connection is gone.
+        done: oneshot::Sender<Inspection>,
+    },
+    /// Close the connection.
+    Delete {
+        /// The API that the caller named.
+        api: ApiIndex,
+        /// Sent to the client, and what `$disconnect` sees.
+        code: CloseCode,
+        /// Likewise.
+        reason: Box<str>,
+        /// Dropped unanswered where the connection is gone.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What became of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Posted {
+    /// It is written, or queued.
+    Accepted,
+    /// Too much waits already for a client that does not read.
+    Full,
+}
+
+/// What is known of a live connection.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Its client.
+    pub(crate) peer: Arc<Peer>,
+    /// When it was last active, in milliseconds since it was opened.
+    pub(crate) active_after_ms: u64,
+}
+
+/// What the sessions of a shard share: the compressors, made when first used.
+#[derive(Debug, Default)]
+pub struct Codecs {
+    inflater: Inflater,
+    deflater: Deflater,
+}
+
+type Cx<'a, 'b> = &'a mut Context<'b, Codecs>;
+
+// === impl WebSocketSession ===
+
+impl WebSocketSession {
+    pub(crate) fn new(
+        peer: Arc<Peer>,
+        dispatcher: Dispatcher,
+        form: WireForm,
+        now: Instant,
+    ) -> Self {
+        Self {
+            receiver: Receiver::new(form != WireForm::Plain),
+            form,
+            phase: Phase::Open,
+            peer,
+            dispatcher,
+            opened: now,
+            last_active: now,
+            in_flight: 0,
+            cause: None,
+        }
+    }
+
+    fn limits(&self) -> &Limits {
+        self.dispatcher.limits(self.peer.api)
+    }
+
+    fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Acts on one event of the receiver.
+    fn on_event(&mut self, event: Event<'_>, cx: Cx<'_, '_>) {
+        match event {
+            Event::Text(text) if self.is_open() => {
+                self.begin_message(cx);
+                self.dispatcher.text(&self.peer, text.into_owned());
+            }
+            Event::Binary(bytes) if self.is_open() => {
+                self.begin_message(cx);
+                self.dispatcher.binary(&self.peer, &bytes);
+            }
+            Event::Ping(payload) => {
+                if self.limits().idle_counts_control_frames {
+                    self.last_active = cx.now();
+                }
+                // A client that pings and does not read gets no more pongs than fit.
+                if cx.queued_bytes() < self.outbound_limit() {
+                    cx.send(ws::encode_pong(&payload));
+                }
+            }
+            Event::Pong => {
+                if self.limits().idle_counts_control_frames {
+                    self.last_active = cx.now();
+                }
+            }
+            Event::Close(frame) => self.on_close(frame, cx),
+            // What comes after our own close frame is not for the API any more.
+            Event::Text(_) | Event::Binary(_) => {}
+        }
+    }
+
+    fn begin_message(&mut self, cx: Cx<'_, '_>) {
+        self.last_active = cx.now();
+        self.in_flight += 1;
+        if !self.has_room() {
+            cx.pause();
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let limits = self.limits();
+        self.in_flight < if limits.ordered { 1 } else { limits.max_in_flight.max(1) }
+    }
+
+    /// The client's close frame: answered with its own code, and the end.
+    fn on_close(&mut self, frame: Option<CloseFrame<'_>>, cx: Cx<'_, '_>) {
+        if self.is_open() {
+            let (code, reason) = match &frame {
+                Some(frame) => (frame.code.get(), frame.reason.as_ref()),
+                None => (1005, "Client-side close frame status not set"),
+            };
+            self.set_cause(code, reason);
+            cx.send(ws::encode_close(frame.map(|frame| frame.code), ""));
+        }
+        self.phase = Phase::Closed;
+        cx.finish();
+    }
+
+    /// Closes the connection from our side.
+    fn close(&mut self, code: CloseCode, reason: &str, cx: Cx<'_, '_>) {
+        if self.is_open() {
+            self.set_cause(code.get(), reason);
+            cx.send(ws::encode_close(Some(code), reason));
+            self.phase = Phase::Closing { until: cx.now() + CLOSE_PATIENCE };
+            // The client's close frame may stand behind messages not read yet.
+            cx.resume();
+        }
+    }
+
+    /// Refuses what the client sent. It may still be sending: a socket closed now
+    /// could take back the close frame that says why.
+    fn fail(&mut self, error: ProtocolError, cx: Cx<'_, '_>) {
+        if self.is_open() {
+            // Reason texts of the gateway's own refusals are not known; AWS's logs
+            // show none.
+            self.set_cause(error.code.get(), "");
+            cx.send(ws::encode_close(Some(error.code), ""));
+        }
+        self.phase = Phase::Failing { until: cx.now() + CLOSE_PATIENCE };
+        cx.shutdown_write();
+    }
+
+    fn set_cause(&mut self, code: u16, reason: &str) {
+        self.cause = Some(Box::new(DisconnectCause { code, reason: reason.into() }));
+    }
+
+    fn post(&mut self, frame: &SharedFrame, cx: Cx<'_, '_>) -> Posted {
+        let bytes = frame.bytes(self.form, &mut cx.shared().deflater);
+        if cx.queued_bytes() > 0 && cx.queued_bytes() + bytes.len() > self.outbound_limit() {
+            return Posted::Full;
+        }
+        cx.send(bytes);
+        self.last_active = cx.now();
+        Posted::Accepted
+    }
+
+    /// Whether a command that names `api` may reach this connection.
+    fn reachable_as(&self, api: ApiIndex) -> bool {
+        self.is_open() && self.peer.api == api
+    }
+}
+
+impl Session for WebSocketSession {
+    type Command = Command;
+    type Message = SharedFrame;
+    type Shared = Codecs;
+
+    fn audience(&self) -> Audience {
+        Audience(self.peer.api)
+    }
+
+    fn opened(&mut self, _cx: Cx<'_, '_>) {}
+
+    fn received(&mut self, input: &mut &mut [u8], cx: Cx<'_, '_>) {
+        let limits = self.limits();
+        let limits = ReceiverLimits {
+            max_frame: limits.max_frame_bytes,
+            max_message: limits.max_message_bytes,
+            binary: limits.binary,
+        };
+        while !input.is_empty() {
+            match self.phase {
+                Phase::Open if !self.has_room() => return,
+                Phase::Open | Phase::Closing { .. } => {}
+                Phase::Failing { .. } | Phase::Closed => {
+                    *input = &mut [];
+                    return;
+                }
+            }
+            match self.receiver.next(input, &limits, &mut cx.shared().inflater) {
+                Ok(Some(event)) => self.on_event(event, cx),
+                Ok(None) => return,
+                Err(error) => self.fail(error, cx),
+            }
+        }
+    }
+
+    fn commanded(&mut self, command: Command, cx: Cx<'_, '_>) {
+        match command {
+            Command::Reply(frame) => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                if let Some(frame) = frame.filter(|_| self.is_open()) {
+                    let bytes = frame.bytes(self.form, &mut cx.shared().deflater);
+                    cx.send(bytes);
+                    self.last_active = cx.now();
+                }
+                // A client that does not read its replies may not ask for more.
+                if self.has_room() && cx.queued_bytes() <= self.outbound_limit() {
+                    cx.resume();
+                }
+            }
+            Command::Post { api, frame, done } if self.reachable_as(api) => {
+                // The caller may have stopped waiting; the message is delivered anyway.
+                let _ = done.send(self.post(&frame, cx));
+            }
+            Command::Inspect { api, done } if self.reachable_as(api) => {
+                let active = self.last_active.saturating_duration_since(self.opened);
+                let active_after_ms = u64::try_from(active.as_millis()).unwrap_or(u64::MAX);
+                let peer = Arc::clone(&self.peer);
+                let _ = done.send(Inspection { peer, active_after_ms });
+            }
+            Command::Delete { api, code, reason, done } if self.reachable_as(api) => {
+                self.close(code, &reason, cx);
+                let _ = done.send(());
+            }
+            // Dropping `done` tells the caller that there is no such connection.
+            Command::Post { .. } | Command::Inspect { .. } | Command::Delete { .. } => {}
+        }
+    }
+
+    fn drained(&mut self, cx: Cx<'_, '_>) {
+        if self.has_room() {
+            cx.resume();
+        }
+    }
+
+    fn stopping(&mut self, cx: Cx<'_, '_>) {
+        self.close(CloseCode::GOING_AWAY, "Going away", cx);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open => {
+                let limits = self.limits();
+                let idle = limits.idle_timeout.map(|timeout| self.last_active + timeout);
+                let lifetime = limits.max_lifetime.map(|lifetime| self.opened + lifetime);
+                idle.into_iter().chain(lifetime).min()
+            }
+            Phase::Closing { until } | Phase::Failing { until } => Some(until),
+            Phase::Closed => None,
+        }
+    }
+
+    fn expired(&mut self, cx: Cx<'_, '_>) {
+        match self.phase {
+            Phase::Open => self.close(CloseCode::GOING_AWAY, "Going away", cx),
+            Phase::Closing { .. } | Phase::Failing { .. } | Phase::Closed => cx.abort(),
+        }
+    }
+
+    fn form(&self) -> Option<usize> {
+        self.is_open().then_some(match self.form {
+            WireForm::Plain => 0,
+            WireForm::Deflated { window_bits } => FORMS - 1 - usize::from(window_bits.min(15) - 8),
+        })
+    }
+
+    fn outbound_limit(&self) -> usize {
+        self.limits().max_outbound_bytes
+    }
+
+    fn encode(message: &SharedFrame, form: usize, codecs: &mut Codecs) -> bytes::Bytes {
+        let form = match form {
+            0 => WireForm::Plain,
+            // `form` is one that the function above gave: between 1 and 8.
+            deflated => WireForm::Deflated { window_bits: (FORMS - 1 - deflated) as u8 + 8 },
+        };
+        message.bytes(form, &mut codecs.deflater)
+    }
+
+    fn broadcast_sent(&mut self, now: Instant) {
+        self.last_active = now;
+    }
+
+    fn closed(self, ending: Ending) {
+        let cause = match (self.cause, ending) {
+            (Some(cause), _) => *cause,
+            (None, Ending::HubStopped) => {
+                DisconnectCause { code: 1001, reason: "Going away".into() }
+            }
+            (None, _) => DisconnectCause { code: 1006, reason: "".into() },
+        };
+        self.dispatcher.disconnected(self.peer, cause);
+    }
+}
+
+/// Plain, and deflated for each of the eight windows from 15 bits down to 8.
+const FORMS: usize = 9;

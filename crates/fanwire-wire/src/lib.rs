@@ -1,0 +1,14 @@
+//! The codecs of the protocols that Fanwire speaks: bytes in, values out.
+//!
+//! Nothing here opens a socket, reads a clock or knows an async runtime, so every
+//! rule of a protocol can be tested with a slice of bytes, and a fuzzer reaches all
+//! of it. Whoever owns the socket feeds what arrived and writes what comes back.
+//!
+//! # Brief overview
+//!
+//! - [`ws`] is the server's side of the WebSocket protocol (RFC 6455) with
+//!   compression (RFC 7692): [`ws::Receiver`] turns bytes into messages,
+//!   [`ws::SharedFrame`] and [`ws::encode`] turn messages into bytes, and
+//!   [`ws::handshake`] judges the HTTP request that comes first.
+
+pub mod ws;

@@ -1,0 +1,5 @@
+const greeting = await Promise.resolve('Hello');
+
+export async function handler({ name }) {
+  return `${greeting}, ${name}, after a top-level await`;
+}

@@ -1,0 +1,5 @@
+'use strict';
+
+exports.nested = {
+  handler: async ({ name }) => `Hello, ${name}, from CommonJS`,
+};

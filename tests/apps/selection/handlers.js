@@ -1,0 +1,3 @@
+'use strict';
+
+exports.echo = async ({ requestContext: { routeKey } }) => ({ statusCode: 200, body: routeKey });
