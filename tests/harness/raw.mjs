@@ -50,8 +50,12 @@ export class Tcp {
     const found = new Promise((resolve, reject) => {
       look = () => {
         const value = probe(this.received);
+        if (value === undefined && !this.over) return;
+        // At once, not when the promise is looked at: a stream that resumes hands over several chunks in one go,
+        // and a probe that takes what it finds would take a second frame that nobody gets.
+        this.#changed.delete(look);
         if (value !== undefined) resolve(value);
-        else if (this.over) reject(new Error(`${what}: the server ended the connection`));
+        else reject(new Error(`${what}: the server ended the connection`));
       };
       this.#changed.add(look);
       look();
