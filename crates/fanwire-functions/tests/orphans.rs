@@ -6,10 +6,11 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test, though without a harness")]
 
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fanwire_app::model::{Code, Function, Runtime};
@@ -17,6 +18,8 @@ use fanwire_functions::{
     FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, WatchdogCommand, watchdog,
 };
 use indexmap::IndexMap;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -52,25 +55,27 @@ fn nothing_is_left_after(signal: &str) {
             break;
         }
         if let Some(pid) = line.strip_prefix("pid ") {
-            pids.push(pid.parse::<u32>().unwrap());
+            pids.push(Pid::from_raw(pid.parse().unwrap()).unwrap());
         }
     }
     assert_eq!(pids.len(), 6, "three functions and their children: {pids:?}");
-    assert!(pids.iter().all(|pid| is_running(*pid)), "{pids:?}");
+    // Held from while they run: a number could be given to another process later.
+    let open = |pid: &Pid| pidfd_open(*pid, PidfdFlags::empty()).unwrap();
+    let processes: Vec<OwnedFd> = pids.iter().map(open).collect();
+    assert!(!processes.iter().any(|process| has_ended(process, Duration::ZERO)), "{pids:?}");
 
     let status = Command::new("kill").arg(format!("-{signal}")).arg(host.id().to_string()).status();
     assert!(status.unwrap().success());
     host.wait().unwrap();
-    let started = Instant::now();
-    while let Some(pid) = pids.iter().find(|pid| is_running(**pid)) {
-        assert!(started.elapsed() < PATIENCE, "process {pid} outlived its host (SIG{signal})");
-        std::thread::yield_now();
+    for (process, pid) in processes.iter().zip(&pids) {
+        assert!(has_ended(process, PATIENCE), "process {pid:?} outlived its host (SIG{signal})");
     }
 }
 
-fn is_running(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or("").starts_with('Z'))
+/// Whether a process ends within `patience`, which makes its descriptor readable.
+fn has_ended(process: &OwnedFd, patience: Duration) -> bool {
+    let patience = Timespec::try_from(patience).unwrap();
+    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&patience)).unwrap() == 1
 }
 
 /// Tells the pids that functions print.

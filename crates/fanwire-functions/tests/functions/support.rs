@@ -9,6 +9,9 @@ use fanwire_functions::{
     FunctionErrorKind, FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, Outcome,
 };
 use indexmap::IndexMap;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -164,18 +167,22 @@ impl Fixture {
     }
 }
 
-/// Waits until a process is gone (or a zombie, which only its new parent can remove).
+/// Waits until a process that need not be a child of this one has ended.
 pub(crate) async fn gone(pid: i32) {
-    let watched = async {
-        while is_running(pid) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let pid = Pid::from_raw(pid).unwrap();
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(error) => return assert_eq!(error, Errno::SRCH, "process {pid:?}"),
     };
-    if tokio::time::timeout(PATIENCE, watched).await.is_err() {
-        panic!("process {pid} is still there");
-    }
+    // Its end makes the descriptor readable.
+    let ended = tokio::task::spawn_blocking(move || {
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap()
+    });
+    assert_eq!(ended.await.unwrap(), 1, "process {pid:?} is still there");
 }
 
+/// Whether a process runs now; a zombie, which only its new parent can remove, does not.
 pub(crate) fn is_running(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or("").starts_with('Z'))
