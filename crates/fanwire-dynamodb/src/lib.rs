@@ -1,0 +1,1 @@
+//! The embedded DynamoDB: an App's tables, kept on disk and served over DynamoDB's own API.
