@@ -22,6 +22,7 @@ pub(crate) fn load_project(args: &ProjectArgs) -> Result<Loaded, ExitCode> {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
         profile: args.profile.map(Into::into),
+        ..LoadOptions::default()
     };
     match load(&args.path, &options) {
         Ok(loaded) => {

@@ -50,11 +50,17 @@ fn kind_schema(kind: Kind) -> Value {
         }
         Kind::Size => json!({ "type": ["integer", "string"], "$comment": SIZE_FORM }),
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::ChoiceOrTextList(words) => {
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            json!({ "anyOf": [{ "enum": words }, list] })
+        }
+        Kind::ChoiceMap(words) => named(json!({ "enum": words })),
         Kind::TextMap | Kind::ReferenceMap => {
             named(json!({ "type": ["string", "number", "boolean"] }))
         }
         Kind::Table(table) => table_schema(table),
         Kind::Tables(table) => named(table_schema(table)),
+        Kind::ListOf(table) => json!({ "type": "array", "items": table_schema(table) }),
         Kind::OneOrMore(table) => {
             let one = table_schema(table);
             json!({ "anyOf": [one.clone(), { "type": "array", "items": one }] })
