@@ -2,6 +2,7 @@
 //! its tables, with every name resolved and every default filled in. Nothing here
 //! reads files or knows a file format.
 
+mod changes;
 mod dynamodb;
 mod function;
 mod identity_source;
