@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{Effects, Style};
 use fanwire_app::App;
-use fanwire_app::model::{Code, Function, Integration, Profile, Route, WebSocketApi};
+use fanwire_app::model::{Code, Function, Integration, Profile, Route, TableKey, WebSocketApi};
 
 use crate::table::Table;
 
@@ -17,6 +17,7 @@ pub(crate) fn of_app(app: &App) -> String {
         text.push_str(&routes(api));
     }
     text.push_str(&functions(app));
+    text.push_str(&tables(app));
     text.push_str(&not_served(app));
     text
 }
@@ -33,6 +34,7 @@ pub(crate) fn of_server(app: &App, host: &str) -> String {
         text.push_str(&routes(api));
     }
     text.push_str(&functions(app));
+    text.push_str(&tables(app));
     text.push_str(&not_served(app));
     text
 }
@@ -105,6 +107,30 @@ fn code(function: &Function) -> String {
         Code::Lambda { arn, .. } => arn.clone(),
         Code::Http { url } => url.clone(),
     }
+}
+
+fn tables(app: &App) -> String {
+    let mut table = Table::new(&["TABLE", "NAME", "KEY", "INDEXES", "EXPIRY"]);
+    for (key, described) in &app.tables {
+        let local = described.local_indexes.iter().map(|index| (index, "local: "));
+        let global = described.global_indexes.iter().map(|index| (index, ""));
+        let indexes: Vec<_> = global
+            .chain(local)
+            .map(|(index, kind)| format!("{} ({kind}{})", index.name, key_attributes(&index.key)))
+            .collect();
+        table.row([
+            key.clone(),
+            described.name.clone(),
+            key_attributes(&described.key),
+            if indexes.is_empty() { "-".to_owned() } else { indexes.join(", ") },
+            described.ttl_attribute.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}") }
+}
+
+fn key_attributes(key: &TableKey) -> String {
+    key.attributes().collect::<Vec<_>>().join(", ")
 }
 
 fn not_served(app: &App) -> String {
