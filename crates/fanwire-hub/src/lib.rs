@@ -13,6 +13,7 @@
 //!   [`ConnectionId`], attaches a socket to a shard, sends commands to one
 //!   connection and messages to an [`Audience`].
 //! - [`Session`] is what a plane implements; [`Context`] is what it may do.
+//! - [`Clock`] is the time that connections live in; it can be moved ahead.
 //! - [`HubOptions`] are the limits. Nothing here is unbounded: what waits for a
 //!   shard, and what waits for a slow receiver, each has a size.
 //!
@@ -23,6 +24,7 @@
 //! while its socket pushes back. An idle connection is one heap block: its session,
 //! and about a hundred bytes of the shard's own.
 
+mod clock;
 mod connection;
 mod deadlines;
 mod hub;
@@ -34,6 +36,7 @@ mod outbound;
 mod session;
 mod shard;
 
+pub use self::clock::Clock;
 pub use self::connection::Context;
 pub use self::hub::{Busy, Hub, HubStats, Reservation};
 pub use self::id::{ConnectionId, InvalidConnectionId};

@@ -236,6 +236,16 @@ fn a_deadline_is_called_when_it_comes() {
 }
 
 #[test]
+fn what_was_due_in_time_that_is_skipped_happens_now() {
+    let hub = hub(&HubOptions::default());
+    let client = connect(&hub, false);
+    hub.command(client.id, Command::SleepFor(Duration::from_secs(600)), 0).unwrap();
+    hub.advance(Duration::from_secs(601));
+    assert_eq!(client.news(), News::Expired);
+    hub.stop(PATIENCE);
+}
+
+#[test]
 fn every_member_of_an_audience_gets_broadcasts_in_order() {
     let hub = hub(&HubOptions::default());
     let mut clients: Vec<_> = (0..20).map(|_| connect(&hub, false)).collect();

@@ -28,11 +28,17 @@ const EVENTS_PER_TURN: usize = 1024;
 
 const WAKER: Token = Token(usize::MAX);
 
+/// Makes a command for one more connection.
+pub(crate) type MakeCommand<S> = Arc<dyn Fn() -> <S as Session>::Command + Send + Sync>;
+
 /// What other threads may leave for a shard.
 pub(crate) enum Letter<S: Session> {
     Attach { id: ConnectionId, socket: std::net::TcpStream, session: S, early: Vec<u8> },
     Command { id: ConnectionId, command: S::Command },
     Broadcast { audience: Audience, message: Arc<S::Message> },
+    Each { audience: Audience, limit: usize, make: MakeCommand<S> },
+    /// Deadlines may have moved, or time itself.
+    Review,
     Stop { grace: Duration },
 }
 
@@ -69,7 +75,7 @@ impl<S: Session> Shard<S> {
                 // The event queue itself is gone: nothing can be served any more.
                 Err(_) => break,
             }
-            self.now = Instant::now();
+            self.now = self.handle.clock.now();
             for event in &events {
                 if event.token() != WAKER {
                     // Tokens are slots, which have 24 bits.
@@ -94,7 +100,7 @@ impl<S: Session> Shard<S> {
             return Some(Duration::ZERO);
         }
         let next = self.deadlines.next().into_iter().chain(self.stop_at).min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        Some(next.saturating_duration_since(self.handle.clock.now()))
     }
 
     /// Closes what is left, so that every session hears of its end.
@@ -123,7 +129,7 @@ impl<S: Session> ShardParts<S> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let mailbox = Mailbox::new(waker, options.mailbox_bytes);
-        let handle = Arc::new(ShardHandle::new(mailbox));
+        let handle = Arc::new(ShardHandle::new(mailbox, options.clock.clone()));
         let parts = Self {
             handle: Arc::clone(&handle),
             poll,
@@ -134,7 +140,7 @@ impl<S: Session> ShardParts<S> {
 
     /// Makes what belongs to the thread and runs the loop on it.
     pub(crate) fn run(self) {
-        let now = Instant::now();
+        let now = self.handle.clock.now();
         let shard = Shard {
             handle: self.handle,
             poll: self.poll,
