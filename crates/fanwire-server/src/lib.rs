@@ -6,10 +6,12 @@
 //!   [`Server::stop`] takes them down again in bounded time.
 //! - `listener` accepts connections and speaks HTTP/1.1; a WebSocket handshake leaves
 //!   HTTP there and its socket goes to a shard.
-//! - `address` says which API a URL means; `upgrade`, `management` and `lambda_api`
-//!   answer for it.
+//! - `address` says which API a URL means; `upgrade`, `management`, `lambda_api`
+//!   and `dynamodb` answer for it.
 
 mod address;
+mod dynamodb;
+mod endpoints;
 mod head_tap;
 mod lambda_api;
 mod listener;

@@ -38,6 +38,12 @@ pub(crate) fn error(
     response
 }
 
+/// A service that SDKs are sent here for, by `AWS_ENDPOINT_URL_…`, and that is not served.
+pub(crate) fn not_served_yet(service: &str) -> Answer {
+    let body = message(&format!("Fanwire does not serve {service} in this release"));
+    error(StatusCode::NOT_IMPLEMENTED, "UnsupportedOperationException", body)
+}
+
 /// `{"message": …}` with the message escaped.
 pub(crate) fn message(text: &str) -> Bytes {
     serde_json::json!({ "message": text }).to_string().into()

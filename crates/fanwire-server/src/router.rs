@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fanwire_dynamodb::DynamoDb;
 use fanwire_functions::Functions;
 use fanwire_websocket::{Arrival, Plane, Rejection, request_id};
 use http::header::{HOST, ORIGIN, ToStrError};
@@ -13,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::address::{self, Target};
+use crate::dynamodb;
 use crate::head_tap::Head;
 use crate::response::{self, Answer};
 
@@ -23,6 +25,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Router {
     plane: Plane,
     functions: Functions,
+    /// The embedded DynamoDB, where the App uses it.
+    tables: Option<DynamoDb>,
     /// The port that the server listens on.
     port: u16,
     region: String,
@@ -45,12 +49,13 @@ impl Router {
     pub(crate) fn new(
         plane: Plane,
         functions: Functions,
+        tables: Option<DynamoDb>,
         port: u16,
         region: String,
         account_id: String,
     ) -> Self {
         let stopping = AtomicBool::new(false);
-        Self { plane, functions, port, region, account_id, stopping }
+        Self { plane, functions, tables, port, region, account_id, stopping }
     }
 
     pub(crate) fn plane(&self) -> &Plane {
@@ -59,6 +64,10 @@ impl Router {
 
     pub(crate) fn functions(&self) -> &Functions {
         &self.functions
+    }
+
+    pub(crate) fn tables(&self) -> Option<&DynamoDb> {
+        self.tables.as_ref()
     }
 
     /// Refuses handshakes from now on. Other requests are still answered: handlers
@@ -90,7 +99,11 @@ impl Router {
     ) -> Answer {
         let host = request.headers().get(HOST).map(HeaderValue::to_str);
         let host = host.and_then(Result::<&str, ToStrError>::ok).unwrap_or_default();
-        let target = address::resolve(self.plane.apis(), host, request.uri().path());
+        let target = if dynamodb::is_meant(request.headers()) {
+            Target::DynamoDb
+        } else {
+            address::resolve(self.plane.apis().iter(), host, request.uri().path())
+        };
         if target.is_privileged() && request.headers().contains_key(ORIGIN) {
             // Any website can make a visitor's browser send a request to a server on the
             // visitor's machine. Browsers say so by this header; SDKs do not send it.
@@ -103,18 +116,25 @@ impl Router {
             Target::Connections(api) => self.connections(api, request).await,
             Target::Invoke(name) => self.invoke(&name, request).await,
             Target::InvokeAsync(name) => self.invoke_async(&name, request).await,
+            Target::DynamoDb => self.dynamodb(request).await,
+            Target::IotData => response::not_served_yet("the IoT data plane"),
             Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
             Target::Unknown => response::rejected(Rejection::unknown_stage(&request_id())),
         }
     }
 
-    /// Reads a body of at most `limit` bytes.
+    /// Reads the body of a request.
     pub(crate) async fn body(
         &self,
         request: Request<Incoming>,
         limit: usize,
     ) -> Result<Bytes, BodyError> {
-        let reading = Limited::new(request.into_body(), limit).collect();
+        self.body_of(request.into_body(), limit).await
+    }
+
+    /// Reads a body of at most `limit` bytes.
+    pub(crate) async fn body_of(&self, body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+        let reading = Limited::new(body, limit).collect();
         match tokio::time::timeout(BODY_TIMEOUT, reading).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge { limit }),

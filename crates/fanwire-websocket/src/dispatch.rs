@@ -10,14 +10,16 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fanwire_app::model::{ExecutionLogLevel, Integration, Limits, Route};
-use fanwire_hub::{ConnectionId, Hub};
+use arc_swap::ArcSwap;
+use fanwire_app::model::{ExecutionLogLevel, Integration, Route};
+use fanwire_hub::{Clock, ConnectionId, Hub};
 use fanwire_wire::ws::SharedFrame;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::access_log::{IntegrationFigures, Variables};
 use crate::api::{Api, DISCONNECT};
+use crate::apis::Apis;
 use crate::event::{self, DisconnectCause, EventType, Request};
 use crate::frame;
 use crate::gateway_id;
@@ -37,7 +39,7 @@ pub(crate) struct Dispatcher {
 }
 
 struct Shared {
-    apis: Vec<Api>,
+    apis: ArcSwap<Apis>,
     hub: Hub<WebSocketSession>,
     integrations: Integrations,
     observer: Arc<dyn Observer>,
@@ -101,7 +103,7 @@ impl Drop for InFlight<'_> {
 
 impl Dispatcher {
     pub(crate) fn new(
-        apis: Vec<Api>,
+        apis: Apis,
         hub: Hub<WebSocketSession>,
         integrations: Integrations,
         observer: Arc<dyn Observer>,
@@ -109,22 +111,29 @@ impl Dispatcher {
     ) -> Self {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
+        let apis = ArcSwap::from_pointee(apis);
         let shared =
             Shared { apis, hub, integrations, observer, runtime, disconnects, disconnects_left };
         Self { shared: Arc::new(shared) }
     }
 
-    pub(crate) fn apis(&self) -> &[Api] {
-        &self.shared.apis
+    /// The APIs as they are now.
+    pub(crate) fn apis(&self) -> Apis {
+        Apis::clone(&self.shared.apis.load())
     }
 
-    /// An API by its number. Numbers come from the plane itself, so it is there.
-    pub(crate) fn api(&self, index: ApiIndex) -> &Api {
-        &self.shared.apis[usize::from(index)]
+    pub(crate) fn set_apis(&self, apis: Apis) {
+        self.shared.apis.store(Arc::new(apis));
     }
 
-    pub(crate) fn limits(&self, index: ApiIndex) -> &Limits {
-        &self.api(index).model.limits
+    /// An API by its number, as it is now: another request may find it changed.
+    pub(crate) fn api(&self, index: ApiIndex) -> Arc<Api> {
+        Arc::clone(self.shared.apis.load().get(index))
+    }
+
+    /// The time that events tell.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.shared.hub.clock()
     }
 
     pub(crate) fn hub(&self) -> &Hub<WebSocketSession> {
@@ -173,8 +182,8 @@ impl Dispatcher {
 
     async fn message(&self, peer: &Peer, incoming: &Incoming) {
         let mut in_flight = InFlight { hub: &self.shared.hub, id: peer.id, reply: None };
-        let api = self.api(peer.api);
-        let request = Request::new(EventType::Message);
+        let api = &*self.api(peer.api);
+        let request = Request::new(EventType::Message, self.clock().epoch_ms());
         let started = Instant::now();
         let key = if incoming.is_base64_encoded {
             None
@@ -223,8 +232,8 @@ impl Dispatcher {
     }
 
     async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
-        let api = self.api(peer.api);
-        let request = Request::new(EventType::Disconnect);
+        let api = &*self.api(peer.api);
+        let request = Request::new(EventType::Disconnect, self.clock().epoch_ms());
         let started = Instant::now();
         let route = api.route(DISCONNECT).map(|(_, route)| route);
         let outcome = match route {
@@ -360,7 +369,7 @@ impl Dispatcher {
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatcher").field("apis", &self.shared.apis).finish_non_exhaustive()
+        f.debug_struct("Dispatcher").field("apis", &self.apis()).finish_non_exhaustive()
     }
 }
 

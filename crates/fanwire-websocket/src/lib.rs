@@ -5,7 +5,8 @@
 //!
 //! - [`Plane`] is the handle: it takes handshakes through authorizer and `$connect`
 //!   ([`Plane::connect`]), and does what the management API asks
-//!   ([`Plane::post`], [`Plane::inspect`], [`Plane::delete`]).
+//!   ([`Plane::post`], [`Plane::inspect`], [`Plane::delete`]). [`Plane::update`] gives
+//!   it other APIs while connections are live.
 //! - `session` is the state machine of one connection on its shard.
 //! - `dispatch` takes a message to its route and the result back.
 //! - `event`, `result`, `frame` and `rejection` hold what goes over the wire, key by
@@ -17,6 +18,7 @@
 
 mod access_log;
 mod api;
+mod apis;
 mod authorizer;
 mod dispatch;
 mod event;
@@ -34,6 +36,7 @@ mod result;
 mod session;
 mod timestamp;
 
+pub use self::apis::Apis;
 pub use self::event::EventType;
 pub use self::gateway_id::request_id;
 pub use self::handshake::{Arrival, ClientRequest};

@@ -92,7 +92,7 @@ impl Plane {
     ///
     /// `Forbidden`, `TooLarge`, `NotText` or `Busy`.
     pub fn broadcast(&self, api: ApiIndex, body: &[u8]) -> Result<(), ManagementError> {
-        if !self.dispatcher.limits(api).broadcast {
+        if !self.dispatcher.api(api).model.limits.broadcast {
             return Err(ManagementError::Forbidden);
         }
         let frame = self.message(api, body)?;
@@ -149,7 +149,8 @@ impl Plane {
     }
 
     fn message(&self, api: ApiIndex, body: &[u8]) -> Result<SharedFrame, ManagementError> {
-        let limits = self.dispatcher.limits(api);
+        let api = self.dispatcher.api(api);
+        let limits = &api.model.limits;
         if body.len() > limits.max_message_bytes {
             return Err(ManagementError::TooLarge { limit: limits.max_message_bytes });
         }

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
-use fanwire_hub::{Hub, Reservation};
-use fanwire_wire::ws::{WireForm, handshake::negotiate_deflate};
+use fanwire_hub::{Audience, Hub, Reservation};
+use fanwire_wire::ws::{CloseCode, WireForm, handshake::negotiate_deflate};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::api::{Api, CONNECT};
+use crate::apis::Apis;
 use crate::authorizer::{self, Refusal};
 use crate::dispatch::{Concluded, Dispatcher, context_parameter};
 use crate::event::{self, DisconnectCause, EventType, Request};
@@ -22,8 +24,7 @@ use crate::integration::{Answer, Failure, Input, Integrations, Parameters, Run, 
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
-use crate::session::WebSocketSession;
-use crate::timestamp;
+use crate::session::{Command, WebSocketSession};
 
 /// The WebSocket APIs of an App, over a hub and a functions host. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -77,14 +78,26 @@ impl Plane {
     /// Makes the APIs of an App ready.
     pub fn new(apis: Vec<WebSocketApi>, parts: PlaneParts) -> Self {
         let PlaneParts { hub, functions, observer, runtime, region, account_id } = parts;
-        let apis = apis.into_iter().map(|api| Api::new(api, &region, &account_id)).collect();
+        let apis = Apis::new(apis, &region, &account_id);
         let integrations = Integrations { functions, http: HttpBackend::default() };
         Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime) }
     }
 
-    /// The APIs, in the order of their numbers.
-    pub fn apis(&self) -> impl Iterator<Item = &WebSocketApi> + Clone {
-        self.dispatcher.apis().iter().map(|api| &api.model)
+    /// The APIs and their numbers, as they are now.
+    pub fn apis(&self) -> Apis {
+        self.dispatcher.apis()
+    }
+
+    /// Serves other APIs from now on. Connections to an API whose id stays live on: their
+    /// next message finds the new routes, and the new limits hold at once. Those to an API
+    /// that is gone are closed with 1001.
+    pub fn update(&self, apis: Vec<WebSocketApi>, region: &str, account_id: &str) {
+        let (apis, gone) = self.apis().changed(apis, region, account_id);
+        self.dispatcher.set_apis(apis);
+        for number in gone {
+            self.close_all(number);
+        }
+        self.dispatcher.hub().review();
     }
 
     /// Takes a handshake for one of the APIs through its authorizer and `$connect`.
@@ -93,8 +106,8 @@ impl Plane {
     /// stored a connection must hear of its end.
     pub async fn connect(&self, api: ApiIndex, client: ClientRequest) -> Handshake {
         let dispatcher = self.dispatcher.clone();
-        let connecting =
-            Connecting { dispatcher, client, request: Request::new(EventType::Connect) };
+        let request = Request::new(EventType::Connect, dispatcher.clock().epoch_ms());
+        let connecting = Connecting { dispatcher, client, request };
         let request_id = connecting.request.id.clone();
         let task = self.dispatcher.runtime().spawn(connecting.run(api));
         match task.await {
@@ -102,6 +115,20 @@ impl Plane {
             // Only a defect of ours, or the runtime's end.
             Err(_) => Handshake::Refused(Rejection::internal(&request_id)),
         }
+    }
+
+    /// Closes every connection of an API.
+    fn close_all(&self, number: ApiIndex) {
+        let close = move || Command::Delete {
+            api: number,
+            code: CloseCode::GOING_AWAY,
+            reason: "Going away".into(),
+            // Nobody waits for it.
+            done: oneshot::channel().0,
+        };
+        // Shards that are too busy for it keep the connections; their messages are
+        // answered as the API last said.
+        let _ = self.dispatcher.hub().each(Audience(number), usize::MAX, close);
     }
 
     /// Says goodbye to all clients, then waits until their `$disconnect` events are
@@ -127,7 +154,7 @@ struct Connecting {
 impl Connecting {
     async fn run(self, index: ApiIndex) -> Handshake {
         let started = Instant::now();
-        let api = self.dispatcher.api(index);
+        let api = &*self.dispatcher.api(index);
         let place = Place::take(&api.connections, api.model.limits.max_connections);
         let (Some(place), Ok(reservation)) = (place, self.dispatcher.hub().reserve()) else {
             return Handshake::Refused(Rejection::too_many(&self.request.id));
@@ -289,7 +316,7 @@ impl Connecting {
 
     fn trace_id(&self) -> Option<String> {
         let given = self.client.header("X-Amzn-Trace-Id").map(str::to_owned);
-        given.or_else(|| Some(gateway_id::trace_header(timestamp::now_ms())))
+        given.or_else(|| Some(gateway_id::trace_header(self.request.at)))
     }
 }
 
@@ -309,7 +336,7 @@ impl Pending {
         if let Some(reservation) = self.reservation.take() {
             let peer = Arc::clone(&self.peer);
             let dispatcher = self.dispatcher.clone();
-            let session = WebSocketSession::new(peer, dispatcher, self.form, Instant::now());
+            let session = WebSocketSession::new(peer, dispatcher, self.form, self.dispatcher.clock().now());
             self.dispatcher.hub().attach(reservation, socket, session, early);
         }
     }

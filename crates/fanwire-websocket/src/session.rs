@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanwire_app::model::Limits;
 use fanwire_hub::{Audience, Context, Ending, Session};
 use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
@@ -16,6 +15,7 @@ use fanwire_wire::ws::{
 };
 use tokio::sync::oneshot;
 
+use crate::api::Api;
 use crate::dispatch::Dispatcher;
 use crate::event::DisconnectCause;
 use crate::peer::{ApiIndex, Peer};
@@ -140,8 +140,9 @@ impl WebSocketSession {
         }
     }
 
-    fn limits(&self) -> &Limits {
-        self.dispatcher.limits(self.peer.api)
+    /// The API as it is now: it may have changed since the connection was made.
+    fn api(&self) -> Arc<Api> {
+        self.dispatcher.api(self.peer.api)
     }
 
     fn is_open(&self) -> bool {
@@ -160,7 +161,7 @@ impl WebSocketSession {
                 self.dispatcher.binary(&self.peer, &bytes);
             }
             Event::Ping(payload) => {
-                if self.limits().idle_counts_control_frames {
+                if self.api().model.limits.idle_counts_control_frames {
                     self.last_active = cx.now();
                 }
                 // A client that pings and does not read gets no more pongs than fit.
@@ -169,7 +170,7 @@ impl WebSocketSession {
                 }
             }
             Event::Pong => {
-                if self.limits().idle_counts_control_frames {
+                if self.api().model.limits.idle_counts_control_frames {
                     self.last_active = cx.now();
                 }
             }
@@ -188,7 +189,8 @@ impl WebSocketSession {
     }
 
     fn has_room(&self) -> bool {
-        let limits = self.limits();
+        let api = self.api();
+        let limits = &api.model.limits;
         self.in_flight < if limits.ordered { 1 } else { limits.max_in_flight.max(1) }
     }
 
@@ -262,7 +264,8 @@ impl Session for WebSocketSession {
     fn opened(&mut self, _cx: Cx<'_, '_>) {}
 
     fn received(&mut self, input: &mut &mut [u8], cx: Cx<'_, '_>) {
-        let limits = self.limits();
+        let api = self.api();
+        let limits = &api.model.limits;
         let limits = ReceiverLimits {
             max_frame: limits.max_frame_bytes,
             max_message: limits.max_message_bytes,
@@ -331,7 +334,8 @@ impl Session for WebSocketSession {
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Open => {
-                let limits = self.limits();
+                let api = self.api();
+        let limits = &api.model.limits;
                 let idle = limits.idle_timeout.map(|timeout| self.last_active + timeout);
                 let lifetime = limits.max_lifetime.map(|lifetime| self.opened + lifetime);
                 idle.into_iter().chain(lifetime).min()
@@ -356,7 +360,7 @@ impl Session for WebSocketSession {
     }
 
     fn outbound_limit(&self) -> usize {
-        self.limits().max_outbound_bytes
+        self.api().model.limits.max_outbound_bytes
     }
 
     fn encode(message: &SharedFrame, form: usize, codecs: &mut Codecs) -> bytes::Bytes {
