@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::options::LETTER_BYTES;
-use crate::shard::{Letter, ShardHandle, ShardParts};
+use crate::shard::{Letter, MakeCommand, ShardHandle, ShardParts};
 use crate::{Audience, ConnectionId, HubOptions, Session};
 
 /// Too much waits already: for a shard, or for a place among the connections. Try
@@ -156,6 +156,31 @@ impl<S: Session> Hub<S> {
             // Where another sender took the room in between, the limit is passed by
             // one message a sender rather than the message delivered by half.
             shard.mailbox.send_anyway(Letter::Broadcast { audience, message }, weight);
+        }
+        Ok(())
+    }
+
+    /// Sends a command, made for each of them, to the connections of an audience: to at
+    /// most `limit` on each shard.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for any of the shards; then none is asked.
+    pub fn each(
+        &self,
+        audience: Audience,
+        limit: usize,
+        make: impl Fn() -> S::Command + Send + Sync + 'static,
+    ) -> Result<(), Busy> {
+        let shards = &self.shared.shards;
+        if shards.iter().any(|shard| !shard.mailbox.has_room(LETTER_BYTES)) {
+            return Err(Busy);
+        }
+        let make: MakeCommand<S> = Arc::new(make);
+        for shard in shards {
+            let letter = Letter::Each { audience, limit, make: Arc::clone(&make) };
+            // As with a broadcast: rather one letter too many than half of an answer.
+            shard.mailbox.send_anyway(letter, LETTER_BYTES);
         }
         Ok(())
     }

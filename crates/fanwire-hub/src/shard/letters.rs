@@ -56,6 +56,14 @@ impl<S: Session> Shard<S> {
                 }
             }
             Letter::Broadcast { .. } => {}
+            Letter::Each { audience, limit, make } => {
+                // A command may end its connection, which moves the others' places.
+                let slots: Vec<u32> =
+                    self.members.of(audience).iter().take(limit).copied().collect();
+                for slot in slots {
+                    self.call(slot, |session, cx| session.commanded(make(), cx));
+                }
+            }
             Letter::Stop { grace } => {
                 self.stop_at = Some(self.now + grace);
                 for slot in 0..self.slots.len() {

@@ -28,11 +28,15 @@ const EVENTS_PER_TURN: usize = 1024;
 
 const WAKER: Token = Token(usize::MAX);
 
+/// Makes a command for one more connection.
+pub(crate) type MakeCommand<S> = Arc<dyn Fn() -> <S as Session>::Command + Send + Sync>;
+
 /// What other threads may leave for a shard.
 pub(crate) enum Letter<S: Session> {
     Attach { id: ConnectionId, socket: std::net::TcpStream, session: S, early: Vec<u8> },
     Command { id: ConnectionId, command: S::Command },
     Broadcast { audience: Audience, message: Arc<S::Message> },
+    Each { audience: Audience, limit: usize, make: MakeCommand<S> },
     Stop { grace: Duration },
 }
 
