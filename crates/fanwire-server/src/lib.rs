@@ -7,9 +7,10 @@
 //! - `listener` accepts connections and speaks HTTP/1.1; a WebSocket handshake leaves
 //!   HTTP there and its socket goes to a shard.
 //! - `address` says which API a URL means; `upgrade`, `management` and `lambda_api`
-//!   answer for it.
+//!   answer for it, and `control` for what AWS has not: what the `fanwire` command asks.
 
 mod address;
+mod control;
 mod head_tap;
 mod lambda_api;
 mod listener;
@@ -19,4 +20,5 @@ mod router;
 mod server;
 mod upgrade;
 
+pub use self::control::{Feed, Listening, Logs};
 pub use self::server::{Observers, Server, ServerOptions, StartError};

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::address::{self, Target};
+use crate::control::Control;
 use crate::head_tap::Head;
 use crate::response::{self, Answer};
 
@@ -27,6 +28,7 @@ pub(crate) struct Router {
     port: u16,
     region: String,
     account_id: String,
+    control: Control,
     stopping: AtomicBool,
 }
 
@@ -48,9 +50,10 @@ impl Router {
         port: u16,
         region: String,
         account_id: String,
+        control: Control,
     ) -> Self {
         let stopping = AtomicBool::new(false);
-        Self { plane, functions, port, region, account_id, stopping }
+        Self { plane, functions, port, region, account_id, control, stopping }
     }
 
     pub(crate) fn plane(&self) -> &Plane {
@@ -59,6 +62,10 @@ impl Router {
 
     pub(crate) fn functions(&self) -> &Functions {
         &self.functions
+    }
+
+    pub(crate) fn control_parts(&self) -> &Control {
+        &self.control
     }
 
     /// Refuses handshakes from now on. Other requests are still answered: handlers
@@ -103,6 +110,7 @@ impl Router {
             Target::Connections(api) => self.connections(api, request).await,
             Target::Invoke(name) => self.invoke(&name, request).await,
             Target::InvokeAsync(name) => self.invoke_async(&name, request).await,
+            Target::Control(path) => self.control(&path, &request).await,
             Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
             Target::Unknown => response::rejected(Rejection::unknown_stage(&request_id())),
         }
