@@ -43,10 +43,12 @@ struct Queue {
     bytes: usize,
     /// Lines lost since the last that was queued.
     dropped: u64,
+    /// Nothing is added any more.
+    ended: bool,
     waker: Option<Waker>,
 }
 
-/// One listener: the body of a response that never ends by itself.
+/// One listener: the body of a response.
 pub struct Listening {
     feed: Feed,
     queue: Arc<Mutex<Queue>>,
@@ -104,6 +106,9 @@ impl fmt::Debug for Feed {
 
 impl Queue {
     fn push(&mut self, line: Bytes) {
+        if self.ended {
+            return;
+        }
         if self.bytes + line.len() > MAX_WAITING_BYTES {
             self.dropped += 1;
             return;
@@ -148,6 +153,15 @@ impl Queue {
 
 // === impl Listening ===
 
+impl Listening {
+    /// Ends after what is there already.
+    #[must_use]
+    pub fn without_more(self) -> Self {
+        lock(&self.queue).ended = true;
+        self
+    }
+}
+
 impl Body for Listening {
     type Data = Bytes;
     type Error = Infallible;
@@ -159,6 +173,7 @@ impl Body for Listening {
         let mut queue = lock(&self.queue);
         match queue.take() {
             Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
+            None if queue.ended => Poll::Ready(None),
             None => {
                 queue.waker = Some(cx.waker().clone());
                 Poll::Pending

@@ -86,7 +86,13 @@ impl Router {
             }
             (&Method::GET, ["logs"]) => {
                 let logs = control.logs.as_ref().ok_or(Refusal::Unknown)?;
-                stream(logs.listen(backlog(request.uri().query())))
+                let query = request.uri().query();
+                let backlog = parameter(query, "backlog").and_then(|n| n.parse().ok()).unwrap_or(0);
+                let listening = logs.listen(backlog);
+                stream(match parameter(query, "follow") {
+                    Some("false") => listening.map(Listening::without_more),
+                    _ => listening,
+                })
             }
             (&Method::GET, ["traffic"]) => stream(control.traffic.listen([])),
             (_, ["app" | "connections" | "logs" | "traffic"] | ["connections", _]) => {
@@ -108,10 +114,10 @@ fn is_local(host: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
 }
 
-fn backlog(query: Option<&str>) -> usize {
-    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let value = pairs.filter(|(name, _)| *name == "backlog").map(|(_, value)| value).last();
-    value.and_then(|value| value.parse().ok()).unwrap_or(0)
+/// The value of a query parameter; the last, where several.
+fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(given, _)| *given == name).map(|(_, value)| value).last()
 }
 
 fn json(value: &impl serde::Serialize) -> Answer {
@@ -186,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn the_last_readable_backlog_counts() {
-        assert_eq!(backlog(Some("backlog=20")), 20);
-        assert_eq!(backlog(Some("a=1&backlog=x")), 0);
-        assert_eq!(backlog(None), 0);
+    fn the_last_of_several_parameters_counts() {
+        assert_eq!(parameter(Some("backlog=1&a=2&backlog=20"), "backlog"), Some("20"));
+        assert_eq!(parameter(Some("a=1&backlog"), "backlog"), None);
+        assert_eq!(parameter(None, "backlog"), None);
     }
 }
