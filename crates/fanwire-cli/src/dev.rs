@@ -62,7 +62,11 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
     let style = Style { json: args.json, verbose: args.verbose };
     let (console, printer) = Console::start(style);
     let console = Arc::new(console);
-    let observers = Observers { websocket: console.clone(), functions: console.clone() };
+    let observers = Observers {
+        websocket: console.clone(),
+        functions: console.clone(),
+        logs: Some(console.journal()),
+    };
     let options = ServerOptions {
         address: SocketAddr::new(args.host, args.port),
         functions: HostOptions {

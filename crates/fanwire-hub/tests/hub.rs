@@ -338,3 +338,22 @@ fn places_are_limited_and_given_back() {
     }
     hub.stop(PATIENCE);
 }
+
+#[test]
+fn a_command_for_each_reaches_every_member_even_where_it_ends_them() {
+    let hub = hub(&HubOptions::default());
+    let mut clients: Vec<_> = (0..6).map(|_| connect(&hub, false)).collect();
+    hub.each(Audience(0), usize::MAX, || Command::Send(Bytes::from_static(b"asked"))).unwrap();
+    clients.iter_mut().for_each(|client| client.expect(b"asked"));
+    // Three connections live on each of the two shards, of which one is asked.
+    hub.each(Audience(0), 1, || Command::Finish).unwrap();
+    hub.each(Audience(1), usize::MAX, || Command::Finish).unwrap();
+    hub.each(Audience(0), usize::MAX, || Command::Send(Bytes::from_static(b"again"))).unwrap();
+    let mut ended = 0;
+    for client in &mut clients {
+        let mut buffer = [0; 5];
+        ended += usize::from(client.socket.read(&mut buffer).unwrap() == 0);
+    }
+    assert_eq!(ended, 2);
+    hub.stop(PATIENCE);
+}

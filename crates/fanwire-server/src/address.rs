@@ -23,6 +23,8 @@ pub(crate) enum Target {
     DynamoDb,
     /// The IoT data plane: a topic to publish to, or retained messages.
     IotData,
+    /// The control API: the segments behind its own.
+    Control(Vec<String>),
     /// A health check, which API Gateway reserves at the root.
     Health,
     /// Lambda's Invoke API: the function's name or ARN.
@@ -39,6 +41,7 @@ impl Target {
         match self {
             Self::Connection(..)
             | Self::Connections(_)
+            | Self::Control(_)
             | Self::Invoke(_)
             | Self::InvokeAsync(_)
             | Self::DynamoDb
@@ -50,6 +53,9 @@ impl Target {
 
 /// The segment that the management API lives under.
 const CONNECTIONS: &str = "@connections";
+
+/// The segment that the control API lives under.
+const CONTROL: &str = "_fanwire";
 
 /// Finds what `path` asks for, on `host`.
 pub(crate) fn resolve<'a>(
@@ -67,6 +73,9 @@ pub(crate) fn resolve<'a>(
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["ping" | "sping"] => return Target::Health,
+        [CONTROL, rest @ ..] => {
+            return Target::Control(rest.iter().map(|segment| (*segment).to_owned()).collect());
+        }
         ["2015-03-31", "functions", name, "invocations"] => {
             return Target::Invoke((*name).to_owned());
         }

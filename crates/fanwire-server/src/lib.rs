@@ -7,9 +7,11 @@
 //! - `listener` accepts connections and speaks HTTP/1.1; a WebSocket handshake leaves
 //!   HTTP there and its socket goes to a shard.
 //! - `address` says which API a URL means; `upgrade`, `management`, `lambda_api`
-//!   and `dynamodb` answer for it.
+//!   and `dynamodb` answer for it, and `control` for what AWS has not: what the
+//!   `fanwire` command asks.
 
 mod address;
+mod control;
 mod dynamodb;
 mod endpoints;
 mod head_tap;
@@ -21,4 +23,5 @@ mod router;
 mod server;
 mod upgrade;
 
+pub use self::control::{Feed, Listening, Logs};
 pub use self::server::{Observers, Server, ServerOptions, StartError};

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use crate::address::{self, Target};
+use crate::control::Control;
 use crate::dynamodb;
 use crate::head_tap::Head;
 use crate::response::{self, Answer};
@@ -31,6 +32,7 @@ pub(crate) struct Router {
     port: u16,
     region: String,
     account_id: String,
+    control: Control,
     stopping: AtomicBool,
 }
 
@@ -53,9 +55,10 @@ impl Router {
         port: u16,
         region: String,
         account_id: String,
+        control: Control,
     ) -> Self {
         let stopping = AtomicBool::new(false);
-        Self { plane, functions, tables, port, region, account_id, stopping }
+        Self { plane, functions, tables, port, region, account_id, control, stopping }
     }
 
     pub(crate) fn plane(&self) -> &Plane {
@@ -68,6 +71,10 @@ impl Router {
 
     pub(crate) fn tables(&self) -> Option<&DynamoDb> {
         self.tables.as_ref()
+    }
+
+    pub(crate) fn control_parts(&self) -> &Control {
+        &self.control
     }
 
     /// Refuses handshakes from now on. Other requests are still answered: handlers
@@ -118,6 +125,7 @@ impl Router {
             Target::InvokeAsync(name) => self.invoke_async(&name, request).await,
             Target::DynamoDb => self.dynamodb(request).await,
             Target::IotData => response::not_served_yet("the IoT data plane"),
+            Target::Control(path) => self.control(&path, &request).await,
             Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
             Target::Unknown => response::rejected(Rejection::unknown_stage(&request_id())),
         }

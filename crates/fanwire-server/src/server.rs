@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use crate::control::{Control, Feed, Logs, Tap};
 use crate::{dynamodb, endpoints, listener};
 use crate::router::Router;
 
@@ -52,6 +53,8 @@ pub struct Observers {
     pub websocket: Arc<dyn fanwire_websocket::Observer>,
     /// Of the functions' starts, lines and ends.
     pub functions: Arc<dyn fanwire_functions::Observer>,
+    /// Where the control API finds the log of this server, if there is one.
+    pub logs: Option<Arc<dyn Logs>>,
 }
 
 /// Why a server did not start.
@@ -112,18 +115,27 @@ impl Server {
         host.environment.extend(endpoints::variables(app, address));
         let functions = Functions::start(&app.functions, host, observers.functions)?;
         let hub = Hub::start(options.hub).map_err(StartError::Hub)?;
+        let traffic = Feed::default();
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
-            observer: observers.websocket,
+            observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),
             account_id: app.account_id.clone(),
         };
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let (region, account_id) = (app.region.clone(), app.account_id.clone());
-        let router =
-            Router::new(plane, functions, tables.clone(), address.port(), region, account_id);
+        let control = Control::new(app, observers.logs, traffic);
+        let router = Router::new(
+            plane,
+            functions,
+            tables.clone(),
+            address.port(),
+            region,
+            account_id,
+            control,
+        );
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
         for listener in std::iter::once(listener).chain(twin) {

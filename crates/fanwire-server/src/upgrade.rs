@@ -6,8 +6,7 @@ use fanwire_wire::ws::handshake::{HandshakeError, check};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body_util::Full;
+use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -71,8 +70,7 @@ async fn hand_over(on_upgrade: OnUpgrade, pending: Pending) {
 }
 
 fn switching_protocols(accept: &str, headers: &[(String, String)]) -> Answer {
-    let mut response = Response::new(Full::new(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let mut response = response::json(StatusCode::SWITCHING_PROTOCOLS, Bytes::new());
     let map = response.headers_mut();
     for (name, value) in headers {
         // What cannot stand in a header is no reason to lose a connection.

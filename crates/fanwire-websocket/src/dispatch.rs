@@ -23,10 +23,11 @@ use crate::apis::Apis;
 use crate::event::{self, DisconnectCause, EventType, Request};
 use crate::frame;
 use crate::gateway_id;
-use crate::integration::{Answer, Failure, Input, Integrations, Parameters, Run};
+use crate::integration::{About, Answer, Failure, Input, Integrations, Parameters, Run};
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
 use crate::session::{Command, WebSocketSession};
+use crate::traffic::{Id, Payload, Traffic};
 
 /// `$disconnect` events that may be in integrations at once. A server that stops has
 /// one for each connection; the rest wait for their turn.
@@ -148,13 +149,22 @@ impl Dispatcher {
         &self.shared.runtime
     }
 
+    /// Tells whoever records what passes, if anybody does.
+    pub(crate) fn traffic<'t>(&self, traffic: impl FnOnce() -> Traffic<'t>) {
+        if self.shared.observer.wants_traffic() {
+            self.shared.observer.traffic(&traffic());
+        }
+    }
+
     /// A text message has come.
     pub(crate) fn text(&self, peer: &Arc<Peer>, body: String) {
+        self.frame_in(peer, Payload::Text(&body));
         self.spawn_message(peer, Incoming { body, is_base64_encoded: false });
     }
 
     /// A binary message has come, which only an API that allows it lets through.
     pub(crate) fn binary(&self, peer: &Arc<Peer>, payload: &[u8]) {
+        self.frame_in(peer, Payload::Binary(payload));
         let body = STANDARD.encode(payload);
         self.spawn_message(peer, Incoming { body, is_base64_encoded: true });
     }
@@ -172,6 +182,10 @@ impl Dispatcher {
     /// Waits until every `$disconnect` so far is delivered.
     pub(crate) async fn disconnects_delivered(&self) {
         self.shared.disconnects_left.wait().await;
+    }
+
+    fn frame_in(&self, peer: &Peer, payload: Payload<'_>) {
+        self.traffic(|| Traffic::FrameIn { connection: Id(peer.id), payload });
     }
 
     fn spawn_message(&self, peer: &Arc<Peer>, incoming: Incoming) {
@@ -279,6 +293,7 @@ impl Dispatcher {
         let body = &incoming.body;
         let parameters = RouteParameters { api, peer, request, route_key, body };
         let input = Input {
+            about: About { connection: peer.id, request: &request.id },
             event,
             body,
             is_base64_encoded: incoming.is_base64_encoded,

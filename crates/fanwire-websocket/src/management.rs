@@ -10,6 +10,7 @@ use crate::Plane;
 use crate::peer::ApiIndex;
 use crate::session::{Command, Posted};
 use crate::timestamp;
+use crate::traffic::{Payload, Traffic};
 
 /// Why a management call is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +97,10 @@ impl Plane {
             return Err(ManagementError::Forbidden);
         }
         let frame = self.message(api, body)?;
+        self.dispatcher.traffic(|| Traffic::Broadcast {
+            api: &self.dispatcher.api(api).model.name,
+            payload: Payload::of_bytes(body),
+        });
         let audience = fanwire_hub::Audience(api);
         let hub = self.dispatcher.hub();
         hub.broadcast(audience, frame, body.len()).map_err(|_| ManagementError::Busy)
@@ -164,7 +169,7 @@ impl Plane {
 
 /// Text that has the form of a connection id and is none of ours names a connection
 /// that is gone; other text is malformed.
-fn parse_id(text: &str) -> Result<ConnectionId, ManagementError> {
+pub(crate) fn parse_id(text: &str) -> Result<ConnectionId, ManagementError> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }

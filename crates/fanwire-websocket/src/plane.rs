@@ -20,11 +20,14 @@ use crate::event::{self, DisconnectCause, EventType, Request};
 use crate::gateway_id;
 use crate::handshake::ClientRequest;
 use crate::integration::http::HttpBackend;
-use crate::integration::{Answer, Failure, Input, Integrations, Parameters, Run, error_message};
+use crate::integration::{
+    About, Answer, Failure, Input, Integrations, Parameters, Run, error_message,
+};
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
 use crate::session::{Command, WebSocketSession};
+use crate::traffic::{Id, Side, Traffic};
 
 /// The WebSocket APIs of an App, over a hub and a functions host. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -79,7 +82,11 @@ impl Plane {
     pub fn new(apis: Vec<WebSocketApi>, parts: PlaneParts) -> Self {
         let PlaneParts { hub, functions, observer, runtime, region, account_id } = parts;
         let apis = Apis::new(apis, &region, &account_id);
-        let integrations = Integrations { functions, http: HttpBackend::default() };
+        let integrations = Integrations {
+            functions,
+            http: HttpBackend::default(),
+            observer: Arc::clone(&observer),
+        };
         Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime) }
     }
 
@@ -169,6 +176,8 @@ impl Connecting {
             authorizer: None,
             _place: place,
         };
+        let connection = Id(peer.id);
+        self.dispatcher.traffic(|| self.client.traffic(connection, &api.model.name));
         let route = api.route(CONNECT).map(|(_, route)| route);
         let outcome = self.decide(api, &mut peer, route).await;
         let (status, error, run) = match &outcome {
@@ -192,8 +201,15 @@ impl Connecting {
             cause: None,
         });
         match outcome {
-            Ok(answer) => self.accept(api, peer, reservation, answer),
-            Err(refused) => Handshake::Refused(refused.rejection),
+            Ok(answer) => {
+                self.dispatcher.traffic(|| Traffic::Connected { connection });
+                self.accept(api, peer, reservation, answer)
+            }
+            Err(Refused { rejection, .. }) => {
+                let Rejection { status, body, .. } = &rejection;
+                self.dispatcher.traffic(|| Traffic::Refused { connection, status: *status, body });
+                Handshake::Refused(rejection)
+            }
         }
     }
 
@@ -215,6 +231,7 @@ impl Connecting {
         let parameters =
             ConnectParameters { api, peer, request: &self.request, client: &self.client };
         let input = Input {
+            about: self.about(peer),
             event,
             body: "",
             is_base64_encoded: false,
@@ -265,8 +282,9 @@ impl Connecting {
         let event = event::authorizer(api.context(), peer, &self.request, &self.client, arn);
         let options = InvokeOptions { trace_id: self.trace_id(), ..InvokeOptions::default() };
         let started = Instant::now();
-        let invocation =
-            self.dispatcher.integrations().functions.invoke(&authorizer.function, event, options);
+        let integrations = self.dispatcher.integrations();
+        let about = self.about(peer);
+        let invocation = integrations.invoke(about, &authorizer.function, event, options);
         let outcome = match tokio::time::timeout(api.timeout(), invocation).await {
             Ok(outcome) => outcome.map_err(|error: InvokeError| error.to_string()),
             Err(_) => Err(format!("no answer within {:?}", api.timeout())),
@@ -314,6 +332,10 @@ impl Connecting {
         Handshake::Accepted { headers, pending }
     }
 
+    fn about(&self, peer: &Peer) -> About<'_> {
+        About { connection: peer.id, request: &self.request.id }
+    }
+
     fn trace_id(&self) -> Option<String> {
         let given = self.client.header("X-Amzn-Trace-Id").map(str::to_owned);
         given.or_else(|| Some(gateway_id::trace_header(self.request.at)))
@@ -348,6 +370,12 @@ impl Drop for Pending {
         // connection, so it hears of its end.
         if self.reservation.is_some() {
             let cause = DisconnectCause { code: 1006, reason: "".into() };
+            self.dispatcher.traffic(|| Traffic::Close {
+                connection: Id(self.peer.id),
+                code: cause.code,
+                reason: &cause.reason,
+                by: Side::Client,
+            });
             self.dispatcher.disconnected(Arc::clone(&self.peer), cause);
         }
     }

@@ -13,12 +13,13 @@ use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
     ReceiverLimits, SharedFrame, WireForm,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::api::Api;
 use crate::dispatch::Dispatcher;
 use crate::event::DisconnectCause;
 use crate::peer::{ApiIndex, Peer};
+use crate::traffic::{Id, Payload, Side, Traffic};
 
 /// How long a client may take to answer a close frame, or to take in why it is cut
 /// off, before its socket is closed regardless.
@@ -78,6 +79,8 @@ pub enum Command {
         /// Dropped unanswered where the connection is gone.
         done: oneshot::Sender<Inspection>,
     },
+    /// Tell about the connection among the others of its API.
+    List(mpsc::Sender<Inspection>),
     /// Close the connection.
     Delete {
         /// The API that the caller named.
@@ -201,7 +204,7 @@ impl WebSocketSession {
                 Some(frame) => (frame.code.get(), frame.reason.as_ref()),
                 None => (1005, "Client-side close frame status not set"),
             };
-            self.set_cause(code, reason);
+            self.set_cause(code, reason, Side::Client);
             cx.send(ws::encode_close(frame.map(|frame| frame.code), ""));
         }
         self.phase = Phase::Closed;
@@ -211,7 +214,7 @@ impl WebSocketSession {
     /// Closes the connection from our side.
     fn close(&mut self, code: CloseCode, reason: &str, cx: Cx<'_, '_>) {
         if self.is_open() {
-            self.set_cause(code.get(), reason);
+            self.set_cause(code.get(), reason, Side::Server);
             cx.send(ws::encode_close(Some(code), reason));
             self.phase = Phase::Closing { until: cx.now() + CLOSE_PATIENCE };
             // The client's close frame may stand behind messages not read yet.
@@ -225,15 +228,24 @@ impl WebSocketSession {
         if self.is_open() {
             // Reason texts of the gateway's own refusals are not known; AWS's logs
             // show none.
-            self.set_cause(error.code.get(), "");
+            self.set_cause(error.code.get(), "", Side::Server);
             cx.send(ws::encode_close(Some(error.code), ""));
         }
         self.phase = Phase::Failing { until: cx.now() + CLOSE_PATIENCE };
         cx.shutdown_write();
     }
 
-    fn set_cause(&mut self, code: u16, reason: &str) {
+    fn set_cause(&mut self, code: u16, reason: &str, by: Side) {
+        let connection = Id(self.peer.id);
+        self.dispatcher.traffic(|| Traffic::Close { connection, code, reason, by });
         self.cause = Some(Box::new(DisconnectCause { code, reason: reason.into() }));
+    }
+
+    fn frame_out(&self, frame: &SharedFrame) {
+        self.dispatcher.traffic(|| Traffic::FrameOut {
+            connection: Id(self.peer.id),
+            payload: Payload::of_bytes(frame.payload()),
+        });
     }
 
     fn post(&mut self, frame: &SharedFrame, cx: Cx<'_, '_>) -> Posted {
@@ -242,8 +254,15 @@ impl WebSocketSession {
             return Posted::Full;
         }
         cx.send(bytes);
+        self.frame_out(frame);
         self.last_active = cx.now();
         Posted::Accepted
+    }
+
+    fn inspection(&self) -> Inspection {
+        let active = self.last_active.saturating_duration_since(self.opened);
+        let active_after_ms = u64::try_from(active.as_millis()).unwrap_or(u64::MAX);
+        Inspection { peer: Arc::clone(&self.peer), active_after_ms }
     }
 
     /// Whether a command that names `api` may reach this connection.
@@ -295,6 +314,7 @@ impl Session for WebSocketSession {
                 if let Some(frame) = frame.filter(|_| self.is_open()) {
                     let bytes = frame.bytes(self.form, &mut cx.shared().deflater);
                     cx.send(bytes);
+                    self.frame_out(&frame);
                     self.last_active = cx.now();
                 }
                 // A client that does not read its replies may not ask for more.
@@ -307,10 +327,11 @@ impl Session for WebSocketSession {
                 let _ = done.send(self.post(&frame, cx));
             }
             Command::Inspect { api, done } if self.reachable_as(api) => {
-                let active = self.last_active.saturating_duration_since(self.opened);
-                let active_after_ms = u64::try_from(active.as_millis()).unwrap_or(u64::MAX);
-                let peer = Arc::clone(&self.peer);
-                let _ = done.send(Inspection { peer, active_after_ms });
+                let _ = done.send(self.inspection());
+            }
+            Command::List(listed) if self.is_open() => {
+                // Where it is full the list is as long as its reader wants it.
+                let _ = listed.try_send(self.inspection());
             }
             Command::Delete { api, code, reason, done } if self.reachable_as(api) => {
                 self.close(code, &reason, cx);
@@ -318,6 +339,7 @@ impl Session for WebSocketSession {
             }
             // Dropping `done` tells the caller that there is no such connection.
             Command::Post { .. } | Command::Inspect { .. } | Command::Delete { .. } => {}
+            Command::List(_) => {}
         }
     }
 
@@ -382,7 +404,12 @@ impl Session for WebSocketSession {
             (None, Ending::HubStopped) => {
                 DisconnectCause { code: 1001, reason: "Going away".into() }
             }
-            (None, _) => DisconnectCause { code: 1006, reason: "".into() },
+            (None, _) => {
+                let connection = Id(self.peer.id);
+                let (code, reason, by) = (1006, "", Side::Client);
+                self.dispatcher.traffic(|| Traffic::Close { connection, code, reason, by });
+                DisconnectCause { code, reason: reason.into() }
+            }
         };
         self.dispatcher.disconnected(self.peer, cause);
     }

@@ -5,8 +5,16 @@ use std::time::Duration;
 
 use fanwire_functions::{FunctionEvent, Stream};
 use fanwire_websocket::{EventType, RequestRecord};
+use jiff::Timestamp;
 
 use super::Style;
+
+/// One thing to print, and when it happened.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    pub(crate) record: Record,
+}
 
 /// One thing to print.
 #[derive(Debug)]
@@ -49,6 +57,15 @@ pub(crate) struct Request {
     pub(crate) duration: Duration,
     pub(crate) error: Option<String>,
     pub(crate) closed: Option<(u16, String)>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Something that happens now.
+    pub(crate) fn new(record: Record) -> Self {
+        Self { at: Timestamp::now(), record }
+    }
 }
 
 // === impl Record ===
