@@ -6,6 +6,8 @@
 //!   [`Server::stop`] takes them down again in bounded time.
 //! - `listener` accepts connections and speaks HTTP/1.1; a WebSocket handshake leaves
 //!   HTTP there and its socket goes to a shard.
+//! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
+//!   come from.
 //! - `address` says which API a URL means; `upgrade`, `management` and `lambda_api`
 //!   answer for it.
 
@@ -17,6 +19,8 @@ mod management;
 mod response;
 mod router;
 mod server;
+mod tls;
 mod upgrade;
 
 pub use self::server::{Observers, Server, ServerOptions, StartError};
+pub use self::tls::{Authority, TlsError};

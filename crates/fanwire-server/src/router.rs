@@ -71,8 +71,8 @@ impl Router {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn arrival(&self, peer: SocketAddr) -> Arrival {
-        Arrival { source_ip: peer.ip(), port: self.port, tls: false }
+    pub(crate) fn arrival(&self, peer: SocketAddr, tls: bool) -> Arrival {
+        Arrival { source_ip: peer.ip(), port: self.port, tls }
     }
 
     pub(crate) fn arn_of_unknown(&self, name: &str) -> String {

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::listener;
 use crate::router::Router;
+use crate::tls::{Acceptor, Authority, TlsError};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -27,6 +28,9 @@ pub struct ServerOptions {
     pub functions: HostOptions,
     /// The hub's options.
     pub hub: HubOptions,
+    /// Where the certificates for clients that speak TLS come from; functions are told to
+    /// trust it. Without one the port speaks no TLS.
+    pub tls: Option<Arc<Authority>>,
 }
 
 impl Default for ServerOptions {
@@ -36,6 +40,7 @@ impl Default for ServerOptions {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3001),
             functions: HostOptions::default(),
             hub: HubOptions::default(),
+            tls: None,
         }
     }
 }
@@ -66,6 +71,9 @@ pub enum StartError {
     /// The functions host could not start.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// No certificates can be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// An App that is being served.
@@ -97,6 +105,11 @@ impl Server {
         host.region.clone_from(&app.region);
         host.account_id.clone_from(&app.account_id);
         host.environment.extend(endpoints(app, address));
+        let mut acceptor = None;
+        if let Some(authority) = &options.tls {
+            acceptor = Some(Acceptor::new(authority, address.ip())?);
+            host.environment.extend(authority.environment(|name| std::env::var_os(name))?);
+        }
         let functions = Functions::start(&app.functions, host, observers.functions)?;
         let hub = Hub::start(options.hub).map_err(StartError::Hub)?;
         let parts = PlaneParts {
@@ -113,7 +126,8 @@ impl Server {
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
         for listener in std::iter::once(listener).chain(twin) {
-            tokio::spawn(listener::accept(listener, Arc::clone(&router), watching.clone()));
+            let (router, acceptor) = (Arc::clone(&router), acceptor.clone());
+            tokio::spawn(listener::accept(listener, router, acceptor, watching.clone()));
         }
         Ok(Self { address, router, hub, stopped })
     }
