@@ -17,6 +17,9 @@ export const ROOT = path.resolve(here, '../..');
 /** The program under test. */
 export const FANWIRE = process.env.FANWIRE ?? path.join(ROOT, 'target/debug/fanwire');
 
+/** The certificate authority of the tests, which leave that of whoever runs them alone. */
+export const HOME = path.join(ROOT, '.cache/fanwire-home');
+
 /** The folder of a test app. */
 export const app = (name) => path.join(ROOT, 'tests/apps', name);
 
@@ -28,7 +31,7 @@ export async function fanwire(args, { env = {}, cwd = ROOT } = {}) {
   try {
     const { stdout, stderr } = await promisify(execFile)(FANWIRE, args, {
       cwd,
-      env: { ...process.env, ...env },
+      env: { ...process.env, FANWIRE_HOME: HOME, ...env },
       timeout: PATIENCE_MS,
     });
     return { status: 0, stdout, stderr };
@@ -69,7 +72,7 @@ export class Fanwire {
     // Endpoints and credentials of whoever runs the tests have no say in them.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
     this.child = spawn(FANWIRE, ['dev', target, '--port', '0', '--json', ...args], {
-      env: { ...Object.fromEntries(inherited), ...env },
+      env: { ...Object.fromEntries(inherited), FANWIRE_HOME: HOME, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(this.child);

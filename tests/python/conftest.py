@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self, app):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment["FANWIRE_HOME"] = str(ROOT / ".cache/fanwire-home")
         self.process = subprocess.Popen(
             [FANWIRE, "dev", app, "--port", "0", "--json"],
             stdout=subprocess.PIPE,

@@ -22,11 +22,13 @@ pub(crate) fn of_app(app: &App) -> String {
     text
 }
 
-/// The App as text, served at `host`, such as `localhost:3001`.
-pub(crate) fn of_server(app: &App, host: &str) -> String {
+/// The App as text, served at `host`, such as `localhost:3001`, and over TLS where `tls`.
+pub(crate) fn of_server(app: &App, host: &str, tls: bool) -> String {
     let mut text = title(app);
+    let too = if tls { "  (wss:// too)" } else { "" };
     for api in &app.websocket_apis {
-        line(&mut text, &format!("  WebSocket    {BOLD}{}{BOLD:#}", websocket_url(host, api)));
+        let url = websocket_url(host, api);
+        line(&mut text, &format!("  WebSocket    {BOLD}{url}{BOLD:#}{too}"));
         line(&mut text, &format!("  Management   {}/@connections", management_url(host, api)));
     }
     line(&mut text, &format!("  Lambda API   http://{host}"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanwire_app::App;
 use fanwire_functions::{HostOptions, WatchdogCommand};
-use fanwire_server::{Observers, Server, ServerOptions};
+use fanwire_server::{Authority, Observers, Server, ServerOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -67,6 +67,7 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
         functions: console.clone(),
         logs: Some(console.journal()),
     };
+    let authority = open_authority();
     let options = ServerOptions {
         address: SocketAddr::new(args.host, args.port),
         functions: HostOptions {
@@ -78,6 +79,7 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
             }),
             ..HostOptions::default()
         },
+        tls: authority.clone(),
         ..ServerOptions::default()
     };
     let server = match Server::start(app, options, observers).await {
@@ -87,7 +89,7 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    announce(&console, app, args, server.address());
+    announce(&console, app, args, server.address(), authority.as_deref());
     signals.next().await;
     console.note("stopping (Ctrl-C again to stop at once)");
     let status = tokio::select! {
@@ -100,7 +102,25 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
     status
 }
 
-fn announce(console: &Console, app: &App, args: &DevArgs, address: SocketAddr) {
+/// Where certificates come from. A machine on which none can be kept is served without
+/// TLS, which most apps do not need.
+fn open_authority() -> Option<Arc<Authority>> {
+    match Authority::open() {
+        Ok(authority) => Some(Arc::new(authority)),
+        Err(error) => {
+            anstream::eprintln!("warning: serving without TLS: {error}");
+            None
+        }
+    }
+}
+
+fn announce(
+    console: &Console,
+    app: &App,
+    args: &DevArgs,
+    address: SocketAddr,
+    authority: Option<&Authority>,
+) {
     if args.json {
         let host = address.to_string();
         let apis = app.websocket_apis.iter().map(|api| {
@@ -119,6 +139,7 @@ fn announce(console: &Console, app: &App, args: &DevArgs, address: SocketAddr) {
         console.json(&serde_json::json!({
             "type": "ready",
             "port": address.port(),
+            "certificateAuthority": authority.map(Authority::certificate),
             "apis": apis.collect::<Vec<_>>(),
             "functions": functions.collect::<Vec<_>>(),
             "notServed": app.not_served,
@@ -129,7 +150,7 @@ fn announce(console: &Console, app: &App, args: &DevArgs, address: SocketAddr) {
         address if address.ip().is_loopback() => format!("localhost:{}", address.port()),
         address => address.to_string(),
     };
-    console.text(banner::of_server(app, &host));
+    console.text(banner::of_server(app, &host, authority.is_some()));
     if !args.host.is_loopback() {
         console.note("listening beyond this machine: `dev` checks no credentials");
     }

@@ -107,7 +107,10 @@ pub(crate) fn ensure(
         }
         let created = notes.last() == Some(&TableNote::Created { table: name() });
         if !created {
-            notes.push(TableNote::TimeToLive { table: name(), attribute: wanted.map(str::to_owned) });
+            notes.push(TableNote::TimeToLive {
+                table: name(),
+                attribute: wanted.map(str::to_owned),
+            });
         }
     }
     Ok(())
@@ -225,9 +228,10 @@ fn creation(table: &Table) -> Value {
 }
 
 fn definitions(table: &Table) -> Value {
-    let definitions = table.attributes.iter().map(|(name, kind)| {
-        json!({ "AttributeName": name, "AttributeType": kind.as_str() })
-    });
+    let definitions = table
+        .attributes
+        .iter()
+        .map(|(name, kind)| json!({ "AttributeName": name, "AttributeType": kind.as_str() }));
     definitions.collect()
 }
 

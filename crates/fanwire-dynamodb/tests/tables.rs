@@ -127,10 +127,7 @@ async fn indexes_and_expiry_follow_the_declaration_and_items_stay() {
     };
     assert_eq!(
         tables.ensure([&declared]).unwrap(),
-        [
-            TableNote::IndexAdded { table: people.clone(), index: index.clone() },
-            ttl(Some("until")),
-        ]
+        [TableNote::IndexAdded { table: people.clone(), index: index.clone() }, ttl(Some("until")),]
     );
     assert_eq!(tables.ensure([&declared]).unwrap(), []);
     let query = json!({

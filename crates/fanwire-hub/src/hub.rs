@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 use crate::options::LETTER_BYTES;
 use crate::shard::{Letter, MakeCommand, ShardHandle, ShardParts};
-use crate::{Audience, Clock, ConnectionId, HubOptions, Session};
+use crate::{Audience, Clock, ConnectionId, HubOptions, Session, Transport};
 
 /// Too much waits already: for a shard, or for a place among the connections. Try
 /// again later.
@@ -93,19 +92,20 @@ impl<S: Session> Hub<S> {
         }
     }
 
-    /// Gives a socket to the shard that the reservation is for. `early` are bytes
-    /// that the peer has sent already.
+    /// Gives a socket, or TLS on one, to the shard that the reservation is for. `early` are
+    /// bytes that the peer has sent already.
     pub fn attach(
         &self,
         mut reservation: Reservation<S>,
-        socket: TcpStream,
+        transport: impl Into<Transport>,
         session: S,
         early: Vec<u8>,
     ) {
         if let Some(shard) = reservation.shard.take() {
             let id = reservation.id;
+            let transport = transport.into();
             // One letter a reserved place, so their number is bounded.
-            let letter = Letter::Attach { id, socket, session, early };
+            let letter = Letter::Attach { id, transport, session, early };
             shard.mailbox.send_anyway(letter, LETTER_BYTES);
         }
     }

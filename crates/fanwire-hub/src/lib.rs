@@ -12,6 +12,7 @@
 //! - [`Hub`] is the handle that everything else holds: it reserves a
 //!   [`ConnectionId`], attaches a socket to a shard, sends commands to one
 //!   connection and messages to an [`Audience`].
+//! - [`Transport`] is what a connection's bytes go over: a bare socket, or TLS.
 //! - [`Session`] is what a plane implements; [`Context`] is what it may do.
 //! - [`Clock`] is the time that connections live in; it can be moved ahead.
 //! - [`HubOptions`] are the limits. Nothing here is unbounded: what waits for a
@@ -35,6 +36,7 @@ mod options;
 mod outbound;
 mod session;
 mod shard;
+mod transport;
 
 pub use self::clock::Clock;
 pub use self::connection::Context;
@@ -42,3 +44,4 @@ pub use self::hub::{Busy, Hub, HubStats, Reservation};
 pub use self::id::{ConnectionId, InvalidConnectionId};
 pub use self::options::{HubOptions, LETTER_BYTES};
 pub use self::session::{Audience, Ending, Session};
+pub use self::transport::Transport;

@@ -238,8 +238,11 @@ fn a_deadline_is_called_when_it_comes() {
 #[test]
 fn what_was_due_in_time_that_is_skipped_happens_now() {
     let hub = hub(&HubOptions::default());
-    let client = connect(&hub, false);
+    let mut client = connect(&hub, false);
     hub.command(client.id, Command::SleepFor(Duration::from_secs(600)), 0).unwrap();
+    // Once this is back, the session sleeps.
+    hub.command(client.id, Command::Send(Bytes::from_static(b"asleep")), 0).unwrap();
+    client.expect(b"asleep");
     hub.advance(Duration::from_secs(601));
     assert_eq!(client.news(), News::Expired);
     hub.stop(PATIENCE);
@@ -346,14 +349,22 @@ fn a_command_for_each_reaches_every_member_even_where_it_ends_them() {
     hub.each(Audience(0), usize::MAX, || Command::Send(Bytes::from_static(b"asked"))).unwrap();
     clients.iter_mut().for_each(|client| client.expect(b"asked"));
     // Three connections live on each of the two shards, of which one is asked.
-    hub.each(Audience(0), 1, || Command::Finish).unwrap();
+    hub.each(Audience(0), 1, || Command::Send(Bytes::from_static(b"x"))).unwrap();
     hub.each(Audience(1), usize::MAX, || Command::Finish).unwrap();
-    hub.each(Audience(0), usize::MAX, || Command::Send(Bytes::from_static(b"again"))).unwrap();
-    let mut ended = 0;
+    hub.each(Audience(0), usize::MAX, || Command::Send(Bytes::from_static(b"y"))).unwrap();
+    let mut chosen = 0;
     for client in &mut clients {
-        let mut buffer = [0; 5];
-        ended += usize::from(client.socket.read(&mut buffer).unwrap() == 0);
+        let mut first = [0];
+        client.socket.read_exact(&mut first).unwrap();
+        if &first == b"x" {
+            chosen += 1;
+            client.expect(b"y");
+        }
     }
-    assert_eq!(ended, 2);
+    assert_eq!(chosen, 2);
+    hub.each(Audience(0), usize::MAX, || Command::Finish).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.socket.read(&mut [0]).unwrap(), 0);
+    }
     hub.stop(PATIENCE);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fanwire_dynamodb::DynamoDb;
 use fanwire_hub::Clock;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::sync::{Notify, watch};
 
@@ -45,7 +45,10 @@ impl Router {
         };
         let (head, body) = request.into_parts();
         match self.body_of(body, MAX_BODY_BYTES).await {
-            Ok(body) => tables.answer(Request::from_parts(head, body)).await.map(Full::new),
+            Ok(body) => {
+                let answer = tables.answer(Request::from_parts(head, body)).await;
+                answer.map(|body| Either::Left(Full::new(body)))
+            }
             Err(error @ BodyError::TooLarge { .. }) => {
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
                 refused(status, "RequestEntityTooLarge", &error.to_string())

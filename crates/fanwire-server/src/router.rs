@@ -1,6 +1,7 @@
 //! Which of the HTTP APIs answers a request.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use http::header::{HOST, ORIGIN, ToStrError};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio::sync::Notify;
 
 use crate::address::{self, Target};
 use crate::control::Control;
@@ -28,6 +30,8 @@ pub(crate) struct Router {
     functions: Functions,
     /// The embedded DynamoDB, where the App uses it.
     tables: Option<DynamoDb>,
+    /// Told when expired items are to go at once.
+    sweep: Arc<Notify>,
     /// The port that the server listens on.
     port: u16,
     region: String,
@@ -58,7 +62,8 @@ impl Router {
         control: Control,
     ) -> Self {
         let stopping = AtomicBool::new(false);
-        Self { plane, functions, tables, port, region, account_id, control, stopping }
+        let sweep = Arc::default();
+        Self { plane, functions, tables, sweep, port, region, account_id, control, stopping }
     }
 
     pub(crate) fn plane(&self) -> &Plane {
@@ -71,6 +76,17 @@ impl Router {
 
     pub(crate) fn tables(&self) -> Option<&DynamoDb> {
         self.tables.as_ref()
+    }
+
+    pub(crate) fn sweep(&self) -> &Arc<Notify> {
+        &self.sweep
+    }
+
+    /// Moves the clock of connections and tables ahead; says how far it is in all.
+    pub(crate) fn advance_clock(&self, by: Duration) -> Duration {
+        let ahead = self.plane.advance_clock(by);
+        self.sweep.notify_one();
+        ahead
     }
 
     pub(crate) fn control_parts(&self) -> &Control {
@@ -87,8 +103,8 @@ impl Router {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn arrival(&self, peer: SocketAddr) -> Arrival {
-        Arrival { source_ip: peer.ip(), port: self.port, tls: false }
+    pub(crate) fn arrival(&self, peer: SocketAddr, tls: bool) -> Arrival {
+        Arrival { source_ip: peer.ip(), port: self.port, tls }
     }
 
     pub(crate) fn arn_of_unknown(&self, name: &str) -> String {

@@ -13,11 +13,12 @@ use fanwire_hub::{Hub, HubOptions, HubStats};
 use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::control::{Control, Feed, Logs, Tap};
-use crate::{dynamodb, endpoints, listener};
 use crate::router::Router;
+use crate::tls::{Acceptor, Authority, TlsError};
+use crate::{dynamodb, endpoints, listener};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -32,6 +33,9 @@ pub struct ServerOptions {
     /// Where the embedded DynamoDB keeps the App's tables. `None`: there is none, even
     /// for an App that wants it.
     pub tables: Option<DynamoDbOptions>,
+    /// Where the certificates for clients that speak TLS come from; functions are told to
+    /// trust it. Without one the port speaks no TLS.
+    pub tls: Option<Arc<Authority>>,
 }
 
 impl Default for ServerOptions {
@@ -42,6 +46,7 @@ impl Default for ServerOptions {
             functions: HostOptions::default(),
             hub: HubOptions::default(),
             tables: None,
+            tls: None,
         }
     }
 }
@@ -77,6 +82,9 @@ pub enum StartError {
     /// The functions host could not start.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// No certificates can be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// An App that is being served.
@@ -85,8 +93,6 @@ pub struct Server {
     router: Arc<Router>,
     hub: Hub<WebSocketSession>,
     table_notes: Vec<TableNote>,
-    /// Told when expired items are to go at once.
-    sweep: Arc<Notify>,
     stopped: watch::Sender<bool>,
 }
 
@@ -113,6 +119,11 @@ impl Server {
         host.region.clone_from(&app.region);
         host.account_id.clone_from(&app.account_id);
         host.environment.extend(endpoints::variables(app, address));
+        let mut acceptor = None;
+        if let Some(authority) = &options.tls {
+            acceptor = Some(Acceptor::new(authority, address.ip())?);
+            host.environment.extend(authority.environment(|name| std::env::var_os(name))?);
+        }
         let functions = Functions::start(&app.functions, host, observers.functions)?;
         let hub = Hub::start(options.hub).map_err(StartError::Hub)?;
         let traffic = Feed::default();
@@ -139,14 +150,14 @@ impl Server {
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
         for listener in std::iter::once(listener).chain(twin) {
-            tokio::spawn(listener::accept(listener, Arc::clone(&router), watching.clone()));
+            let (router, acceptor) = (Arc::clone(&router), acceptor.clone());
+            tokio::spawn(listener::accept(listener, router, acceptor, watching.clone()));
         }
-        let sweep = Arc::new(Notify::new());
         if let Some(tables) = tables {
-            let (clock, now) = (hub.clock().clone(), Arc::clone(&sweep));
+            let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
             tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
         }
-        Ok(Self { address, router, hub, table_notes, sweep, stopped })
+        Ok(Self { address, router, hub, table_notes, stopped })
     }
 
     /// What was done to the tables at the start, and what could not be.
@@ -158,9 +169,7 @@ impl Server {
     /// and old connections to close, items to expire, happens now. Says how far the clock
     /// is ahead in all.
     pub fn advance_clock(&self, by: Duration) -> Duration {
-        self.hub.advance(by);
-        self.sweep.notify_one();
-        self.hub.clock().ahead()
+        self.router.advance_clock(by)
     }
 
     /// The address that is listened on.

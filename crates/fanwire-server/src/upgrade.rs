@@ -46,7 +46,7 @@ impl Router {
         }
         let headers = head.take_headers().unwrap_or_else(|| headers_of(&request));
         let query = request.uri().query();
-        let client = ClientRequest::new(headers, query, self.arrival(peer));
+        let client = ClientRequest::new(headers, query, self.arrival(peer, head.is_tls()));
         let on_upgrade = hyper::upgrade::on(&mut request);
         match self.plane().connect(api, client).await {
             Handshake::Refused(rejection) => response::rejected(rejection),
@@ -64,8 +64,8 @@ async fn hand_over(on_upgrade: OnUpgrade, pending: Pending) {
     let Ok(upgraded) = on_upgrade.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<HeadTap>>() else { return };
     let early = parts.read_buf.to_vec();
-    if let Ok(socket) = parts.io.into_inner().into_inner().into_std() {
-        pending.open(socket, early);
+    if let Ok(transport) = parts.io.into_inner().into_inner().into_transport() {
+        pending.open(transport, early);
     }
 }
 

@@ -65,7 +65,8 @@ impl Apis {
         }
         for model in models {
             let same = slots.iter().position(|slot| slot.api.model.id == model.id);
-            let free = |slot: &Slot| slot.removed && slot.api.connections.load(Ordering::Relaxed) == 0;
+            let free =
+                |slot: &Slot| slot.removed && slot.api.connections.load(Ordering::Relaxed) == 0;
             let place = same.or_else(|| slots.iter().position(free));
             let connections = same.map(|at| Arc::clone(&slots[at].api.connections));
             let api = Api::new(model, region, account_id, connections.unwrap_or_default());
@@ -112,7 +113,7 @@ mod tests {
         before.get(1).connections.store(3, Ordering::Relaxed);
         let changed = vec![model("c", "dev"), model("b", "prod")];
         let (after, gone) = before.changed(changed, "r", "0");
-        assert_eq!(gone, [0], "only `a` is gone, though `c` has its number now");
+        assert_eq!(gone, [0; 0], "`a` had no connections, so nobody is to be told");
         assert_eq!(listed(&after), [(0, "c"), (1, "b")]);
         assert_eq!(after.get(1).model.stage, "prod");
         assert_eq!(after.get(1).connections.load(Ordering::Relaxed), 3);

@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use arc_swap::ArcSwap;
 use fanwire_app::model::{ExecutionLogLevel, Integration, Route};
 use fanwire_hub::{Clock, ConnectionId, Hub};
 use fanwire_wire::ws::SharedFrame;

@@ -5,7 +5,6 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::management::{ManagementError, parse_id};
-use crate::peer::ApiIndex;
 use crate::session::{Command, Inspection};
 use crate::{Plane, timestamp};
 
@@ -37,7 +36,7 @@ impl Plane {
     /// `Busy`.
     pub async fn list(&self, limit: usize) -> Result<Vec<ListedConnection>, ManagementError> {
         let (sender, mut listed) = mpsc::channel(limit.max(1));
-        for (api, _) in (0..).zip(self.apis()) {
+        for (api, _) in self.apis().iter() {
             let sender = sender.clone();
             let make = move || Command::List(sender.clone());
             let asked = self.dispatcher.hub().each(Audience(api), limit, make);
@@ -62,8 +61,7 @@ impl Plane {
     /// `Gone`, `InvalidId` or `Busy`.
     pub async fn find(&self, connection_id: &str) -> Result<ListedConnection, ManagementError> {
         let id = parse_id(connection_id)?;
-        let apis: Vec<ApiIndex> = (0..).zip(self.apis()).map(|(api, _)| api).collect();
-        for api in apis {
+        for (api, _) in self.apis().iter() {
             let (done, answer) = oneshot::channel();
             let command = Command::Inspect { api, done };
             self.dispatcher.hub().command(id, command, 0).map_err(|_| ManagementError::Busy)?;

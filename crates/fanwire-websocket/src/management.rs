@@ -93,14 +93,13 @@ impl Plane {
     ///
     /// `Forbidden`, `TooLarge`, `NotText` or `Busy`.
     pub fn broadcast(&self, api: ApiIndex, body: &[u8]) -> Result<(), ManagementError> {
-        if !self.dispatcher.api(api).model.limits.broadcast {
+        let model = &self.dispatcher.api(api).model;
+        if !model.limits.broadcast {
             return Err(ManagementError::Forbidden);
         }
         let frame = self.message(api, body)?;
-        self.dispatcher.traffic(|| Traffic::Broadcast {
-            api: &self.dispatcher.api(api).model.name,
-            payload: Payload::of_bytes(body),
-        });
+        self.dispatcher
+            .traffic(|| Traffic::Broadcast { api: &model.name, payload: Payload::of_bytes(body) });
         let audience = fanwire_hub::Audience(api);
         let hub = self.dispatcher.hub();
         hub.broadcast(audience, frame, body.len()).map_err(|_| ManagementError::Busy)

@@ -1,13 +1,12 @@
 //! The handle to the plane, and the way of a handshake through it: authorizer,
 //! `$connect`, and only then a connection (reference: api-gateway.md, section 5).
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
-use fanwire_hub::{Audience, Hub, Reservation};
+use fanwire_hub::{Audience, Hub, Reservation, Transport};
 use fanwire_wire::ws::{CloseCode, WireForm, handshake::negotiate_deflate};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -122,6 +121,14 @@ impl Plane {
             // Only a defect of ours, or the runtime's end.
             Err(_) => Handshake::Refused(Rejection::internal(&request_id)),
         }
+    }
+
+    /// Moves the clock that connections live in ahead: what was due in that time happens
+    /// now. Says how far it is ahead in all.
+    pub fn advance_clock(&self, by: Duration) -> Duration {
+        let hub = self.dispatcher.hub();
+        hub.advance(by);
+        hub.clock().ahead()
     }
 
     /// Closes every connection of an API.
@@ -352,14 +359,15 @@ struct Refused {
 // === impl Pending ===
 
 impl Pending {
-    /// Makes the connection live: `socket` has been sent the 101, and `early` is what
-    /// the client sent after its request. The socket has to be non-blocking.
-    pub fn open(mut self, socket: TcpStream, early: Vec<u8>) {
+    /// Makes the connection live: over `transport` the 101 was sent, and `early` is what
+    /// the client sent after its request.
+    pub fn open(mut self, transport: Transport, early: Vec<u8>) {
         if let Some(reservation) = self.reservation.take() {
             let peer = Arc::clone(&self.peer);
             let dispatcher = self.dispatcher.clone();
-            let session = WebSocketSession::new(peer, dispatcher, self.form, self.dispatcher.clock().now());
-            self.dispatcher.hub().attach(reservation, socket, session, early);
+            let now = self.dispatcher.clock().now();
+            let session = WebSocketSession::new(peer, dispatcher, self.form, now);
+            self.dispatcher.hub().attach(reservation, transport, session, early);
         }
     }
 }

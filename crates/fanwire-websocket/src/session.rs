@@ -357,7 +357,7 @@ impl Session for WebSocketSession {
         match self.phase {
             Phase::Open => {
                 let api = self.api();
-        let limits = &api.model.limits;
+                let limits = &api.model.limits;
                 let idle = limits.idle_timeout.map(|timeout| self.last_active + timeout);
                 let lifetime = limits.max_lifetime.map(|lifetime| self.opened + lifetime);
                 idle.into_iter().chain(lifetime).min()

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Letter;
-use crate::{Clock, Session};
 use crate::id::MAX_SLOTS;
 use crate::mailbox::Mailbox;
+use crate::{Clock, Session};
 
 /// What the rest of the process shares with one shard.
 pub(crate) struct ShardHandle<S: Session> {

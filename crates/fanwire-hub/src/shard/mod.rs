@@ -2,7 +2,8 @@
 //!
 //! Sockets are registered once, edge-triggered, for both directions, so that
 //! nothing but reads and writes costs a system call afterwards. A read that does
-//! not fill the buffer has emptied the socket (epoll(7), question 9).
+//! not fill the buffer has emptied the socket (epoll(7), question 9); what TLS keeps
+//! between the socket and the session is `transport`'s business.
 
 mod handle;
 mod letters;
@@ -19,7 +20,7 @@ use crate::connection::Connection;
 use crate::deadlines::Deadlines;
 use crate::mailbox::Mailbox;
 use crate::members::Members;
-use crate::{Audience, ConnectionId, Ending, HubOptions, Session};
+use crate::{Audience, ConnectionId, Ending, HubOptions, Session, Transport};
 
 pub(crate) use self::handle::ShardHandle;
 
@@ -33,13 +34,30 @@ pub(crate) type MakeCommand<S> = Arc<dyn Fn() -> <S as Session>::Command + Send 
 
 /// What other threads may leave for a shard.
 pub(crate) enum Letter<S: Session> {
-    Attach { id: ConnectionId, socket: std::net::TcpStream, session: S, early: Vec<u8> },
-    Command { id: ConnectionId, command: S::Command },
-    Broadcast { audience: Audience, message: Arc<S::Message> },
-    Each { audience: Audience, limit: usize, make: MakeCommand<S> },
+    Attach {
+        id: ConnectionId,
+        transport: Transport,
+        session: S,
+        early: Vec<u8>,
+    },
+    Command {
+        id: ConnectionId,
+        command: S::Command,
+    },
+    Broadcast {
+        audience: Audience,
+        message: Arc<S::Message>,
+    },
+    Each {
+        audience: Audience,
+        limit: usize,
+        make: MakeCommand<S>,
+    },
     /// Deadlines may have moved, or time itself.
     Review,
-    Stop { grace: Duration },
+    Stop {
+        grace: Duration,
+    },
 }
 
 /// One shard, owned by its thread.

@@ -17,7 +17,7 @@ impl AppFacts {
     /// All that is known, with addresses at the host that was asked.
     pub(crate) fn describe(&self, plane: &Plane, host: &str) -> Value {
         let mut described = Value::clone(&self.0.load());
-        described["apis"] = plane.apis().map(|api| api_at(api, host)).collect();
+        described["apis"] = plane.apis().iter().map(|(_, api)| api_at(api, host)).collect();
         described
     }
 }

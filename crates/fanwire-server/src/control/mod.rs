@@ -11,6 +11,7 @@ mod tap;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanwire_app::App;
 use fanwire_websocket::ManagementError;
@@ -46,6 +47,7 @@ pub(crate) struct Control {
 enum Refusal {
     Unknown,
     ForeignHost,
+    NoTime,
     Method(&'static str),
     Busy,
     Connection(ManagementError),
@@ -94,7 +96,14 @@ impl Router {
                     _ => listening,
                 })
             }
+            (&Method::POST, ["clock"]) => {
+                let by = parameter(request.uri().query(), "advance_ms");
+                let by = by.and_then(|by| by.parse().ok()).ok_or(Refusal::NoTime)?;
+                let ahead = self.advance_clock(Duration::from_millis(by));
+                Ok(json(&serde_json::json!({ "aheadMs": ahead.as_millis() })))
+            }
             (&Method::GET, ["traffic"]) => stream(control.traffic.listen([])),
+            (_, ["clock"]) => Err(Refusal::Method("POST")),
             (_, ["app" | "connections" | "logs" | "traffic"] | ["connections", _]) => {
                 Err(Refusal::Method("GET"))
             }
@@ -139,8 +148,12 @@ impl Refusal {
     fn into_answer(self) -> Answer {
         let (status, kind, text) = match self {
             Self::Unknown => {
-                let text = "the control API has app, connections, logs and traffic";
+                let text = "the control API has app, clock, connections, logs and traffic";
                 (StatusCode::NOT_FOUND, "NotFoundException", text.to_owned())
+            }
+            Self::NoTime => {
+                let text = "expected `advance_ms`, a number of milliseconds, in the query";
+                (StatusCode::BAD_REQUEST, "BadRequestException", text.to_owned())
             }
             Self::ForeignHost => {
                 let text = "the control API answers to localhost and to addresses only";
