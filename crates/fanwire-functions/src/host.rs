@@ -9,6 +9,7 @@ use fanwire_app::model::{Code, Function};
 use indexmap::IndexMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
+use crate::aws_calls::AwsCalls;
 use crate::observer::Observer;
 use crate::options::{HostOptions, InvokeOptions};
 use crate::outcome::{InvokeError, Outcome, ThrottleReason};
@@ -122,6 +123,7 @@ impl Functions {
                 processes: Arc::clone(&processes),
                 runtime: runtime.clone(),
                 built: tokio::sync::Mutex::new(false),
+                aws_calls: AwsCalls::default(),
             });
             let target = target(&spec, &mut client)?;
             let queue = Arc::new(Semaphore::new(options.async_retry.max_queued));

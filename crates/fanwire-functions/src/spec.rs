@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanwire_app::model::Function;
 
+use crate::aws_calls::AwsCalls;
 use crate::observer::{FunctionEvent, Observer};
 use crate::options::{HostOptions, InvokeOptions};
 use crate::process::Processes;
@@ -22,6 +23,7 @@ pub(crate) struct Spec {
     pub(crate) runtime: tokio::runtime::Handle,
     /// Whether the function's `build` command has succeeded.
     pub(crate) built: tokio::sync::Mutex<bool>,
+    pub(crate) aws_calls: AwsCalls,
 }
 
 impl Spec {

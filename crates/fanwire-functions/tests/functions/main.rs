@@ -8,6 +8,7 @@ mod asynchronous;
 mod node;
 mod pool;
 mod python;
+mod redirect;
 mod remote;
 mod runtime_api;
 mod typescript;

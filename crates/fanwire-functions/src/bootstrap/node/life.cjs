@@ -45,6 +45,7 @@ async function main() {
   patchStream('stdout', STDOUT);
   patchStream('stderr', STDERR);
   installGlobal();
+  if (settings.redirect) installRedirect(settings.redirect);
   listen();
   const found = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, settings);
   streaming = found[HANDLER_STREAMING] === 'response';

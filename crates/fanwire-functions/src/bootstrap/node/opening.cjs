@@ -30,6 +30,7 @@ const RECORD = 20;
 const RESPONSE = 21;
 const ERROR = 22;
 const FATAL_ERROR = 23;
+const AWS_CALL = 24;
 
 const HEADER = 5;
 const REQUEST_ID_LENGTH = 36;
