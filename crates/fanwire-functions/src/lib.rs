@@ -21,6 +21,7 @@
 //!   `aws_calls` tells of services that the app calls and Fanwire does not serve.
 //! - `process`, `environment`, `output`: the child itself, what it is given and what it
 //!   writes. `watchdog` sees to it that none outlives the host, even one that is killed.
+//! - `sources`: which files of the project a function is made of.
 //! - `remote`: functions that are not ours to start: in AWS, or behind a URL.
 //! - `async_invoke`: asynchronous events and their retries.
 //!
@@ -57,6 +58,7 @@ mod pool;
 mod process;
 mod remote;
 mod runtime_api;
+mod sources;
 mod spec;
 mod start;
 pub mod watchdog;

@@ -2,6 +2,7 @@
 //! event, every line a function writes, and the life of its processes.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Takes what functions report. Called from the task that runs the event, in order for
@@ -127,6 +128,14 @@ pub enum FunctionEvent<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// A process loaded files of the project that none of the function's had loaded
+    /// before.
+    Loaded {
+        /// The function's key.
+        function: &'a str,
+        /// The new ones.
+        files: &'a [PathBuf],
+    },
     /// A function calls a service in AWS that Fanwire does not serve: for each function
     /// and service, the first time.
     AwsCall {
@@ -152,6 +161,7 @@ impl<'a> FunctionEvent<'a> {
             | Self::Report { function, .. }
             | Self::Retry { function, .. }
             | Self::Dropped { function, .. }
+            | Self::Loaded { function, .. }
             | Self::AwsCall { function, .. } => function,
         }
     }
@@ -168,6 +178,7 @@ impl<'a> FunctionEvent<'a> {
             Self::Spawned { .. }
             | Self::Exited { .. }
             | Self::InitFailed { .. }
+            | Self::Loaded { .. }
             | Self::AwsCall { .. } => None,
         }
     }
@@ -198,6 +209,10 @@ impl fmt::Display for FunctionEvent<'_> {
             ),
             Self::Dropped { function, request_id, reason } => {
                 write!(f, "{function}: event {request_id} dropped: {reason}")
+            }
+            Self::Loaded { function, files } => {
+                write!(f, "{function}: loaded")?;
+                files.iter().try_for_each(|file| write!(f, " {}", file.display()))
             }
             Self::AwsCall { function, service, host } => write!(
                 f,

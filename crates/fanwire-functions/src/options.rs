@@ -50,6 +50,9 @@ pub struct HostOptions {
     ///
     /// [`Code::Lambda`]: fanwire_app::model::Code::Lambda
     pub lambda_endpoint: Option<String>,
+    /// Whether processes of handlers tell which files of the project they load, for
+    /// [`Functions::sources`](crate::Functions::sources). Default false.
+    pub report_sources: bool,
     /// Which connections of handlers in Node.js and Python go to this server, whatever
     /// address their code gives. Default: none, and calls of AWS are not told either.
     pub redirect: Option<Redirect>,
@@ -74,6 +77,7 @@ impl Default for HostOptions {
             max_payload: MAX_PAYLOAD,
             async_retry: AsyncRetry::default(),
             lambda_endpoint: None,
+            report_sources: false,
             redirect: None,
             watchdog: None,
         }

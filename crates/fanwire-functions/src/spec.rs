@@ -10,6 +10,7 @@ use crate::aws_calls::AwsCalls;
 use crate::observer::{FunctionEvent, Observer};
 use crate::options::{HostOptions, InvokeOptions};
 use crate::process::Processes;
+use crate::sources::Sources;
 
 /// What never changes about a function while the host runs.
 pub(crate) struct Spec {
@@ -24,6 +25,7 @@ pub(crate) struct Spec {
     /// Whether the function's `build` command has succeeded.
     pub(crate) built: tokio::sync::Mutex<bool>,
     pub(crate) aws_calls: AwsCalls,
+    pub(crate) sources: Arc<Sources>,
 }
 
 impl Spec {

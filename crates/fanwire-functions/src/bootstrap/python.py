@@ -31,6 +31,7 @@ RECORD = 20
 RESPONSE = 21
 ERROR = 22
 AWS_CALL = 24
+LOADED = 25
 
 REQUEST_ID_LENGTH = 36
 
@@ -352,6 +353,50 @@ def install_redirect(channel, own_port, hosts):
     socket.getaddrinfo = getaddrinfo
 
 
+# === Which files were loaded ===
+
+
+class Sources:
+    """Tells the host which files of the project were loaded: neither Python's own nor
+    those of packages."""
+
+    PACKAGES = ("/site-packages/", "/dist-packages/")
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.modules = 0
+        self.told = set()
+        self.library = os.path.realpath(os.path.dirname(os.__file__)) + "/"
+
+    def tell(self, error=None):
+        """What is new. A module that failed is in no list, but in the error's trace."""
+        files = []
+        while error is not None:
+            if isinstance(error, SyntaxError):
+                files.append(error.filename)
+            at = error.__traceback__
+            while at is not None:
+                files.append(at.tb_frame.f_code.co_filename)
+                at = at.tb_next
+            error = error.__cause__ or error.__context__
+        if len(sys.modules) != self.modules:
+            self.modules = len(sys.modules)
+            # Some packages put other objects there, which load more when looked at.
+            own = (vars(module) for module in list(sys.modules.values()) if type(module) is type(sys))
+            files.extend(values.get("__file__") for values in own)
+        new = {os.path.realpath(file) for file in files if file and os.path.isabs(file)}
+        new = {file for file in new - self.told if self._is_projects(file)}
+        if new:
+            self.told |= new
+            names = "\0".join(sorted(new))
+            self.channel.send(LOADED, names.encode("utf-8", "surrogateescape"))
+
+    def _is_projects(self, file):
+        if file.startswith(self.library) or file == os.path.realpath(__file__):
+            return False
+        return not any(part in file for part in self.PACKAGES)
+
+
 # === Finding the handler ===
 
 
@@ -408,7 +453,7 @@ def parse(frame):
     return frame[:REQUEST_ID_LENGTH].decode(), deadline, trace.decode(), client, frame[at + client_length:]
 
 
-def serve(channel, handler, arn):
+def serve(channel, handler, arn, sources):
     global request_id
     while True:
         kind, frame = channel.receive()
@@ -434,6 +479,8 @@ def serve(channel, handler, arn):
             answer, kind = to_json(payload).encode("utf-8"), ERROR
         sys.stdout.flush()
         sys.stderr.flush()
+        if sources:
+            sources.tell()
         channel.send(kind, answer)
 
 
@@ -441,6 +488,7 @@ def main():
     channel = Channel(3)
     _, frame = channel.receive()
     settings = json.loads(frame)
+    sources = Sources(channel) if settings["sources"] else None
     try:
         if sys.version_info < OLDEST_PYTHON:
             raise Fault(
@@ -460,10 +508,14 @@ def main():
         payload = describe(error)
         sys.stdout.flush()
         log_error(channel, payload)
+        if sources:
+            sources.tell(error)
         channel.send(INIT_ERROR, to_json(payload).encode("utf-8"))
         sys.exit(1)
+    if sources:
+        sources.tell()
     channel.send(READY)
-    serve(channel, handler, settings["arn"])
+    serve(channel, handler, settings["arn"], sources)
 
 
 main()

@@ -11,4 +11,5 @@ mod python;
 mod redirect;
 mod remote;
 mod runtime_api;
+mod sources;
 mod typescript;
