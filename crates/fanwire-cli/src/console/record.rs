@@ -104,6 +104,7 @@ impl Record {
                 stderr: false,
                 text: event.to_string(),
             }),
+            FunctionEvent::Loaded { .. } => None,
             FunctionEvent::Spawned { .. } if !verbose => None,
             // Ended by the host: at its time-out, which its request tells, or to stop.
             FunctionEvent::Exited { how: "signal: killed", .. } if !verbose => None,
