@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use fanwire_app::model::{
-    AttributeType, DynamoDb, DynamoDbChoice, Projection, StreamView, Table, TableKey,
+    AttributeType, DynamoDb, DynamoDbChoice, IndexKey, Projection, StreamView, Table, TableKey,
 };
 use fanwire_app::{App, LoadError, LoadOptions, load};
 
@@ -19,6 +19,11 @@ fn load_with(text: &str, options: &LoadOptions) -> Result<App, LoadError> {
 
 fn app(text: &str) -> App {
     load_with(text, &LoadOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn index_key(hash: &[&str], range: &str) -> IndexKey {
+    let hash = hash.iter().map(|&attribute| attribute.to_owned()).collect();
+    IndexKey { hash, range: vec![range.to_owned()] }
 }
 
 fn key(hash: &str, range: Option<&str>) -> TableKey {
@@ -50,10 +55,11 @@ fn everything_about_a_table_can_be_written() {
         table.attributes.iter().map(|(name, kind)| format!("{name} {}", kind.as_str())).collect();
     assert_eq!(attributes, ["pk B", "sk N", "room N", "user S"]);
     let [by_room] = table.global_indexes.as_slice() else { panic!() };
-    assert_eq!((by_room.name.as_str(), &by_room.key), ("by-room", &key("room", Some("sk"))));
+    assert_eq!(by_room.name, "by-room");
+    assert_eq!(by_room.key, index_key(&["room", "user"], "sk"));
     assert_eq!(by_room.projection, Projection::KeysOnly);
     let [by_user] = table.local_indexes.as_slice() else { panic!() };
-    assert_eq!(by_user.key, key("pk", Some("user")), "the hash key is the table's");
+    assert_eq!(by_user.key, index_key(&["pk"], "user"), "the hash key is the table's");
     assert_eq!(by_user.projection, Projection::Include(vec!["name".into(), "seen".into()]));
     assert_eq!(table.ttl_attribute.as_deref(), Some("expires"));
     assert_eq!(table.stream, Some(StreamView::NewAndOldImages));
@@ -117,11 +123,7 @@ fn a_wrong_table_is_told_with_place_and_remedy() {
             (6, 8),
             &["the table `t` has the name `chat-dev-t` too"],
         ),
-        (
-            "[tables.t]\nhash = \"id\"\nrange = \"id\"\n",
-            (4, 9),
-            &["`id` is the hash key and the range key"],
-        ),
+        ("[tables.t]\nhash = \"id\"\nrange = \"id\"\n", (4, 9), &["`id` is in one key twice"]),
         (
             "[tables.t]\nhash = \"id\"\nattributes = { id = \"number\" }\n",
             (4, 21),
@@ -141,6 +143,11 @@ fn a_wrong_table_is_told_with_place_and_remedy() {
             "[tables.t]\nhash = \"id\"\n[tables.t.indexes.by-x]\nrange = \"x\"\n",
             (4, 19),
             &["the index `by-x` has no hash key", "local = true"],
+        ),
+        (
+            "[tables.t]\nhash = \"id\"\n[tables.t.indexes.by-x]\nhash = [\"a\", \"b\", \"c\", \"d\", \"e\"]\n",
+            (5, 29),
+            &["the index `by-x` has 5 hash keys", "at most 4"],
         ),
         (
             "[tables.t]\nhash = \"id\"\n[tables.t.indexes.x]\nhash = \"x\"\n",

@@ -47,11 +47,14 @@ fn tables_are_read_as_cloudformation_describes_them() {
     let key: Vec<_> = notes.key.attributes().collect();
     assert_eq!(key, ["owner", "id"]);
     let [by_id, by_stage] = notes.global_indexes.as_slice() else { panic!() };
-    assert_eq!((by_id.name.as_str(), by_id.key.range.as_deref()), ("by-id", None));
+    assert_eq!((by_id.name.as_str(), by_id.key.range.is_empty()), ("by-id", true));
+    let key: Vec<_> = by_stage.key.attributes().collect();
+    assert_eq!(key, ["notes-dev", "id", "written"], "a global index may have several");
+    assert_eq!((by_stage.key.hash.len(), by_stage.key.range.len()), (2, 1));
     assert_eq!(by_id.projection, Projection::Include(vec!["title".to_owned(), "dev".to_owned()]));
-    assert_eq!((by_stage.key.hash.as_str(), &by_stage.projection), ("notes-dev", &Projection::All));
+    assert_eq!(by_stage.projection, Projection::All);
     let [by_time] = notes.local_indexes.as_slice() else { panic!() };
-    assert_eq!(by_time.key.range.as_deref(), Some("written"));
+    assert_eq!(by_time.key.range, ["written"]);
     assert_eq!(by_time.projection, Projection::KeysOnly);
     assert_eq!(notes.ttl_attribute.as_deref(), Some("expires"), "Enabled may be text");
     assert_eq!(notes.stream, Some(StreamView::NewAndOldImages));
@@ -160,7 +163,7 @@ fn a_table_that_dynamodb_would_refuse_is_refused_at_its_place() {
                 "KeySchema: [{AttributeName: id, KeyType: HASH}, {AttributeName: id, KeyType: RANGE}]",
             ],
             ":9:73",
-            &["`id` is the hash key and the range key", "two attributes"],
+            &["`id` is in one key twice", "each attribute once"],
         ),
         (&["TableName: a b", ID, HASH], ":8:20", &["`a b` is not a valid name of a table"]),
         (
@@ -226,6 +229,20 @@ fn an_index_that_dynamodb_would_refuse_is_refused_at_its_place() {
                 "IndexName: by-at, {ALL}, KeySchema: [{{AttributeName: at, KeyType: HASH}}, {{AttributeName: id, KeyType: RANGE}}]"
             ),
             &["`at` is not the hash key of the table", "`id`, which a local index shares"],
+        ),
+        (
+            "Global",
+            format!(
+                "IndexName: by-at, {ALL}, KeySchema: [{{AttributeName: id, KeyType: RANGE}}, {{AttributeName: at, KeyType: HASH}}]"
+            ),
+            &["the key schema is RANGE, then HASH"],
+        ),
+        (
+            "Local",
+            format!(
+                "IndexName: by-at, {ALL}, KeySchema: [{{AttributeName: id, KeyType: HASH}}, {{AttributeName: at, KeyType: HASH}}]"
+            ),
+            &["the key schema is HASH, then HASH"],
         ),
         (
             "Local",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{Effects, Style};
 use fanwire_app::App;
-use fanwire_app::model::{Code, Function, Integration, Profile, Route, TableKey, WebSocketApi};
+use fanwire_app::model::{Code, Function, Integration, Profile, Route, WebSocketApi};
 
 use crate::table::Table;
 
@@ -118,12 +118,12 @@ fn tables(app: &App) -> String {
         let global = described.global_indexes.iter().map(|index| (index, ""));
         let indexes: Vec<_> = global
             .chain(local)
-            .map(|(index, kind)| format!("{} ({kind}{})", index.name, key_attributes(&index.key)))
+            .map(|(index, kind)| format!("{} ({kind}{})", index.name, list(index.key.attributes())))
             .collect();
         table.row([
             key.clone(),
             described.name.clone(),
-            key_attributes(&described.key),
+            list(described.key.attributes()),
             if indexes.is_empty() { "-".to_owned() } else { indexes.join(", ") },
             described.ttl_attribute.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
@@ -131,8 +131,8 @@ fn tables(app: &App) -> String {
     if table.is_empty() { String::new() } else { format!("\n{table}") }
 }
 
-fn key_attributes(key: &TableKey) -> String {
-    key.attributes().collect::<Vec<_>>().join(", ")
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn not_served(app: &App) -> String {

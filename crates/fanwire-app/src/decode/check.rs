@@ -86,6 +86,10 @@ fn check_value(name: &str, node: &Node, key: &'static Key, issues: &mut Issues) 
             Some(list) => list.iter().for_each(|item| text(item, issues)),
             None => refuse(node, "a list of texts", issues),
         },
+        Kind::OneOrMoreTexts => match node.as_list() {
+            Some(list) => list.iter().for_each(|item| text(item, issues)),
+            None => require(node, node.scalar_text().is_some(), "text or a list of texts", issues),
+        },
         Kind::TextMap => entries(node, issues, text),
         Kind::ReferenceMap => {
             if node.as_map().is_none() {

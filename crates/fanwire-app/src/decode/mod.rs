@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     Reference,
     /// A list of texts.
     TextList,
+    /// A text or a list of texts.
+    OneOrMoreTexts,
     /// One of these words, or a list of texts.
     ChoiceOrTextList(&'static [&'static str]),
     /// A mapping of names to texts.

@@ -50,9 +50,11 @@ fn kind_schema(kind: Kind) -> Value {
         }
         Kind::Size => json!({ "type": ["integer", "string"], "$comment": SIZE_FORM }),
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::OneOrMoreTexts => {
+            json!({ "anyOf": [{ "type": "string" }, kind_schema(Kind::TextList)] })
+        }
         Kind::ChoiceOrTextList(words) => {
-            let list = json!({ "type": "array", "items": { "type": "string" } });
-            json!({ "anyOf": [{ "enum": words }, list] })
+            json!({ "anyOf": [{ "enum": words }, kind_schema(Kind::TextList)] })
         }
         Kind::ChoiceMap(words) => named(json!({ "enum": words })),
         Kind::TextMap | Kind::ReferenceMap => {

@@ -20,7 +20,7 @@ pub use self::dynamodb::{DynamoDb, DynamoDbChoice, DynamoDbChoiceError};
 pub use self::function::{Code, Function, Runtime};
 pub use self::identity_source::{IdentitySource, IdentitySourceError};
 pub use self::limits::{Limits, Profile};
-pub use self::table::{AttributeType, Index, Projection, StreamView, Table, TableKey};
+pub use self::table::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 pub use self::websocket::{
     AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, LogSettings,
     MockIntegration, Route, WebSocketApi,

@@ -28,7 +28,7 @@ pub struct Table {
     pub stream: Option<StreamView>,
 }
 
-/// The key of a table or of an index.
+/// The key of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TableKey {
     /// The partition key's attribute (`HASH`).
@@ -37,13 +37,23 @@ pub struct TableKey {
     pub range: Option<String>,
 }
 
+/// The key of an index. A global index may have up to four attributes for each part;
+/// a local one has one for each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IndexKey {
+    /// The partition key's attributes (`HASH`): at least one.
+    pub hash: Vec<String>,
+    /// The sort key's attributes (`RANGE`), if any.
+    pub range: Vec<String>,
+}
+
 /// A secondary index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Index {
     /// Its name, which no other index of the table has.
     pub name: String,
     /// What it is ordered by.
-    pub key: TableKey,
+    pub key: IndexKey,
     /// What can be read from it.
     pub projection: Projection,
 }
@@ -91,6 +101,15 @@ impl TableKey {
     /// Its attributes: the hash key's, then the range key's.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.hash.as_str()).chain(self.range.as_deref())
+    }
+}
+
+// === impl IndexKey ===
+
+impl IndexKey {
+    /// Its attributes: those of the hash key, then those of the range key.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.hash.iter().chain(&self.range).map(String::as_str)
     }
 }
 

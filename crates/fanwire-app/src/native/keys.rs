@@ -366,13 +366,13 @@ static INDEX: Table = Table {
     keys: &[
         Key::new(
             "hash",
-            Kind::Text,
-            "the attribute that is the hash key; a local index has the table's",
+            Kind::OneOrMoreTexts,
+            "the attribute that is the hash key, or up to four of them; a local index has the table's",
         ),
         Key::new(
             "range",
-            Kind::Text,
-            "the attribute that is the range key; default: none, but a local index needs one",
+            Kind::OneOrMoreTexts,
+            "the attribute that is the range key, or up to four of them; default: none, but a local index needs one",
         ),
         Key::new("local", Kind::Boolean, "whether it is a local index; default false"),
         Key::new(

@@ -6,7 +6,7 @@ use crate::diagnostic::{Issue, Issues};
 use crate::model::{AttributeType, Projection, StreamView, Table};
 use crate::node::{Entry, Node};
 use crate::rules::table::{
-    IndexDraft, KeyDraft, Placed, TableDraft, check_table_key, default_table_name,
+    IndexDraft, IndexKeyDraft, KeyDraft, Placed, TableDraft, check_table_key, default_table_name,
 };
 
 use super::{Project, keys, texts};
@@ -32,7 +32,8 @@ fn draft(
     issues: &mut Issues,
 ) -> Option<TableDraft> {
     let node = &entry.node;
-    let table_key = key_of(node)?;
+    let hash = node.get("hash").and_then(Placed::of)?;
+    let table_key = KeyDraft { hash, range: node.get("range").and_then(Placed::of) };
     let (mut global_indexes, mut local_indexes) = (Vec::new(), Vec::new());
     let described = node.get("indexes").and_then(Node::as_map);
     for (name, entry) in described.into_iter().flatten() {
@@ -46,8 +47,9 @@ fn draft(
         let text = default_table_name(&project.name, &project.stage, key);
         Placed { text, span: entry.key }
     });
-    let indexes = global_indexes.iter().chain(&local_indexes).map(|index| &index.key);
-    let attributes = attributes(node, std::iter::once(&table_key).chain(indexes));
+    let indexes = global_indexes.iter().chain(&local_indexes);
+    let parts = table_key.parts().chain(indexes.flat_map(|index| index.key.parts()));
+    let attributes = attributes(node, parts);
     let stream = node.get("stream").and_then(Node::scalar_text).and_then(|view| {
         let at = keys::STREAM_VIEWS.iter().position(|known| *known == view)?;
         StreamView::named(StreamView::NAMES.get(at)?)
@@ -63,12 +65,6 @@ fn draft(
     })
 }
 
-/// The key of a table or an index, where it has a hash key.
-fn key_of(node: &Node) -> Option<KeyDraft> {
-    let hash = Placed::of(node.get("hash")?)?;
-    Some(KeyDraft { hash, range: node.get("range").and_then(Placed::of) })
-}
-
 /// An index; a local one has `shared_hash` for its hash key.
 fn index(
     name: &str,
@@ -78,13 +74,17 @@ fn index(
 ) -> Option<IndexDraft> {
     let node = &entry.node;
     node.as_map()?;
-    let range = node.get("range").and_then(Placed::of);
-    let key = key_of(node).or_else(|| Some(KeyDraft { hash: shared_hash?.clone(), range }));
-    if key.is_none() && node.get("hash").is_none() {
+    let mut hash = several(node.get("hash"));
+    if hash.is_empty() {
+        hash.extend(shared_hash.cloned());
+    }
+    if hash.is_empty() {
         let message = format!("the index `{name}` has no hash key");
         let expected = "hash = \"ATTRIBUTE\", or local = true for an index with the table's";
         issues.push(Issue::error(entry.key, message).expected(expected));
+        return None;
     }
+    let key = IndexKeyDraft { hash, range: several(node.get("range")) };
     let described = node.get("projection");
     let projection = match described {
         Some(node) if node.as_list().is_some() => Projection::Include(texts(Some(node))),
@@ -93,13 +93,20 @@ fn index(
     };
     let name = Placed { text: name.to_owned(), span: entry.key };
     let projection_span = described.map_or(entry.key, |node| node.span);
-    Some(IndexDraft { name, key: key?, projection, projection_span })
+    Some(IndexDraft { name, key, projection, projection_span })
+}
+
+/// The attribute, or the attributes, that a part of an index's key is made of.
+fn several(node: Option<&Node>) -> Vec<Placed> {
+    let Some(node) = node else { return Vec::new() };
+    let items = node.as_list().unwrap_or(std::slice::from_ref(node));
+    items.iter().filter_map(Placed::of).collect()
 }
 
 /// The types that are given, and S for the other attributes of the keys.
-fn attributes<'k>(
+fn attributes<'p>(
     node: &Node,
-    keys: impl Iterator<Item = &'k KeyDraft>,
+    parts: impl Iterator<Item = &'p Placed>,
 ) -> Vec<(Placed, AttributeType)> {
     let given = node.get("attributes").and_then(Node::as_map).into_iter().flatten();
     let mut attributes: Vec<(Placed, AttributeType)> = given
@@ -108,7 +115,7 @@ fn attributes<'k>(
             Some((Placed { text: name.clone(), span: entry.key }, kind))
         })
         .collect();
-    for part in keys.flat_map(KeyDraft::parts) {
+    for part in parts {
         if attributes.iter().all(|(name, _)| name.text != part.text) {
             attributes.push((part.clone(), AttributeType::S));
         }

@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Issue, Issues};
-use crate::model::{AttributeType, Index, Projection, StreamView, Table, TableKey};
+use crate::model::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 use crate::node::Node;
 use crate::source::Span;
 
 /// The most local indexes of a table (DynamoDB, "Quotas"). Other quotas can be raised.
 const MAX_LOCAL_INDEXES: usize = 5;
+
+/// The most attributes of one part of a global index's key.
+const MAX_KEY_ATTRIBUTES: usize = 4;
 
 /// What a name of a table or an index looks like, for messages.
 const NAME_FORM: &str = "3 to 255 letters, digits, and any of - _ .";
@@ -34,18 +37,26 @@ pub(crate) struct TableDraft {
     pub(crate) stream: Option<StreamView>,
 }
 
-/// A key as a file describes it.
-#[derive(Debug, Clone)]
+/// A table's key as a file describes it.
+#[derive(Debug)]
 pub(crate) struct KeyDraft {
     pub(crate) hash: Placed,
     pub(crate) range: Option<Placed>,
+}
+
+/// An index's key as a file describes it.
+#[derive(Debug)]
+pub(crate) struct IndexKeyDraft {
+    /// Not empty.
+    pub(crate) hash: Vec<Placed>,
+    pub(crate) range: Vec<Placed>,
 }
 
 /// An index as a file describes it.
 #[derive(Debug)]
 pub(crate) struct IndexDraft {
     pub(crate) name: Placed,
-    pub(crate) key: KeyDraft,
+    pub(crate) key: IndexKeyDraft,
     pub(crate) projection: Projection,
     pub(crate) projection_span: Span,
 }
@@ -122,11 +133,20 @@ impl TableDraft {
         self.global_indexes.iter().chain(&self.local_indexes)
     }
 
+    /// The attributes of each key: the table's, then the indexes'.
+    fn keys(&self) -> impl Iterator<Item = Vec<&Placed>> {
+        let indexes = self.indexes().map(|index| index.key.parts().collect());
+        std::iter::once(self.key.parts().collect()).chain(indexes)
+    }
+
     fn check_keys(&self, issues: &mut Issues) {
-        for key in std::iter::once(&self.key).chain(self.indexes().map(|index| &index.key)) {
-            if let Some(range) = key.range.as_ref().filter(|range| range.text == key.hash.text) {
-                let message = format!("`{}` is the hash key and the range key", range.text);
-                issues.push(Issue::error(range.span, message).expected("two attributes"));
+        for key in self.keys() {
+            let mut seen: HashSet<&str> = HashSet::new();
+            for part in key {
+                if !seen.insert(&part.text) {
+                    let message = format!("`{}` is in one key twice", part.text);
+                    issues.push(Issue::error(part.span, message).expected("each attribute once"));
+                }
             }
         }
     }
@@ -140,8 +160,7 @@ impl TableDraft {
                 issues.push(Issue::error(name.span, message).expected("one type for each"));
             }
         }
-        let keys = std::iter::once(&self.key).chain(self.indexes().map(|index| &index.key));
-        let used: Vec<&Placed> = keys.flat_map(KeyDraft::parts).collect();
+        let used: Vec<&Placed> = self.keys().flatten().collect();
         let mut reported: HashSet<&str> = HashSet::new();
         for part in &used {
             let name = part.text.as_str();
@@ -183,6 +202,14 @@ impl TableDraft {
                 let issue = Issue::error(name.span, message);
                 issues.push(issue.expected("a name of its own for each index"));
             }
+            for (part, attributes) in [("hash", &index.key.hash), ("range", &index.key.range)] {
+                if let Some(beyond) = attributes.get(MAX_KEY_ATTRIBUTES) {
+                    let message =
+                        format!("the index `{}` has {} {part} keys", name.text, attributes.len());
+                    let expected = format!("at most {MAX_KEY_ATTRIBUTES}, as in DynamoDB");
+                    issues.push(Issue::error(beyond.span, message).expected(expected));
+                }
+            }
             if index.projection == Projection::Include(Vec::new()) {
                 let message = format!("the index `{}` includes no attributes", name.text);
                 let issue = Issue::error(index.projection_span, message);
@@ -203,13 +230,16 @@ impl TableDraft {
     fn check_local_index(&self, index: &IndexDraft, issues: &mut Issues) {
         let IndexDraft { name, key, .. } = index;
         let hash = &self.key.hash.text;
-        if key.hash.text != *hash {
-            let message = format!("`{}` is not the hash key of the table", key.hash.text);
+        if let Some(other) = key.hash.iter().find(|part| part.text != *hash) {
+            let message = format!("`{}` is not the hash key of the table", other.text);
             let expected = format!("`{hash}`, which a local index shares with its table");
-            issues.push(Issue::error(key.hash.span, message).expected(expected));
+            issues.push(Issue::error(other.span, message).expected(expected));
         }
-        if key.range.is_none() {
-            let message = format!("the local index `{}` has no range key", name.text);
+        if key.range.len() != 1 {
+            let message = match key.range.len() {
+                0 => format!("the local index `{}` has no range key", name.text),
+                several => format!("the local index `{}` has {several} range keys", name.text),
+            };
             issues.push(Issue::error(name.span, message).expected("a hash key and a range key"));
         }
         if self.key.range.is_none() {
@@ -238,6 +268,20 @@ impl KeyDraft {
 
     fn into_key(self) -> TableKey {
         TableKey { hash: self.hash.text, range: self.range.map(|range| range.text) }
+    }
+}
+
+// === impl IndexKeyDraft ===
+
+impl IndexKeyDraft {
+    /// Its attributes.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Placed> {
+        self.hash.iter().chain(&self.range)
+    }
+
+    fn into_key(self) -> IndexKey {
+        let texts = |parts: Vec<Placed>| parts.into_iter().map(|part| part.text).collect();
+        IndexKey { hash: texts(self.hash), range: texts(self.range) }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::decode::check;
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{AttributeType, Projection, StreamView, Table};
 use crate::node::{Entry, Map, Node, Value};
-use crate::rules::table::{IndexDraft, KeyDraft, Placed, TableDraft};
+use crate::rules::table::{IndexDraft, IndexKeyDraft, KeyDraft, Placed, TableDraft};
 use crate::source::Span;
 
 use super::keys;
@@ -51,19 +51,22 @@ fn draft(id: &str, entry: &Entry, stack: &Stack, issues: &mut Issues) -> Option<
         Some((name, AttributeType::named(node.get("AttributeType")?.as_str()?)?))
     });
     let name = name(id, &properties, entry.key, stack, issues);
-    let key = key(&properties, place, issues);
-    let indexes = |key: &str, issues: &mut Issues| -> Option<Vec<IndexDraft>> {
-        let drafts: Vec<_> =
-            list(&properties, key).iter().map(|node| index(node, issues)).collect();
-        drafts.into_iter().collect()
+    let key = key_schema(&properties, place, false, issues);
+    let indexes = |key: &str, is_global: bool, issues: &mut Issues| {
+        let described = list(&properties, key).iter();
+        let drafts: Vec<_> = described.map(|node| index(node, is_global, issues)).collect();
+        drafts.into_iter().collect::<Option<Vec<_>>>()
     };
-    let global_indexes = indexes("GlobalSecondaryIndexes", issues);
-    let local_indexes = indexes("LocalSecondaryIndexes", issues);
+    let global_indexes = indexes("GlobalSecondaryIndexes", true, issues);
+    let local_indexes = indexes("LocalSecondaryIndexes", false, issues);
     let view = properties.at(&["StreamSpecification", "StreamViewType"]).and_then(Node::as_str);
     Some(TableDraft {
         name,
         attributes: attributes.collect(),
-        key: key?,
+        key: key.and_then(|key| {
+            let mut hash = key.hash.into_iter();
+            Some(KeyDraft { hash: hash.next()?, range: key.range.into_iter().next() })
+        })?,
         global_indexes: global_indexes?,
         local_indexes: local_indexes?,
         ttl_attribute: ttl_attribute(&properties, issues),
@@ -84,27 +87,37 @@ fn name(id: &str, properties: &Node, place: Span, stack: &Stack, issues: &mut Is
     Placed { text, span: node.map_or(place, |node| node.span) }
 }
 
-fn key(node: &Node, place: Span, issues: &mut Issues) -> Option<KeyDraft> {
-    let schema = node.get("KeySchema")?;
-    let mut parts = Vec::new();
-    for part in schema.as_list()? {
+/// The attributes of a `KeySchema`; those of a global index may have several for each
+/// part.
+fn key_schema(
+    node: &Node,
+    place: Span,
+    is_global: bool,
+    issues: &mut Issues,
+) -> Option<IndexKeyDraft> {
+    let schema = node.get("KeySchema")?.as_list()?;
+    let mut kinds = Vec::new();
+    let (mut hash, mut range) = (Vec::new(), Vec::new());
+    for part in schema {
         let kind = part.get("KeyType").and_then(Node::as_str)?;
-        parts.push((kind, Placed::of(part.get("AttributeName")?)?));
+        let parts = if kind == "HASH" { &mut hash } else { &mut range };
+        parts.push(Placed::of(part.get("AttributeName")?)?);
+        kinds.push(kind);
     }
-    let kinds: Vec<&str> = parts.iter().map(|(kind, _)| *kind).collect();
-    if !matches!(kinds.as_slice(), ["HASH"] | ["HASH", "RANGE"]) {
-        let span = schema.as_list()?.first().map_or(place, |part| part.span);
+    // HASH comes before RANGE, in the alphabet as in a schema.
+    let is_single = hash.len() == 1 && range.len() <= 1;
+    if hash.is_empty() || !kinds.is_sorted() || !(is_single || is_global) {
+        let span = schema.first().map_or(place, |part| part.span);
         let found = if kinds.is_empty() { "empty".to_owned() } else { kinds.join(", then ") };
         let issue = Issue::error(span, format!("the key schema is {found}"));
         issues.push(issue.expected("HASH, or HASH and then RANGE"));
         return None;
     }
-    let mut parts = parts.into_iter().map(|(_, attribute)| attribute);
-    Some(KeyDraft { hash: parts.next()?, range: parts.next() })
+    Some(IndexKeyDraft { hash, range })
 }
 
-fn index(node: &Node, issues: &mut Issues) -> Option<IndexDraft> {
-    let key = key(node, node.span, issues);
+fn index(node: &Node, is_global: bool, issues: &mut Issues) -> Option<IndexDraft> {
+    let key = key_schema(node, node.span, is_global, issues);
     let name = Placed::of(node.get("IndexName")?)?;
     let described = node.get("Projection")?;
     let kind = described.get("ProjectionType")?;
