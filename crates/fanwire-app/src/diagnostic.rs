@@ -263,7 +263,7 @@ impl Issues {
 /// The candidate that `written` was probably meant to be: at most a third of its
 /// letters (and at least one) would have to change, where case counts half; or else the
 /// only one that it is the beginning of.
-pub(crate) fn nearest<'c>(
+pub fn nearest<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {

@@ -29,7 +29,7 @@ mod serverless;
 mod source;
 mod variables;
 
-pub use diagnostic::{Diagnostic, LoadError, Place, Severity};
+pub use diagnostic::{Diagnostic, LoadError, Place, Severity, nearest};
 pub use load::load;
 pub use model::App;
 pub use native::schema;

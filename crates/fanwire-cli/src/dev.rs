@@ -1,7 +1,7 @@
 //! `fanwire dev`: serve an App on loopback and tell what happens.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::WATCHDOG_ARGUMENT;
 use crate::args::DevArgs;
 use crate::console::{Console, Style};
-use crate::{banner, project};
+use crate::data::Announced;
+use crate::{banner, data, project};
 
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -90,7 +91,17 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
         }
     };
     announce(&console, app, args, server.address(), authority.as_deref());
+    let announced = match announce_to_tools(app, args, server.address()) {
+        Ok(announced) => Some(announced),
+        Err(error) => {
+            console.note(&format!(
+                "other commands will not find this server: {error}; give them --url or this one --data"
+            ));
+            None
+        }
+    };
     signals.next().await;
+    drop(announced);
     console.note("stopping (Ctrl-C again to stop at once)");
     let status = tokio::select! {
         () = server.stop(STOP_GRACE) => ExitCode::SUCCESS,
@@ -155,6 +166,15 @@ fn announce(
         console.note("listening beyond this machine: `dev` checks no credentials");
     }
     console.note("ready; Ctrl-C stops");
+}
+
+/// Says in the data folder where the server is.
+fn announce_to_tools(app: &App, args: &DevArgs, address: SocketAddr) -> io::Result<Announced> {
+    let folder = args.data.clone().unwrap_or_else(|| app.root.join(data::DEFAULT));
+    data::make_folder(&folder)?;
+    let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let url = format!("http://{}", SocketAddr::new(ip, address.port()));
+    data::announce(&folder, address.port(), url)
 }
 
 /// The signals that stop a server. They are caught from when this is made.

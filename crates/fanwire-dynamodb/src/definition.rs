@@ -4,7 +4,7 @@ use std::fmt;
 
 use dynoxide::actions::describe_time_to_live::DescribeTimeToLiveRequest;
 use dynoxide::{Database, DynoxideError};
-use fanwire_app::model::{Index, Table, TableKey};
+use fanwire_app::model::{Index, IndexKey, Projection, Table, TableKey};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -180,7 +180,7 @@ fn update_indexes(
     let is_as_declared = |index: &Index| {
         there.iter().any(|there| {
             there["IndexName"] == index.name
-                && there["KeySchema"] == key_schema(&index.key)
+                && there["KeySchema"] == index_key_schema(&index.key)
                 && there["Projection"] == projection(index)
         })
     };
@@ -246,17 +246,24 @@ fn key_schema(key: &TableKey) -> Value {
     attributes.map(|(name, kind)| json!({ "AttributeName": name, "KeyType": kind })).collect()
 }
 
+fn index_key_schema(key: &IndexKey) -> Value {
+    let hash = key.hash.iter().map(|name| (name, "HASH"));
+    let range = key.range.iter().map(|name| (name, "RANGE"));
+    let attributes = hash.chain(range);
+    attributes.map(|(name, kind)| json!({ "AttributeName": name, "KeyType": kind })).collect()
+}
+
 fn index_definition(index: &Index) -> Value {
     json!({
         "IndexName": index.name,
-        "KeySchema": key_schema(&index.key),
+        "KeySchema": index_key_schema(&index.key),
         "Projection": projection(index),
     })
 }
 
 fn projection(index: &Index) -> Value {
     let mut projection = json!({ "ProjectionType": index.projection.as_str() });
-    if let fanwire_app::model::Projection::Include(attributes) = &index.projection {
+    if let Projection::Include(attributes) = &index.projection {
         projection["NonKeyAttributes"] = json!(attributes);
     }
     projection

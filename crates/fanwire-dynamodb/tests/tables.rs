@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test is to end it")]
 
 use bytes::Bytes;
-use fanwire_app::model::{AttributeType, Index, Projection, StreamView, Table, TableKey};
+use fanwire_app::model::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, OpenError, TableError, TableNote};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -11,6 +11,11 @@ use tempfile::TempDir;
 
 fn key(hash: &str, range: Option<&str>) -> TableKey {
     TableKey { hash: hash.to_owned(), range: range.map(str::to_owned) }
+}
+
+fn index_key(hash: &str, range: Option<&str>) -> IndexKey {
+    let texts = |text: Option<&str>| text.map(str::to_owned).into_iter().collect();
+    IndexKey { hash: texts(Some(hash)), range: texts(range) }
 }
 
 fn table(attributes: &[&str]) -> Table {
@@ -27,7 +32,7 @@ fn table(attributes: &[&str]) -> Table {
 
 fn by_room() -> Index {
     let projection = Projection::Include(vec!["name".to_owned()]);
-    Index { name: "byRoom".to_owned(), key: key("room", None), projection }
+    Index { name: "byRoom".to_owned(), key: index_key("room", None), projection }
 }
 
 fn open(folder: &TempDir) -> DynamoDb {
@@ -195,7 +200,7 @@ async fn every_part_of_a_declaration_reaches_the_table() {
     declared.global_indexes.push(by_room());
     declared.local_indexes.push(Index {
         name: "byTime".to_owned(),
-        key: key("pk", Some("at")),
+        key: index_key("pk", Some("at")),
         projection: Projection::KeysOnly,
     });
     declared.stream = Some(StreamView::NewImage);

@@ -22,7 +22,7 @@ use fanwire_websocket::RequestRecord;
 use self::access_files::AccessFiles;
 pub(crate) use self::human::Human;
 pub(crate) use self::journal::Journal;
-pub(crate) use self::json::read;
+pub(crate) use self::json::{Json, read};
 pub(crate) use self::record::{Entry, Record, Request};
 
 /// Records that may wait for the printer. Beyond it they are dropped and counted.
