@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use fanwire_app::model::Profile;
+use fanwire_app::model::{DynamoDbChoice, Profile};
 
 pub(crate) use self::tools::{
     ConnectionsArgs, ConnectionsCommand, InvokeArgs, ListArgs, LogsArgs, RecordArgs, ReplayArgs,
@@ -60,6 +60,7 @@ Examples:
   fanwire dev
   fanwire dev --port 4000 --stage test
   fanwire dev --param tableName=chat-dev --json
+  fanwire dev --fresh --dynamodb embedded
   fanwire dev examples/native/fanwire.toml
 
 Connect with any WebSocket client, for instance:
@@ -80,6 +81,10 @@ pub(crate) struct DevArgs {
     /// The folder for what is kept between runs [default: .fanwire in the app's folder].
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+
+    /// Begin with empty tables.
+    #[arg(long)]
+    pub(crate) fresh: bool,
 
     /// Processes of each function at the most, where the project file does not say.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -131,6 +136,11 @@ pub(crate) struct ProjectArgs {
     /// A value for `${opt:KEY}`.
     #[arg(long = "opt", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) options: Vec<(String, String)>,
+
+    /// The DynamoDB that functions get: the embedded one, AWS's own in the app's region, or
+    /// the URL of another [default: the file's own, or embedded].
+    #[arg(long, value_name = "embedded|aws|URL")]
+    pub(crate) dynamodb: Option<DynamoDbChoice>,
 
     /// Which limits apply where the file does not say: AWS's quotas, or open ones.
     #[arg(long, value_name = "PROFILE")]

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire_app::App;
+use fanwire_dynamodb::DynamoDbOptions;
 use fanwire_functions::{HostOptions, WatchdogCommand};
 use fanwire_server::{Authority, Observers, Server, ServerOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -81,6 +83,7 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
             ..HostOptions::default()
         },
         tls: authority.clone(),
+        tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
         ..ServerOptions::default()
     };
     let server = match Server::start(app, options, observers).await {
@@ -91,6 +94,9 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
         }
     };
     announce(&console, app, args, server.address(), authority.as_deref());
+    for note in server.table_notes() {
+        console.news(note.to_string());
+    }
     let announced = match announce_to_tools(app, args, server.address()) {
         Ok(announced) => Some(announced),
         Err(error) => {
@@ -168,9 +174,14 @@ fn announce(
     console.note("ready; Ctrl-C stops");
 }
 
+/// Where the App's tables are, and what else is kept between runs.
+fn data_folder(app: &App, args: &DevArgs) -> PathBuf {
+    args.data.clone().unwrap_or_else(|| app.root.join(data::DEFAULT))
+}
+
 /// Says in the data folder where the server is.
 fn announce_to_tools(app: &App, args: &DevArgs, address: SocketAddr) -> io::Result<Announced> {
-    let folder = args.data.clone().unwrap_or_else(|| app.root.join(data::DEFAULT));
+    let folder = data_folder(app, args);
     data::make_folder(&folder)?;
     let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
     let url = format!("http://{}", SocketAddr::new(ip, address.port()));

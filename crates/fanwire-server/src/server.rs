@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanwire_app::App;
 use fanwire_app::model::DynamoDb as DynamoDbSetting;
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
-use fanwire_functions::{Functions, HostOptions};
+use fanwire_functions::{Functions, HostOptions, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
 use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
 use tokio::net::TcpListener;
@@ -119,6 +119,7 @@ impl Server {
         host.region.clone_from(&app.region);
         host.account_id.clone_from(&app.account_id);
         host.environment.extend(endpoints::variables(app, address));
+        host.redirect = Some(Redirect { port: address.port(), hosts: endpoints::hosts(app) });
         let mut acceptor = None;
         if let Some(authority) = &options.tls {
             acceptor = Some(Acceptor::new(authority, address.ip())?);

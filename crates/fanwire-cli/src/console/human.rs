@@ -90,7 +90,7 @@ impl Renderer for Human {
                 }
                 Ok(())
             }
-            Record::FunctionNote { text, .. } => {
+            Record::FunctionNote { text, .. } | Record::News(text) => {
                 writeln!(out, "{} {YELLOW}{text}{YELLOW:#}", time(at))
             }
             Record::Access { line, .. } => writeln!(out, "{DIM}access{DIM:#}   {line}"),

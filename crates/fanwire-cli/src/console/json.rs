@@ -52,6 +52,7 @@ pub(super) fn write(entry: &Entry, out: &mut String) {
         }
         Record::Access { line, .. } => json!({ "type": "access", "line": line }),
         Record::Execution(line) => json!({ "type": "execution", "line": line }),
+        Record::News(text) => json!({ "type": "news", "text": text }),
         Record::Note(text) => json!({ "type": "note", "text": text }),
         Record::Dropped(count) => json!({ "type": "dropped", "records": count }),
         Record::Text(_) | Record::End => return,
@@ -93,6 +94,7 @@ pub(crate) fn read(line: &Value) -> Option<Entry> {
         "function" => Record::FunctionNote { function: text("function")?, text: text("text")? },
         "access" => Record::Access { file: None, line: text("line")? },
         "execution" => Record::Execution(text("line")?),
+        "news" => Record::News(text("text")?),
         "note" => Record::Note(text("text")?),
         "dropped" => Record::Dropped(line["records"].as_u64()?),
         _ => return None,
@@ -136,6 +138,7 @@ mod tests {
             Record::FunctionNote { function: "f".to_owned(), text: "crashed".to_owned() },
             Record::Access { file: None, line: "a".to_owned() },
             Record::Execution("e".to_owned()),
+            Record::News("x changed".to_owned()),
             Record::Note("n".to_owned()),
             Record::Dropped(3),
         ] {

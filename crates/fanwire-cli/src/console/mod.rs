@@ -89,6 +89,11 @@ impl Console {
         self.send(Record::Note(text.to_owned()));
     }
 
+    /// Prints what has become of the App's files or tables, with the time.
+    pub(crate) fn news(&self, text: String) {
+        self.send(Record::News(text));
+    }
+
     /// Prints text as it is. Only for people.
     pub(crate) fn text(&self, text: String) {
         self.send(Record::Text(text));

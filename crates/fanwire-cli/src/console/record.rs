@@ -38,6 +38,8 @@ pub(crate) enum Record {
         line: String,
     },
     Execution(String),
+    /// Something about the App as a whole: its files or its tables have changed.
+    News(String),
     Note(String),
     Text(String),
     Dropped(u64),

@@ -119,7 +119,10 @@ impl<'a> Filter<'a> {
                 (Some(function.as_str()), vec![text])
             }
             Record::Access { line, .. } => (None, vec![line]),
-            Record::Execution(text) | Record::Note(text) | Record::Text(text) => (None, vec![text]),
+            Record::Execution(text)
+            | Record::News(text)
+            | Record::Note(text)
+            | Record::Text(text) => (None, vec![text]),
             // Whoever looks for something wants to know that it may be missing.
             Record::Dropped(_) => return true,
             Record::End => return false,
