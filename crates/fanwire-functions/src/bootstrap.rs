@@ -19,6 +19,7 @@ const NODE: &str = concat!(
     include_str!("bootstrap/node/streaming.cjs"),
     include_str!("bootstrap/node/redirect.cjs"),
     include_str!("bootstrap/node/sources.cjs"),
+    include_str!("bootstrap/node/syntax.cjs"),
     include_str!("bootstrap/node/handler.cjs"),
     include_str!("bootstrap/node/life.cjs"),
 );

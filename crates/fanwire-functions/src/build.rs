@@ -12,15 +12,16 @@ use crate::process::{Launch, Started};
 use crate::spec::Spec;
 use crate::worker::InitFailure;
 
-/// Runs the command unless it succeeded before. Its output is told as lines of the
+/// Runs the command unless it succeeded before in this generation or a later one. Its output is told as lines of the
 /// function; its failure is the function's init error, and the next start tries again.
 pub(crate) async fn build(
     spec: &Arc<Spec>,
+    generation: u64,
     command: &[String],
     root: &Path,
 ) -> Result<(), InitFailure> {
     let mut built = spec.built.lock().await;
-    if *built {
+    if built.is_some_and(|built| built >= generation) {
         return Ok(());
     }
     let failed = |why: String| InitFailure::NotStarted(format!("`{}` {why}", command.join(" ")));
@@ -41,7 +42,7 @@ pub(crate) async fn build(
     let exit = tokio::time::timeout(limit, follow(spec, started, &mut tail)).await;
     match exit {
         Ok(None) => {
-            *built = true;
+            *built = Some(generation);
             Ok(())
         }
         Ok(Some(how)) => Err(failed(format!("failed: {how}\n{}", tail.into_text()))),

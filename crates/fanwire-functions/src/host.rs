@@ -2,23 +2,22 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use fanwire_app::model::{Code, Function};
+use fanwire_app::model::Function;
 use indexmap::IndexMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::aws_calls::AwsCalls;
+use crate::entry::{Entry, EntryMaker};
 use crate::observer::Observer;
 use crate::options::{HostOptions, InvokeOptions};
 use crate::outcome::{InvokeError, Outcome, ThrottleReason};
 use crate::pool::Pool;
 use crate::process::Processes;
-use crate::remote::{HttpClient, HttpFunction, LambdaFunction};
-use crate::sources::Sources;
-use crate::spec::{Request, Spec};
+use crate::spec::Request;
 use crate::watchdog::Watchdog;
 use crate::{async_invoke, name};
 
@@ -28,38 +27,32 @@ const KILLED_WITHIN: Duration = Duration::from_secs(5);
 /// The functions of one App. Cheap to clone; all clones are one host.
 #[derive(Clone)]
 pub struct Functions {
-    host: Arc<Host>,
+    pub(crate) host: Arc<Host>,
 }
 
-struct Host {
-    entries: IndexMap<String, Entry>,
-    options: Arc<HostOptions>,
-    processes: Arc<Processes>,
+pub(crate) struct Host {
+    /// Read by every event, without a lock.
+    pub(crate) served: ArcSwap<Served>,
+    /// Held while what is served is changed.
+    pub(crate) changing: Mutex<Changing>,
     /// One permit for each byte of an event that may be kept.
     held: Arc<Semaphore>,
     /// True once the host takes no more events.
-    closing: watch::Sender<bool>,
+    pub(crate) closing: watch::Sender<bool>,
 }
 
-struct Entry {
-    spec: Arc<Spec>,
-    target: Target,
-    /// Places for asynchronous events.
-    queue: Arc<Semaphore>,
+/// What is served at a time.
+pub(crate) struct Served {
+    pub(crate) entries: IndexMap<String, Arc<Entry>>,
+    pub(crate) options: Arc<HostOptions>,
 }
 
-/// Where events of a function go.
-enum Target {
-    /// To processes of ours.
-    Processes(Arc<Pool>),
-    /// To AWS.
-    Lambda(LambdaFunction, Calls),
-    /// To a URL.
-    Http(HttpFunction, Calls),
+/// What is needed to change what is served.
+pub(crate) struct Changing {
+    pub(crate) maker: EntryMaker,
+    /// Processes of functions that are served no more, until their events have ended.
+    pub(crate) left: Vec<Arc<Pool>>,
 }
-
-/// Bounds the calls to a function elsewhere that are in flight.
-struct Calls(Semaphore);
 
 /// Why functions cannot be hosted.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +86,6 @@ impl Functions {
     /// Hosts functions. Starts no process yet but the watchdog: each function starts with
     /// its first event. Must be called inside a tokio runtime, on which processes are
     /// then looked after.
-    #[expect(clippy::needless_pass_by_value, reason = "the host keeps the observer")]
     pub fn start(
         functions: &IndexMap<String, Function>,
         options: HostOptions,
@@ -112,29 +104,20 @@ impl Functions {
         };
         let options = Arc::new(options);
         let processes = Arc::new(Processes::new(watchdog));
-        // Made for the first function elsewhere: most apps have none.
-        let mut client = None;
+        let mut maker = EntryMaker { observer, processes, runtime, client: None };
         let mut entries = IndexMap::with_capacity(functions.len());
         for (key, function) in functions {
-            let spec = Arc::new(Spec {
-                key: key.clone(),
-                arn: name::arn(function, &options),
-                function: function.clone(),
-                options: Arc::clone(&options),
-                observer: Arc::clone(&observer),
-                processes: Arc::clone(&processes),
-                runtime: runtime.clone(),
-                built: tokio::sync::Mutex::new(false),
-                aws_calls: AwsCalls::default(),
-                sources: Arc::new(Sources::of(&function.code)),
-            });
-            let target = target(&spec, &mut client)?;
-            let queue = Arc::new(Semaphore::new(options.async_retry.max_queued));
-            entries.insert(key.clone(), Entry { spec, target, queue });
+            let entry = maker.entry(key, function, &options, None)?;
+            entries.insert(key.clone(), Arc::new(entry));
         }
         let held = Arc::new(Semaphore::new(options.max_held_bytes.min(Semaphore::MAX_PERMITS)));
-        let closing = watch::Sender::new(false);
-        Ok(Self { host: Arc::new(Host { entries, options, processes, held, closing }) })
+        let host = Host {
+            served: ArcSwap::from_pointee(Served { entries, options }),
+            changing: Mutex::new(Changing { maker, left: Vec::new() }),
+            held,
+            closing: watch::Sender::new(false),
+        };
+        Ok(Self { host: Arc::new(host) })
     }
 
     /// Gives an event to a function and waits for its answer (`RequestResponse`).
@@ -150,14 +133,14 @@ impl Functions {
         event: Bytes,
         options: InvokeOptions,
     ) -> Result<Outcome, InvokeError> {
-        let entry = self.entry(key)?;
+        let (entry, options_of_host) = self.host.entry(key)?;
         if *self.host.closing.borrow() {
             return Err(InvokeError::ShuttingDown);
         }
-        check_size(event.len(), self.host.options.max_payload)?;
-        let _held = self.host.hold(key, &event)?;
+        check_size(event.len(), options_of_host.max_payload)?;
+        let _held = self.host.hold(key, &event, &options_of_host)?;
         let request = Request::new(event, options);
-        entry.invoke(&request).await
+        self.host.invoke(entry, &request).await
     }
 
     /// Takes an event for a function and answers its request id at once (`Event`). The
@@ -169,26 +152,29 @@ impl Functions {
         event: Bytes,
         options: InvokeOptions,
     ) -> Result<String, InvokeError> {
-        let entry = self.entry(key)?;
+        let (entry, options_of_host) = self.host.entry(key)?;
         if *self.host.closing.borrow() {
             return Err(InvokeError::ShuttingDown);
         }
-        let retry = &self.host.options.async_retry;
+        let retry = &options_of_host.async_retry;
         check_size(event.len(), retry.max_payload)?;
         let Ok(place) = Arc::clone(&entry.queue).try_acquire_owned() else {
             let reason = ThrottleReason::Queued(retry.max_queued);
             return Err(InvokeError::Throttled { key: key.to_owned(), reason });
         };
-        let held = self.host.hold(key, &event)?;
+        let held = self.host.hold(key, &event, &options_of_host)?;
         let request = Request::new(event, options);
         let id = request.id.clone();
         let (host, key) = (Arc::clone(&self.host), key.to_owned());
-        entry.spec.runtime.spawn(async move {
-            if let Some(entry) = host.entries.get(&key) {
-                let closing = host.closing.subscribe();
-                async_invoke::run(&entry.spec, &request.id, closing, || entry.invoke(&request))
-                    .await;
-            }
+        let runtime = entry.spec.runtime.clone();
+        runtime.spawn(async move {
+            let closing = host.closing.subscribe();
+            let attempt = async || {
+                // Each attempt meets the function as it then is.
+                let (entry, _) = host.entry(&key)?;
+                host.invoke(entry, &request).await
+            };
+            async_invoke::run(&entry.spec, &request.id, closing, attempt).await;
             drop((place, held));
         });
         Ok(id)
@@ -197,18 +183,19 @@ impl Functions {
     /// The key of the function that a name means: a key, a full name, a partial ARN
     /// (`123456789012:function:NAME`) or a full ARN, each with or without a `:qualifier`.
     /// Percent-decoding is the caller's.
-    pub fn resolve(&self, name_or_arn: &str) -> Option<&str> {
+    pub fn resolve(&self, name_or_arn: &str) -> Option<String> {
         let name = name::bare(name_or_arn)?;
+        let served = self.host.served.load();
         let by_name = || {
-            let is_named = |entry: &&Entry| entry.spec.function.name == name;
-            self.host.entries.values().find(is_named).map(|entry| &*entry.spec.key)
+            let is_named = |entry: &&Arc<Entry>| entry.spec.function.name == name;
+            served.entries.values().find(is_named).map(|entry| entry.spec.key.clone())
         };
-        self.host.entries.get_key_value(name).map(|(key, _)| key.as_str()).or_else(by_name)
+        served.entries.get_key_value(name).map(|(key, _)| key.clone()).or_else(by_name)
     }
 
     /// The function's ARN.
-    pub fn arn(&self, key: &str) -> Option<&str> {
-        self.host.entries.get(key).map(|entry| &*entry.spec.arn)
+    pub fn arn(&self, key: &str) -> Option<String> {
+        self.host.served.load().entries.get(key).map(|entry| entry.spec.arn.clone())
     }
 
     /// The files that each function is made of, as far as they are known, by key: the
@@ -218,7 +205,8 @@ impl Functions {
     /// file, and where it is built the Rust sources of its folder. Functions elsewhere
     /// have none.
     pub fn sources(&self) -> Vec<(String, Vec<PathBuf>)> {
-        let entries = self.host.entries.iter();
+        let served = self.host.served.load_full();
+        let entries = served.entries.iter();
         entries.map(|(key, entry)| (key.clone(), entry.spec.sources.files())).collect()
     }
 
@@ -226,95 +214,67 @@ impl Functions {
     /// is left. After it no process is left.
     pub async fn shutdown(&self, grace: Duration) {
         self.host.closing.send_replace(true);
-        let pools = || {
-            self.host.entries.values().filter_map(|entry| match &entry.target {
-                Target::Processes(pool) => Some(pool),
-                Target::Lambda(..) | Target::Http(..) => None,
-            })
+        let (pools, processes) = {
+            let changing = self.host.changing();
+            let served = self.host.served.load();
+            let entries = served.entries.values();
+            let mut pools: Vec<_> = entries.filter_map(|entry| entry.pool().cloned()).collect();
+            pools.extend(changing.left.iter().cloned());
+            (pools, Arc::clone(&changing.maker.processes))
         };
-        pools().for_each(|pool| pool.close());
+        pools.iter().for_each(|pool| pool.close());
         let drained = async {
-            for pool in pools() {
+            for pool in &pools {
                 pool.drained().await;
             }
         };
         // Out of patience: the rest is killed.
         let _ = tokio::time::timeout(grace, drained).await;
-        pools().for_each(|pool| pool.abandon());
-        self.host.processes.close();
+        pools.iter().for_each(|pool| pool.abandon());
+        processes.close();
         // A process that the kernel does not let go of must not hold the host.
-        let _ = tokio::time::timeout(KILLED_WITHIN, self.host.processes.gone()).await;
-    }
-
-    fn entry(&self, key: &str) -> Result<&Entry, InvokeError> {
-        self.host.entries.get(key).ok_or_else(|| InvokeError::NotFound { key: key.to_owned() })
+        let _ = tokio::time::timeout(KILLED_WITHIN, processes.gone()).await;
     }
 }
 
 impl Host {
+    /// A function as it is now, and the options that it was made with.
+    fn entry(&self, key: &str) -> Result<(Arc<Entry>, Arc<HostOptions>), InvokeError> {
+        let served = self.served.load();
+        match served.entries.get(key) {
+            Some(entry) => Ok((Arc::clone(entry), Arc::clone(&served.options))),
+            None => Err(InvokeError::NotFound { key: key.to_owned() }),
+        }
+    }
+
+    async fn invoke(&self, entry: Arc<Entry>, request: &Request) -> Result<Outcome, InvokeError> {
+        match entry.invoke(request).await {
+            // It was replaced between the look-up and now.
+            Err(InvokeError::ShuttingDown) if !*self.closing.borrow() => {
+                self.entry(&entry.spec.key)?.0.invoke(request).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    pub(crate) fn changing(&self) -> MutexGuard<'_, Changing> {
+        // Nothing under the lock leaves it half changed.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Room for an event, or the reason why there is none.
-    fn hold(&self, key: &str, event: &Bytes) -> Result<OwnedSemaphorePermit, InvokeError> {
+    fn hold(
+        &self,
+        key: &str,
+        event: &Bytes,
+        options: &HostOptions,
+    ) -> Result<OwnedSemaphorePermit, InvokeError> {
         let bytes = u32::try_from(event.len()).unwrap_or(u32::MAX);
         Arc::clone(&self.held).try_acquire_many_owned(bytes).map_err(|_| InvokeError::Throttled {
             key: key.to_owned(),
             reason: ThrottleReason::HeldBytes(
-                self.options.max_held_bytes.saturating_sub(self.held.available_permits()),
+                options.max_held_bytes.saturating_sub(self.held.available_permits()),
             ),
-        })
-    }
-}
-
-/// Where a function's events go.
-fn target(spec: &Arc<Spec>, client: &mut Option<HttpClient>) -> Result<Target, StartError> {
-    let mut client = || -> Result<HttpClient, StartError> {
-        match client {
-            Some(client) => Ok(client.clone()),
-            None => {
-                let made = HttpClient::new().map_err(StartError::Certificates)?;
-                Ok(client.insert(made).clone())
-            }
-        }
-    };
-    let wrong = |why| StartError::Function { key: spec.key.clone(), why };
-    let calls = || Calls(Semaphore::new(spec.options.max_waiting));
-    match &spec.function.code {
-        Code::Handler { .. } | Code::Command { .. } => {
-            Ok(Target::Processes(Arc::new(Pool::new(Arc::clone(spec)))))
-        }
-        Code::Lambda { arn, endpoint } => {
-            let endpoint = endpoint.as_deref().or(spec.options.lambda_endpoint.as_deref());
-            let function = LambdaFunction::new(client()?, arn, endpoint).map_err(wrong)?;
-            Ok(Target::Lambda(function, calls()))
-        }
-        Code::Http { url } => {
-            let function = HttpFunction::new(client()?, url).map_err(wrong)?;
-            Ok(Target::Http(function, calls()))
-        }
-    }
-}
-
-impl Entry {
-    async fn invoke(&self, request: &Request) -> Result<Outcome, InvokeError> {
-        match &self.target {
-            Target::Processes(pool) => pool.invoke(request).await,
-            Target::Lambda(function, calls) => {
-                let _place = calls.enter(&self.spec)?;
-                function.invoke(&self.spec, request).await
-            }
-            Target::Http(function, calls) => {
-                let _place = calls.enter(&self.spec)?;
-                function.invoke(&self.spec, request).await
-            }
-        }
-    }
-}
-
-impl Calls {
-    /// A place for one call, or the reason why there is none.
-    fn enter(&self, spec: &Spec) -> Result<SemaphorePermit<'_>, InvokeError> {
-        self.0.try_acquire().map_err(|_| InvokeError::Throttled {
-            key: spec.key.clone(),
-            reason: ThrottleReason::Waiting(spec.options.max_waiting),
         })
     }
 }

@@ -2,7 +2,9 @@
 //! Lambda, for handlers that were written for it and are not changed.
 //!
 //! [`Functions::start`] takes the functions of an App; [`Functions::invoke`] gives one an
-//! event and waits for its [`Outcome`]; [`Functions::invoke_event`] does not wait. What
+//! event and waits for its [`Outcome`]; [`Functions::invoke_event`] does not wait.
+//! [`Functions::reload`] makes the next event run new code, [`Functions::update`] serves
+//! other functions; events in progress end where they are. What
 //! happens inside is told to an [`Observer`]: START, END and REPORT, every line that a
 //! function writes with the event that caused it, and the life of its processes.
 //!
@@ -10,7 +12,8 @@
 //!
 //! An event's way, outermost first:
 //!
-//! - `host`: the handle; finds the function and checks the event's bounds.
+//! - `host`: the handle; finds the function and checks the event's bounds. `entry` is
+//!   one function as it is served now; `update` changes what is served.
 //! - `pool`: the processes of one function. An event takes an idle one, or waits; more are
 //!   started while events wait too long, and stopped when they idle too long.
 //! - `worker`: one process and the one event it may have: its result, its time-out, its
@@ -44,6 +47,7 @@ mod aws_calls;
 mod bootstrap;
 mod build;
 mod channel;
+mod entry;
 mod environment;
 mod host;
 mod lines;
@@ -61,6 +65,7 @@ mod runtime_api;
 mod sources;
 mod spec;
 mod start;
+mod update;
 pub mod watchdog;
 mod worker;
 
@@ -68,3 +73,4 @@ pub use host::{Functions, StartError};
 pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
 pub use options::{AsyncRetry, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect, WatchdogCommand};
 pub use outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};
+pub use update::{FunctionChanges, HostUpdate};

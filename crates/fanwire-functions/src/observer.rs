@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::payload;
+
 /// Takes what functions report. Called from the task that runs the event, in order for
 /// each event: it must be quick and must not block.
 pub trait Observer: Send + Sync + 'static {
@@ -128,6 +130,14 @@ pub enum FunctionEvent<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// New code is ready to take events: after [`reload`](crate::Functions::reload) or
+    /// [`update`](crate::Functions::update), where the function had run before.
+    Reloaded {
+        /// The function's key.
+        function: &'a str,
+        /// How long it took.
+        duration: Duration,
+    },
     /// A process loaded files of the project that none of the function's had loaded
     /// before.
     Loaded {
@@ -161,6 +171,7 @@ impl<'a> FunctionEvent<'a> {
             | Self::Report { function, .. }
             | Self::Retry { function, .. }
             | Self::Dropped { function, .. }
+            | Self::Reloaded { function, .. }
             | Self::Loaded { function, .. }
             | Self::AwsCall { function, .. } => function,
         }
@@ -178,6 +189,7 @@ impl<'a> FunctionEvent<'a> {
             Self::Spawned { .. }
             | Self::Exited { .. }
             | Self::InitFailed { .. }
+            | Self::Reloaded { .. }
             | Self::Loaded { .. }
             | Self::AwsCall { .. } => None,
         }
@@ -192,7 +204,7 @@ impl fmt::Display for FunctionEvent<'_> {
                 write!(f, "{function}: process {pid} ended: {how}")
             }
             Self::InitFailed { function, payload } => {
-                write!(f, "{function}: init failed: {}", String::from_utf8_lossy(payload))
+                write!(f, "{function}: init failed: {}", payload::summary(payload))
             }
             Self::Start { request_id, .. } => {
                 write!(f, "START RequestId: {request_id} Version: $LATEST")
@@ -209,6 +221,9 @@ impl fmt::Display for FunctionEvent<'_> {
             ),
             Self::Dropped { function, request_id, reason } => {
                 write!(f, "{function}: event {request_id} dropped: {reason}")
+            }
+            Self::Reloaded { function, duration } => {
+                write!(f, "{function}: reloaded in {:.0} ms", milliseconds(*duration))
             }
             Self::Loaded { function, files } => {
                 write!(f, "{function}: loaded")?;

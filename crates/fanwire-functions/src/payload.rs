@@ -51,6 +51,41 @@ pub(crate) fn error(kind: &str, message: &str) -> Bytes {
     json!({ "errorType": kind, "errorMessage": message }).to_string().into()
 }
 
+/// An error payload for people: the type and the message, and where in the code it is.
+pub(crate) fn summary(payload: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Payload {
+        error_type: String,
+        error_message: String,
+        /// Of Node.js.
+        #[serde(default)]
+        trace: Vec<String>,
+        /// Of Python.
+        #[serde(default)]
+        stack_trace: Vec<String>,
+    }
+    let Ok(payload) = serde_json::from_slice::<Payload>(payload) else {
+        return String::from_utf8_lossy(payload).into_owned();
+    };
+    let mut summary = format!("{}: {}", payload.error_type, payload.error_message);
+    // A syntax error's trace begins with the file and the line, and ends with calls that
+    // lead nowhere near it.
+    let is_call = |line: &&String| line.trim_start().starts_with("at ");
+    let place = if payload.error_type == "Runtime.UserCodeSyntaxError" {
+        let trace = payload.trace.iter().take_while(|line| !line.contains("SyntaxError"));
+        trace.chain(&payload.stack_trace).map(String::as_str).collect::<Vec<_>>()
+    } else {
+        let first_call = payload.trace.iter().find(is_call);
+        first_call.or(payload.stack_trace.last()).map(String::as_str).into_iter().collect()
+    };
+    for line in place.iter().flat_map(|text| text.lines()).filter(|line| !line.trim().is_empty()) {
+        summary.push_str("\n  ");
+        summary.push_str(line);
+    }
+    summary
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -115,6 +150,34 @@ mod tests {
         assert_eq!(text(1 << 8), "RequestId: r Error: Runtime exited with error: exit status 1");
         assert_eq!(text(9), "RequestId: r Error: Runtime exited with error: signal: killed");
         assert_eq!(text(0), "RequestId: r Error: Runtime exited without providing a reason");
+    }
+
+    #[test]
+    fn a_summary_says_what_is_wrong_and_where() {
+        let text = |payload: serde_json::Value| summary(payload.to_string().as_bytes());
+        assert_eq!(
+            text(json!({
+                "errorType": "Runtime.UserCodeSyntaxError",
+                "errorMessage": "SyntaxError: Unexpected token ';'",
+                "trace": ["/app/index.js:2", "  let a = ;", "          ^", "", "SyntaxError: Unexpected token ';'", "    at wrapSafe"],
+            })),
+            "Runtime.UserCodeSyntaxError: SyntaxError: Unexpected token ';'\n  /app/index.js:2\n    let a = ;\n            ^"
+        );
+        assert_eq!(
+            text(json!({
+                "errorType": "NameError",
+                "errorMessage": "name 'x' is not defined",
+                "stackTrace": ["  File \"/lib/a.py\", line 1, in a\n    b()\n", "  File \"/app/index.py\", line 3, in <module>\n    x\n"],
+            })),
+            "NameError: name 'x' is not defined\n    File \"/app/index.py\", line 3, in <module>\n      x"
+        );
+        assert_eq!(
+            text(
+                json!({ "errorType": "Error", "errorMessage": "m", "trace": ["Error: m", "    at f (/app/index.js:1:7)"] })
+            ),
+            "Error: m\n      at f (/app/index.js:1:7)"
+        );
+        assert_eq!(text(json!("other")), "\"other\"");
     }
 
     #[test]

@@ -4,12 +4,15 @@
 //! stopped); with none idle it waits in line. A pool starts its first process for the
 //! first event at once, and one more whenever the oldest event has waited for
 //! [`grow_after`](crate::HostOptions::grow_after), up to the function's limit.
+//!
+//! Processes that run old code are of an earlier generation: they finish the events that
+//! they have and are then stopped, and count for nothing else.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::observer::FunctionEvent;
 use crate::outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};
@@ -25,19 +28,29 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(2);
 
 /// The processes of one function.
 pub(crate) struct Pool {
-    spec: Arc<Spec>,
-    limit: u32,
+    runtime: tokio::runtime::Handle,
     state: Mutex<State>,
     /// Told when an event ends after [`Pool::close`].
     quiet: Notify,
+    /// Told when a generation begins: starts in progress are then of no use.
+    renewed: watch::Sender<()>,
 }
 
-#[derive(Default)]
 struct State {
+    /// What the processes of this generation are.
+    spec: Arc<Spec>,
+    generation: u64,
+    /// Processes of earlier generations, each with its last event.
+    stale: u32,
+    /// Since when new code is wanted, until a process of it has loaded its handler or
+    /// failed to.
+    reloading: Option<Instant>,
+    /// Whether a process was ever started.
+    used: bool,
     /// Processes without an event; the last was idle the shortest.
     #[expect(clippy::vec_box, reason = "workers are large, and move with every event")]
     idle: Vec<Box<Worker>>,
-    /// Processes that are ready, with and without an event.
+    /// Processes of this generation that are ready, with and without an event.
     ready: u32,
     /// Processes that load their handlers.
     starting: u32,
@@ -69,6 +82,7 @@ enum Grant {
 /// a function either because nobody listens.
 struct Lease {
     pool: Arc<Pool>,
+    generation: u64,
     worker: Option<Box<Worker>>,
 }
 
@@ -76,8 +90,51 @@ struct Lease {
 
 impl Pool {
     pub(crate) fn new(spec: Arc<Spec>) -> Self {
-        let limit = spec.function.concurrency.unwrap_or(spec.options.max_processes).max(1);
-        Self { spec, limit, state: Mutex::default(), quiet: Notify::new() }
+        let runtime = spec.runtime.clone();
+        let state = State {
+            spec,
+            generation: 0,
+            stale: 0,
+            reloading: None,
+            used: false,
+            idle: Vec::new(),
+            ready: 0,
+            starting: 0,
+            waiting: VecDeque::new(),
+            growing: false,
+            shrinking: false,
+            failures: 0,
+            start_after: None,
+            closed: false,
+        };
+        let (quiet, renewed) = (Notify::new(), watch::Sender::new(()));
+        Self { runtime, state: Mutex::new(state), quiet, renewed }
+    }
+
+    /// Begins a generation: from now on events get processes that are started now, of
+    /// another spec where one is given. Where there ever was a process, one is started
+    /// at once, so that a mistake shows now and not with the next event.
+    pub(crate) fn renew(self: &Arc<Self>, spec: Option<Arc<Spec>>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        state.generation += 1;
+        if let Some(spec) = spec {
+            state.spec = spec;
+        }
+        let idle = std::mem::take(&mut state.idle);
+        // At most as many as are ready were idle; the others have events.
+        state.stale += state.ready - u32::try_from(idle.len()).unwrap_or(0);
+        (state.ready, state.starting) = (0, 0);
+        (state.failures, state.start_after) = (0, None);
+        self.renewed.send_replace(());
+        if state.used {
+            state.reloading = Some(Instant::now());
+            self.start_one(&mut state);
+        }
+        drop(state);
+        drop(idle);
     }
 
     /// Runs one event to its end.
@@ -103,15 +160,16 @@ impl Pool {
             return Err(InvokeError::ShuttingDown);
         }
         if let Some(worker) = state.idle.pop() {
+            let generation = state.generation;
             drop(state);
-            return Ok(Ok(Lease { pool: Arc::clone(self), worker: Some(worker) }));
+            return Ok(Ok(Lease { pool: Arc::clone(self), generation, worker: Some(worker) }));
         }
-        if state.waiting.len() >= self.spec.options.max_waiting {
+        if state.waiting.len() >= state.spec.options.max_waiting {
             // Callers that went away leave their places behind.
             state.waiting.retain(|waiter| !waiter.grant.is_closed());
-            if state.waiting.len() >= self.spec.options.max_waiting {
+            if state.waiting.len() >= state.spec.options.max_waiting {
                 let reason = ThrottleReason::Waiting(state.waiting.len());
-                return Err(InvokeError::Throttled { key: self.spec.key.clone(), reason });
+                return Err(InvokeError::Throttled { key: state.spec.key.clone(), reason });
             }
         }
         let (grant, place) = oneshot::channel();
@@ -120,7 +178,7 @@ impl Pool {
         if !state.growing {
             state.growing = true;
             let pool = Arc::clone(self);
-            self.spec.runtime.spawn(async move { pool.grow().await });
+            self.runtime.spawn(async move { pool.grow().await });
         }
         Ok(Err(place))
     }
@@ -134,49 +192,73 @@ impl Pool {
 
     fn start_one(self: &Arc<Self>, state: &mut State) {
         state.starting += 1;
+        state.used = true;
         let start_after = state.start_after;
+        let (generation, spec) = (state.generation, Arc::clone(&state.spec));
+        // Made under the lock, so that no renewal is missed.
+        let mut renewed = self.renewed.subscribe();
         let pool = Arc::clone(self);
-        self.spec.runtime.spawn(async move {
-            if let Some(moment) = start_after {
-                tokio::time::sleep_until(moment.into()).await;
-            }
-            let of_exit = Arc::downgrade(&pool);
-            let spec = Arc::clone(&pool.spec);
-            let on_exit = move |pid, exit: &Exit| {
-                spec.observe(FunctionEvent::Exited {
-                    function: &spec.key,
-                    pid,
-                    how: exit.as_str(),
-                });
-                if let Some(pool) = of_exit.upgrade() {
-                    pool.forget(pid);
+        self.runtime.spawn(async move {
+            let start = async {
+                if let Some(moment) = start_after {
+                    tokio::time::sleep_until(moment.into()).await;
                 }
+                start(&spec, generation, pool.on_exit(&spec)).await
             };
-            match start(&pool.spec, on_exit).await {
-                Ok(worker) => pool.started(worker),
-                Err(failure) => pool.not_started(&failure),
+            tokio::select! {
+                // The process, or the build, is killed as its future is dropped.
+                _ = renewed.changed() => {}
+                started = start => match started {
+                    Ok(worker) => pool.started(worker, generation),
+                    Err(failure) => pool.not_started(&failure, generation),
+                }
             }
         });
     }
 
-    fn started(self: &Arc<Self>, worker: Box<Worker>) {
+    /// What is done when a process is gone.
+    fn on_exit(self: &Arc<Self>, spec: &Arc<Spec>) -> impl FnOnce(u32, &Exit) + Send + 'static {
+        let (pool, spec) = (Arc::downgrade(self), Arc::clone(spec));
+        move |pid, exit| {
+            let how = exit.as_str();
+            spec.observe(FunctionEvent::Exited { function: &spec.key, pid, how });
+            if let Some(pool) = pool.upgrade() {
+                pool.forget(pid);
+            }
+        }
+    }
+
+    fn started(self: &Arc<Self>, worker: Box<Worker>, generation: u64) {
         let mut state = self.lock();
+        if generation != state.generation {
+            drop(state);
+            drop(worker);
+            return;
+        }
         state.starting -= 1;
         state.ready += 1;
         state.failures = 0;
         state.start_after = None;
+        let reloading = state.reloading.take();
+        let spec = Arc::clone(&state.spec);
         drop(state);
-        self.release(worker);
+        if let Some(since) = reloading {
+            let duration = since.elapsed();
+            spec.observe(FunctionEvent::Reloaded { function: &spec.key, duration });
+        }
+        self.release(worker, generation);
     }
 
     /// A process could not load its handler. With no other process to serve them, the
     /// events in line get the reason; later ones try again, after a pause.
-    fn not_started(self: &Arc<Self>, failure: &InitFailure) {
-        let payload = failure.payload("");
-        self.spec
-            .observe(FunctionEvent::InitFailed { function: &self.spec.key, payload: &payload });
+    fn not_started(self: &Arc<Self>, failure: &InitFailure, generation: u64) {
         let mut state = self.lock();
+        if generation != state.generation {
+            return;
+        }
+        let spec = Arc::clone(&state.spec);
         state.starting -= 1;
+        state.reloading = None;
         let pause = FIRST_BACK_OFF * 2u32.saturating_pow(state.failures.min(16));
         state.failures = state.failures.saturating_add(1);
         state.start_after = Some(Instant::now() + pause.min(LONGEST_BACK_OFF));
@@ -186,6 +268,8 @@ impl Pool {
             VecDeque::new()
         };
         drop(state);
+        let payload = failure.payload("");
+        spec.observe(FunctionEvent::InitFailed { function: &spec.key, payload: &payload });
         for waiter in told {
             // A caller that went away needs no reason.
             let _ = waiter.grant.send(Grant::Failure(failure.clone()));
@@ -194,9 +278,16 @@ impl Pool {
     }
 
     /// Takes back a process that can take another event.
-    fn release(self: &Arc<Self>, worker: Box<Worker>) {
-        let mut lease = Lease { pool: Arc::clone(self), worker: Some(worker) };
+    fn release(self: &Arc<Self>, worker: Box<Worker>, generation: u64) {
         let mut state = self.lock();
+        if generation != state.generation {
+            state.stale -= 1;
+            drop(state);
+            drop(worker);
+            self.quiet.notify_waiters();
+            return;
+        }
+        let mut lease = Lease { pool: Arc::clone(self), generation, worker: Some(worker) };
         while let Some(waiter) = state.waiting.pop_front() {
             match waiter.grant.send(Grant::Process(lease)) {
                 Ok(()) => return,
@@ -216,16 +307,20 @@ impl Pool {
         if state.idle.len() > 1 && !state.shrinking {
             state.shrinking = true;
             let pool = Arc::clone(self);
-            self.spec.runtime.spawn(async move { pool.shrink().await });
+            self.runtime.spawn(async move { pool.shrink().await });
         }
     }
 
     /// Gives up a process that had its last event.
-    fn retire(self: &Arc<Self>, worker: Box<Worker>) {
-        self.spec.runtime.spawn(worker.linger());
+    fn retire(self: &Arc<Self>, worker: Box<Worker>, generation: u64) {
+        self.runtime.spawn(worker.linger());
         let mut state = self.lock();
-        state.ready -= 1;
-        self.start_if_none(&mut state);
+        if generation == state.generation {
+            state.ready -= 1;
+            self.start_if_none(&mut state);
+        } else {
+            state.stale -= 1;
+        }
         drop(state);
         self.quiet.notify_waiters();
     }
@@ -243,10 +338,10 @@ impl Pool {
     /// Starts one more process whenever the oldest event has waited too long. Ends when
     /// no event waits.
     async fn grow(self: Arc<Self>) {
-        let patience = self.spec.options.grow_after;
         loop {
             let due = {
                 let mut state = self.lock();
+                let patience = state.spec.options.grow_after;
                 while state.waiting.front().is_some_and(|waiter| waiter.grant.is_closed()) {
                     state.waiting.pop_front();
                 }
@@ -255,7 +350,7 @@ impl Pool {
                     return;
                 };
                 let (due, now) = (oldest.since + patience, Instant::now());
-                let may_start = state.ready + state.starting < self.limit
+                let may_start = state.ready + state.starting < state.spec.limit()
                     && (state.starting as usize) < state.waiting.len();
                 if due > now {
                     due
@@ -272,10 +367,10 @@ impl Pool {
 
     /// Stops processes that are idle too long, all but one. Ends when at most one is idle.
     async fn shrink(self: Arc<Self>) {
-        let patience = self.spec.options.idle_shrink;
         loop {
             let (surplus, next) = {
                 let mut state = self.lock();
+                let patience = state.spec.options.idle_shrink;
                 let now = Instant::now();
                 let is_old = |worker: &Worker| worker.idle_since + patience <= now;
                 let old = state.idle.iter().take_while(|worker| is_old(worker)).count();
@@ -314,14 +409,17 @@ impl Pool {
             tokio::pin!(ended);
             // Listen before looking, so that no end is missed.
             ended.as_mut().enable();
-            {
-                let state = self.lock();
-                if state.ready + state.starting == 0 && state.waiting.is_empty() {
-                    return;
-                }
+            if self.is_quiet() {
+                return;
             }
             ended.await;
         }
+    }
+
+    /// Whether no event is in progress or in line.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let state = self.lock();
+        state.ready + state.starting + state.stale == 0 && state.waiting.is_empty()
     }
 
     /// Forgets the events in line: their callers learn that the host shuts down.
@@ -364,9 +462,9 @@ impl Lease {
         let verdict = self.worker.as_mut().expect("the worker is still lent").finish().await;
         if let Some(worker) = self.worker.take() {
             if verdict.usable {
-                self.pool.release(worker);
+                self.pool.release(worker, self.generation);
             } else {
-                self.pool.retire(worker);
+                self.pool.retire(worker, self.generation);
             }
         }
         verdict.outcome
@@ -376,14 +474,14 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(worker) = self.worker.take() else { return };
-        let pool = Arc::clone(&self.pool);
+        let (pool, generation) = (Arc::clone(&self.pool), self.generation);
         if worker.has_event() {
-            let lease = Self { pool, worker: Some(worker) };
-            self.pool.spec.runtime.spawn(async move {
+            let lease = Self { pool, generation, worker: Some(worker) };
+            self.pool.runtime.spawn(async move {
                 lease.finish().await;
             });
         } else {
-            pool.release(worker);
+            pool.release(worker, generation);
         }
     }
 }

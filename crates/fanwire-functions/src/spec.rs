@@ -12,7 +12,7 @@ use crate::options::{HostOptions, InvokeOptions};
 use crate::process::Processes;
 use crate::sources::Sources;
 
-/// What never changes about a function while the host runs.
+/// What does not change about a function until the host is updated.
 pub(crate) struct Spec {
     pub(crate) key: String,
     pub(crate) arn: String,
@@ -22,8 +22,8 @@ pub(crate) struct Spec {
     pub(crate) processes: Arc<Processes>,
     /// The runtime that processes are watched on, and abandoned events ended on.
     pub(crate) runtime: tokio::runtime::Handle,
-    /// Whether the function's `build` command has succeeded.
-    pub(crate) built: tokio::sync::Mutex<bool>,
+    /// The generation of processes that the function's `build` command succeeded for.
+    pub(crate) built: tokio::sync::Mutex<Option<u64>>,
     pub(crate) aws_calls: AwsCalls,
     pub(crate) sources: Arc<Sources>,
 }
@@ -31,6 +31,11 @@ pub(crate) struct Spec {
 impl Spec {
     pub(crate) fn observe(&self, event: FunctionEvent<'_>) {
         self.observer.observe(event);
+    }
+
+    /// The most processes of this function.
+    pub(crate) fn limit(&self) -> u32 {
+        self.function.concurrency.unwrap_or(self.options.max_processes).max(1)
     }
 
     pub(crate) fn timeout(&self) -> Duration {

@@ -18,14 +18,16 @@ use crate::spec::Spec;
 use crate::worker::{InitFailure, Link, Worker};
 use crate::{bootstrap, channel};
 
-/// Starts a process and waits until its handler is loaded.
+/// Starts a process and waits until its handler is loaded. What is built is built once a
+/// generation.
 pub(crate) async fn start(
     spec: &Arc<Spec>,
+    generation: u64,
     on_exit: impl FnOnce(u32, &Exit) + Send + 'static,
 ) -> Result<Box<Worker>, InitFailure> {
     let mut worker = match &spec.function.code {
         Code::Handler { .. } => start_handler(spec, on_exit)?,
-        Code::Command { .. } => start_command(spec, on_exit).await?,
+        Code::Command { .. } => start_command(spec, generation, on_exit).await?,
         _ => return Err(not_started(&"not a function with a process")),
     };
     match worker.initialise().await {
@@ -76,6 +78,7 @@ fn settings(spec: &Spec) -> serde_json::Value {
 
 async fn start_command(
     spec: &Arc<Spec>,
+    generation: u64,
     on_exit: impl FnOnce(u32, &Exit) + Send + 'static,
 ) -> Result<Box<Worker>, InitFailure> {
     let Code::Command { command, root, handler, build: build_command } = &spec.function.code else {
@@ -83,7 +86,7 @@ async fn start_command(
     };
     let root = std::path::absolute(root).map_err(|error| not_started(&error))?;
     if let Some(command) = build_command {
-        build(spec, command, &root).await?;
+        build(spec, generation, command, &root).await?;
     }
     let mut environment = environment(spec, handler, &root, None);
     let Some((program, args)) = command.split_first() else {

@@ -93,7 +93,7 @@ impl Router {
     }
 
     fn function(&self, name: &str) -> Result<String, LambdaError> {
-        let known = self.functions().resolve(name).map(str::to_owned);
+        let known = self.functions().resolve(name);
         known.ok_or_else(|| {
             let text = format!("Function not found: {}", self.arn_of_unknown(name));
             lambda_error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &text)

@@ -356,6 +356,20 @@ def install_redirect(channel, own_port, hosts):
 # === Which files were loaded ===
 
 
+def do_not_cache_the_project():
+    """Python tells whether a file has changed by its length and the second of its time:
+    an edit may be quicker. Packages do not change, and are worth the cache."""
+    from importlib.machinery import SourceFileLoader
+
+    original = SourceFileLoader.set_data
+
+    def set_data(self, path, data, *args, **kwargs):
+        if any(part in path for part in Sources.PACKAGES):
+            original(self, path, data, *args, **kwargs)
+
+    SourceFileLoader.set_data = set_data
+
+
 class Sources:
     """Tells the host which files of the project were loaded: neither Python's own nor
     those of packages."""
@@ -501,6 +515,8 @@ def main():
         set_up_logging(channel)
         if settings["redirect"]:
             install_redirect(channel, settings["redirect"]["port"], settings["redirect"]["hosts"])
+        if sources:
+            do_not_cache_the_project()
         # In the place of this file's folder.
         sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
         handler = load_handler(os.environ["_HANDLER"])

@@ -9,6 +9,7 @@ mod node;
 mod pool;
 mod python;
 mod redirect;
+mod reload;
 mod remote;
 mod runtime_api;
 mod sources;

@@ -247,8 +247,8 @@ async fn unknown_functions_and_long_events_are_refused() {
     let over = fanwire_functions::MAX_PAYLOAD + 1;
     assert!(matches!(invoke("f", over).await, Err(InvokeError::PayloadTooLarge { .. })));
     assert_eq!(f.log.count("started"), 0);
-    for name in ["f", "app-dev-f", "000000000000:function:app-dev-f", f.host.arn("f").unwrap()] {
-        assert_eq!(f.host.resolve(name), Some("f"), "{name}");
+    for name in ["f", "app-dev-f", "000000000000:function:app-dev-f", &f.host.arn("f").unwrap()] {
+        assert_eq!(f.host.resolve(name).as_deref(), Some("f"), "{name}");
     }
     assert_eq!(f.host.resolve("g"), None);
 }

@@ -116,7 +116,10 @@ async fn a_lambda_gets_a_signed_invoke() {
     )
     .await;
     let f = server.lambda();
-    assert_eq!(f.host.arn("f"), Some("arn:aws:lambda:eu-north-1:123456789012:function:there"));
+    assert_eq!(
+        f.host.arn("f").as_deref(),
+        Some("arn:aws:lambda:eu-north-1:123456789012:function:there")
+    );
     let options = InvokeOptions {
         client_context: Some(r#"{"custom":1}"#.to_owned()),
         want_log_tail: true,

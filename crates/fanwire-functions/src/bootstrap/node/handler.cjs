@@ -103,9 +103,7 @@ async function loadHandler(root, text, settings) {
   try {
     loaded = await loadModule(root, moduleRoot, name, settings);
   } catch (error) {
-    if (error instanceof SyntaxError) {
-      throw named('Runtime.UserCodeSyntaxError', String(error), error);
-    }
+    if (isSyntaxError(error)) throw syntaxError(error, path.resolve(root, moduleRoot, name + '.js'));
     if (error && (error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND')) {
       throw named('Runtime.ImportModuleError', String(error), error);
     }

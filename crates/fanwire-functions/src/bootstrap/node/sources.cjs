@@ -6,9 +6,10 @@ let untold = [];
 // Looks for what the ES module hooks noted; they may run in a thread of their own.
 let collectModules = () => {};
 let modulesHooked = false;
+let reportsFiles = false;
 
 function noteFile(file) {
-  if (noted.has(file) || file.includes('/node_modules/')) return;
+  if (!reportsFiles || noted.has(file) || file.includes('/node_modules/')) return;
   noted.add(file);
   untold.push(file);
 }
@@ -31,6 +32,7 @@ const IMPORTS = /(^|[;\n])\s*import\b|\bimport\(/;
 // Reports what `require` loads. A file is noted before it is compiled, so one with a
 // syntax error is too.
 function installSources() {
+  reportsFiles = true;
   const { Module, registerHooks } = require('module');
   if (registerHooks) hookModules();
   const { load, _compile: compile } = Module.prototype;
