@@ -9,8 +9,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use fanwire_app::model::{DynamoDbChoice, Profile};
 
 pub(crate) use self::tools::{
-    ConnectionsArgs, ConnectionsCommand, InvokeArgs, ListArgs, LogsArgs, RecordArgs, ReplayArgs,
-    SendArgs, ServerArgs,
+    ClockArgs, ClockCommand, ConnectionsArgs, ConnectionsCommand, InvokeArgs, ListArgs, LogsArgs,
+    RecordArgs, ReplayArgs, SendArgs, ServerArgs,
 };
 
 /// Run serverless realtime apps on your own machine.
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Run recorded events, or a recorded session, again.
     Replay(ReplayArgs),
+    /// Move the time of the running dev ahead.
+    Clock(ClockArgs),
     /// Validate a project file and print the App that it describes.
     Check(CheckArgs),
     /// Print the JSON Schema of fanwire.toml.
@@ -85,6 +87,10 @@ pub(crate) struct DevArgs {
     /// Begin with empty tables.
     #[arg(long)]
     pub(crate) fresh: bool,
+
+    /// Leave functions and the app as they are when files change.
+    #[arg(long)]
+    pub(crate) no_reload: bool,
 
     /// Processes of each function at the most, where the project file does not say.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]

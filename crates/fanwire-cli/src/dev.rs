@@ -7,17 +7,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanwire_app::App;
+use fanwire_app::{App, Loaded};
 use fanwire_dynamodb::DynamoDbOptions;
 use fanwire_functions::{HostOptions, WatchdogCommand};
 use fanwire_server::{Authority, Observers, Server, ServerOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::WATCHDOG_ARGUMENT;
 use crate::args::DevArgs;
 use crate::console::{Console, Style};
 use crate::data::Announced;
+use crate::live::{Live, LoadTeller};
 use crate::{banner, data, project};
 
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
@@ -29,8 +31,8 @@ const EXIT_INTERRUPTED: u8 = 130;
 /// Serves until Ctrl-C.
 pub(crate) fn run(args: &DevArgs) -> ExitCode {
     raise_descriptor_limit();
-    let app = match project::load_project(&args.project) {
-        Ok(loaded) => loaded.app,
+    let loaded = match project::load_project(&args.project) {
+        Ok(loaded) => loaded,
         Err(status) => return status,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -40,7 +42,7 @@ pub(crate) fn run(args: &DevArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let status = runtime.block_on(serve(&app, args));
+    let status = runtime.block_on(serve(loaded, args));
     // What still runs on the runtime has had its time.
     runtime.shutdown_background();
     status
@@ -54,7 +56,8 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-async fn serve(app: &App, args: &DevArgs) -> ExitCode {
+async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
+    let app = &loaded.app;
     let mut signals = match Signals::catch() {
         Ok(signals) => signals,
         Err(error) => {
@@ -65,9 +68,11 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
     let style = Style { json: args.json, verbose: args.verbose };
     let (console, printer) = Console::start(style);
     let console = Arc::new(console);
+    let more_loaded = Arc::new(Notify::new());
+    let teller = LoadTeller { to: console.clone(), loaded: Arc::clone(&more_loaded) };
     let observers = Observers {
         websocket: console.clone(),
-        functions: console.clone(),
+        functions: Arc::new(teller),
         logs: Some(console.journal()),
     };
     let authority = open_authority();
@@ -80,6 +85,7 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
                 program,
                 args: vec![WATCHDOG_ARGUMENT.to_owned()],
             }),
+            report_sources: !args.no_reload,
             ..HostOptions::default()
         },
         tls: authority.clone(),
@@ -106,7 +112,10 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
             None
         }
     };
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = follow(loaded, args, &server, &console, &more_loaded) => {}
+    }
     drop(announced);
     console.note("stopping (Ctrl-C again to stop at once)");
     let status = tokio::select! {
@@ -117,6 +126,23 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
     // The printer ends once everything is printed.
     let _ = tokio::task::spawn_blocking(move || printer.join()).await;
     status
+}
+
+/// Follows the App's files for ever, if that is wanted and can be done.
+async fn follow(
+    loaded: Loaded,
+    args: &DevArgs,
+    server: &Server,
+    console: &Console,
+    more_loaded: &Notify,
+) {
+    if !args.no_reload {
+        match Live::new(&args.project, server, console, loaded) {
+            Ok(mut live) => live.follow(more_loaded).await,
+            Err(error) => console.news(format!("changes of files will not be noticed: {error}")),
+        }
+    }
+    std::future::pending().await
 }
 
 /// Where certificates come from. A machine on which none can be kept is served without

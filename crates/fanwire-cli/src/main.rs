@@ -9,11 +9,13 @@ mod args;
 mod banner;
 mod check;
 mod client;
+mod clock;
 mod connections;
 mod console;
 mod data;
 mod dev;
 mod invoke;
+mod live;
 mod logs;
 mod pretty;
 mod project;
@@ -21,6 +23,7 @@ mod record;
 mod replay;
 mod send;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Logs(args) => logs::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Clock(args) => clock::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema => check::print_schema(),
     }

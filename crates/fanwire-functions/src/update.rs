@@ -6,7 +6,7 @@ use fanwire_app::model::Function;
 use indexmap::IndexMap;
 
 use crate::host::{Functions, Served, StartError};
-use crate::options::HostOptions;
+use crate::options::{HostOptions, Redirect};
 
 /// The options of a host that an app decides and that may change with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct HostUpdate {
     pub account_id: String,
     /// See [`HostOptions::environment`].
     pub environment: IndexMap<String, String>,
+    /// See [`HostOptions::redirect`].
+    pub redirect: Option<Redirect>,
 }
 
 /// What an update changed: keys of functions.
@@ -121,11 +123,17 @@ impl HostUpdate {
     fn applied(self, options: &Arc<HostOptions>) -> Arc<HostOptions> {
         let is_same = options.region == self.region
             && options.account_id == self.account_id
-            && options.environment == self.environment;
+            && options.environment == self.environment
+            && options.redirect == self.redirect;
         if is_same {
             return Arc::clone(options);
         }
-        let Self { region, account_id, environment } = self;
-        Arc::new(HostOptions { region, account_id, environment, ..(**options).clone() })
+        Arc::new(self.into_options((**options).clone()))
+    }
+
+    /// `others` with these values in their places.
+    pub fn into_options(self, others: HostOptions) -> HostOptions {
+        let Self { region, account_id, environment, redirect } = self;
+        HostOptions { region, account_id, environment, redirect, ..others }
     }
 }

@@ -3,7 +3,8 @@
 //! # Brief overview
 //!
 //! - [`Server::start`] binds, starts the hub, the functions host and the planes, and
-//!   [`Server::stop`] takes them down again in bounded time.
+//!   [`Server::stop`] takes them down again in bounded time. [`Server::apply`] serves an
+//!   App that has changed without losing its connections.
 //! - `listener` accepts connections and speaks HTTP/1.1; a WebSocket handshake leaves
 //!   HTTP there and its socket goes to a shard.
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
@@ -13,6 +14,7 @@
 //!   `fanwire` command asks.
 
 mod address;
+mod apply;
 mod control;
 mod dynamodb;
 mod endpoints;
@@ -26,6 +28,7 @@ mod server;
 mod tls;
 mod upgrade;
 
+pub use self::apply::{Applied, ApplyError};
 pub use self::control::{Feed, Listening, Logs};
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::tls::{Authority, TlsError};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
+use fanwire_app::App;
 use fanwire_dynamodb::DynamoDb;
 use fanwire_functions::Functions;
 use fanwire_websocket::{Arrival, Plane, Rejection, request_id};
@@ -34,10 +36,21 @@ pub(crate) struct Router {
     sweep: Arc<Notify>,
     /// The port that the server listens on.
     port: u16,
-    region: String,
-    account_id: String,
+    account: ArcSwap<Account>,
     control: Control,
     stopping: AtomicBool,
+}
+
+/// Where on AWS the App says that it is.
+struct Account {
+    region: String,
+    id: String,
+}
+
+impl Account {
+    fn of(app: &App) -> Self {
+        Self { region: app.region.clone(), id: app.account_id.clone() }
+    }
 }
 
 /// Why a body could not be read.
@@ -53,17 +66,17 @@ pub(crate) enum BodyError {
 
 impl Router {
     pub(crate) fn new(
+        app: &App,
         plane: Plane,
         functions: Functions,
         tables: Option<DynamoDb>,
         port: u16,
-        region: String,
-        account_id: String,
         control: Control,
     ) -> Self {
         let stopping = AtomicBool::new(false);
         let sweep = Arc::default();
-        Self { plane, functions, tables, sweep, port, region, account_id, control, stopping }
+        let account = ArcSwap::from_pointee(Account::of(app));
+        Self { plane, functions, tables, sweep, port, account, control, stopping }
     }
 
     pub(crate) fn plane(&self) -> &Plane {
@@ -93,6 +106,12 @@ impl Router {
         &self.control
     }
 
+    /// Tells of a changed App from now on.
+    pub(crate) fn apply(&self, app: &App) {
+        self.account.store(Arc::new(Account::of(app)));
+        self.control.apply(app);
+    }
+
     /// Refuses handshakes from now on. Other requests are still answered: handlers
     /// of `$disconnect` need them.
     pub(crate) fn stop(&self) {
@@ -111,7 +130,8 @@ impl Router {
         if name.starts_with("arn:") {
             return name.to_owned();
         }
-        format!("arn:aws:lambda:{}:{}:function:{name}", self.region, self.account_id)
+        let account = self.account.load();
+        format!("arn:aws:lambda:{}:{}:function:{name}", account.region, account.id)
     }
 
     pub(crate) async fn answer(

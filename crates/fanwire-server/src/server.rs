@@ -8,9 +8,10 @@ use std::time::Duration;
 use fanwire_app::App;
 use fanwire_app::model::DynamoDb as DynamoDbSetting;
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
-use fanwire_functions::{Functions, HostOptions, Redirect};
+use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
 use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
+use indexmap::IndexMap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -90,8 +91,10 @@ pub enum StartError {
 /// An App that is being served.
 pub struct Server {
     address: SocketAddr,
-    router: Arc<Router>,
+    pub(crate) router: Arc<Router>,
     hub: Hub<WebSocketSession>,
+    /// What every function gets, whatever the App says.
+    environment: IndexMap<String, String>,
     table_notes: Vec<TableNote>,
     stopped: watch::Sender<bool>,
 }
@@ -115,16 +118,13 @@ impl Server {
         let twin = listen_on_twin(address);
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
-        let mut host = options.functions;
-        host.region.clone_from(&app.region);
-        host.account_id.clone_from(&app.account_id);
-        host.environment.extend(endpoints::variables(app, address));
-        host.redirect = Some(Redirect { port: address.port(), hosts: endpoints::hosts(app) });
+        let mut environment = options.functions.environment.clone();
         let mut acceptor = None;
         if let Some(authority) = &options.tls {
             acceptor = Some(Acceptor::new(authority, address.ip())?);
-            host.environment.extend(authority.environment(|name| std::env::var_os(name))?);
+            environment.extend(authority.environment(|name| std::env::var_os(name))?);
         }
+        let host = host_update(app, address, &environment).into_options(options.functions);
         let functions = Functions::start(&app.functions, host, observers.functions)?;
         let hub = Hub::start(options.hub).map_err(StartError::Hub)?;
         let traffic = Feed::default();
@@ -137,17 +137,8 @@ impl Server {
             account_id: app.account_id.clone(),
         };
         let plane = Plane::new(app.websocket_apis.clone(), parts);
-        let (region, account_id) = (app.region.clone(), app.account_id.clone());
         let control = Control::new(app, observers.logs, traffic);
-        let router = Router::new(
-            plane,
-            functions,
-            tables.clone(),
-            address.port(),
-            region,
-            account_id,
-            control,
-        );
+        let router = Router::new(app, plane, functions, tables.clone(), address.port(), control);
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
         for listener in std::iter::once(listener).chain(twin) {
@@ -158,7 +149,7 @@ impl Server {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
             tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
         }
-        Ok(Self { address, router, hub, table_notes, stopped })
+        Ok(Self { address, router, hub, environment, table_notes, stopped })
     }
 
     /// What was done to the tables at the start, and what could not be.
@@ -171,6 +162,11 @@ impl Server {
     /// is ahead in all.
     pub fn advance_clock(&self, by: Duration) -> Duration {
         self.router.advance_clock(by)
+    }
+
+    /// What the functions host is told of an App.
+    pub(crate) fn host_update(&self, app: &App) -> HostUpdate {
+        host_update(app, self.address, &self.environment)
     }
 
     /// The address that is listened on.
@@ -204,8 +200,27 @@ impl Server {
     }
 }
 
+/// What the functions host is told of an App that is served at `address`.
+fn host_update(
+    app: &App,
+    address: SocketAddr,
+    environment: &IndexMap<String, String>,
+) -> HostUpdate {
+    let mut environment = environment.clone();
+    environment.extend(endpoints::variables(app, address));
+    HostUpdate {
+        region: app.region.clone(),
+        account_id: app.account_id.clone(),
+        environment,
+        redirect: Some(Redirect { port: address.port(), hosts: endpoints::hosts(app) }),
+    }
+}
+
 /// Makes the App's tables, if they are ours to make.
-async fn make_tables(tables: Option<&DynamoDb>, app: &App) -> Result<Vec<TableNote>, TableError> {
+pub(crate) async fn make_tables(
+    tables: Option<&DynamoDb>,
+    app: &App,
+) -> Result<Vec<TableNote>, TableError> {
     let Some(tables) = tables.filter(|_| app.dynamodb == DynamoDbSetting::Embedded) else {
         return Ok(Vec::new());
     };

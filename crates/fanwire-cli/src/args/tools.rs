@@ -19,6 +19,35 @@ pub(crate) struct ServerArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct ClockArgs {
+    #[command(subcommand)]
+    pub(crate) command: ClockCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Move the clock of connections and tables ahead: what is due in that time happens
+    /// now. Idle connections close after 10 minutes, all after 2 hours, items expire.
+    #[command(after_help = "\
+Examples:
+  fanwire clock advance 10m       idle connections are closed
+  fanwire clock advance 2h        all connections are closed, as API Gateway does
+
+The clock never goes back; it is the machine's again when `fanwire dev` is started again.
+Handlers see the machine's time: `Date.now()` does not move.")]
+    Advance {
+        /// How far, such as 90s, 10m, 2h or 7d.
+        #[arg(value_name = "TIME", value_parser = duration)]
+        by: Duration,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\

@@ -249,7 +249,7 @@ fn update(environment: &[(&str, &str)]) -> HostUpdate {
     let HostOptions { region, account_id, .. } = HostOptions::default();
     let pairs = environment.iter();
     let environment = pairs.map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    HostUpdate { region, account_id, environment }
+    HostUpdate { region, account_id, environment, redirect: None }
 }
 
 /// Functions of the same file, each with its `GREETING`.

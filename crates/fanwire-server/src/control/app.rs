@@ -1,5 +1,7 @@
 //! What is served, for programs: `GET /_fanwire/app`.
 
+use std::sync::Arc;
+
 use arc_swap::ArcSwap;
 use fanwire_app::App;
 use fanwire_app::model::WebSocketApi;
@@ -12,6 +14,11 @@ pub(crate) struct AppFacts(ArcSwap<Value>);
 impl AppFacts {
     pub(crate) fn of(app: &App) -> Self {
         Self(ArcSwap::from_pointee(facts(app)))
+    }
+
+    /// Takes the facts of an App that has changed.
+    pub(crate) fn set(&self, app: &App) {
+        self.0.store(Arc::new(facts(app)));
     }
 
     /// All that is known, with addresses at the host that was asked.

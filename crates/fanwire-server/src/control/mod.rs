@@ -59,6 +59,11 @@ impl Control {
     pub(crate) fn new(app: &App, logs: Option<Arc<dyn Logs>>, traffic: Feed) -> Self {
         Self { app: AppFacts::of(app), logs, traffic }
     }
+
+    /// Tells of a changed App from now on.
+    pub(crate) fn apply(&self, app: &App) {
+        self.app.set(app);
+    }
 }
 
 impl Router {

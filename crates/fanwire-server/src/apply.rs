@@ -1,0 +1,56 @@
+//! Serving an App that has changed, without losing what is connected.
+
+use std::collections::HashSet;
+
+use fanwire_app::App;
+use fanwire_dynamodb::{TableError, TableNote};
+use fanwire_functions::FunctionChanges;
+
+use crate::server::{Server, make_tables};
+
+/// What came of applying a changed App.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// What was done to the tables, and what could not be.
+    pub tables: Vec<TableNote>,
+    /// The functions that have new processes, or none any more.
+    pub functions: FunctionChanges,
+}
+
+/// Why a changed App cannot be served. What was served before is served on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Its tables cannot be had.
+    #[error(transparent)]
+    Tables(#[from] TableError),
+    /// Its functions cannot be hosted.
+    #[error(transparent)]
+    Functions(#[from] fanwire_functions::StartError),
+    /// Two of its APIs have one id.
+    #[error("two WebSocket APIs have the id `{0}`; give one of them another")]
+    SameId(String),
+}
+
+impl Server {
+    /// Serves a changed App from now on. Connections to an API whose id stays live on, and
+    /// those to one that is gone are closed; functions that have changed get new processes,
+    /// and finish what they have; tables are made and never removed. The port and what else
+    /// the server was started with stay.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]; tables that were made by then stay.
+    pub async fn apply(&self, app: &App) -> Result<Applied, ApplyError> {
+        let mut ids = HashSet::new();
+        if let Some(twice) = app.websocket_apis.iter().find(|api| !ids.insert(&api.id)) {
+            return Err(ApplyError::SameId(twice.id.clone()));
+        }
+        // The new code may look for its tables at once, the new routes for their code.
+        let tables = make_tables(self.router.tables(), app).await?;
+        let functions = self.functions().update(&app.functions, self.host_update(app))?;
+        self.websocket().update(app.websocket_apis.clone(), &app.region, &app.account_id);
+        self.router.apply(app);
+        Ok(Applied { tables, functions })
+    }
+}
