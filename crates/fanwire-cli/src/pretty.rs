@@ -23,14 +23,6 @@ pub(crate) fn json_or_text(text: &str) -> String {
     if plain_length(&one_line) <= SHORT { one_line } else { layout(trimmed, true) }
 }
 
-/// JSON laid out over lines, without colours. Text that is no JSON stays as it is.
-pub(crate) fn plain(text: &str) -> String {
-    match serde_json::from_str::<IgnoredAny>(text.trim()) {
-        Ok(_) => anstream::adapter::strip_str(&layout(text.trim(), true)).to_string(),
-        Err(_) => text.to_owned(),
-    }
-}
-
 /// Text from elsewhere as a terminal may show it: nobody's message moves our cursor.
 fn without_controls(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };

@@ -350,6 +350,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s")]
     pub(crate) timeout: Duration,
 
+    /// Print each difference as a JSON object on a line, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+
     /// With --check: the stage to serve [default: the recording's].
     #[arg(long, short, value_name = "NAME", requires = "check", conflicts_with = "url")]
     pub(crate) stage: Option<String>,
