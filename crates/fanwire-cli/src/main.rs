@@ -1,7 +1,8 @@
 //! The `fanwire` command: `dev` serves an App, `check` says what a project file
-//! means, `schema` prints the JSON Schema of `fanwire.toml`.
+//! means, `schema` prints the JSON Schema of `fanwire.toml`, `trust` has browsers
+//! believe the certificates of `dev`.
 //!
-//! Exit status: 0 when all went well, 1 when serving failed, 2 when the command line
+//! Exit status: 0 when all went well, 1 when the work failed, 2 when the command line
 //! or the project file is wrong.
 
 mod args;
@@ -11,6 +12,7 @@ mod console;
 mod dev;
 mod project;
 mod table;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -41,5 +43,6 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema => check::print_schema(),
+        Command::Trust(args) => trust::run(&args),
     }
 }
