@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import os from 'node:os';
@@ -210,6 +210,107 @@ describe('handlers', () => {
     assert.ok(bundle.split('BEGIN CERTIFICATE').length > 50, 'a system trusts more than one authority');
     await client.close();
   });
+});
+
+describe('fanwire trust', { concurrency: 2 }, () => {
+  /** A user with a home, and a system with a store, of their own. */
+  async function machine({ update = '#!/bin/sh\necho updated >> "$0.log"\n' } = {}) {
+    const folder = await mkdtemp(path.join(home, 'machine-'));
+    const system = path.join(folder, 'system');
+    const store = path.join(system, 'usr/local/share/ca-certificates/fanwire-local-ca.crt');
+    const program = path.join(system, 'usr/sbin/update-ca-certificates');
+    await mkdir(path.dirname(store), { recursive: true });
+    await mkdir(path.dirname(program), { recursive: true });
+    await writeFile(program, update, { mode: 0o755 });
+    const env = { HOME: folder, FANWIRE_HOME: path.dirname(server.ready.certificateAuthority) };
+    const trust = (...args) => fanwire(['trust', '--system-root', system, ...args], { env });
+    return { folder, store, program, trust };
+  }
+
+  /** What `trust --json` says of each store. */
+  const trusted = async ({ trust }) => JSON.parse((await trust('--json')).stdout).stores.map((each) => each.trusted);
+
+  test('the certificate is printed', async () => {
+    const { trust } = await machine();
+    const { status, stdout } = await trust('--print');
+    assert.deepEqual({ status, stdout }, { status: 0, stdout: ca.toString() });
+  });
+
+  test('installing adds it to every store, and uninstalling removes it', async () => {
+    const here = await machine();
+    assert.deepEqual(await trusted(here), [false, false]);
+    for (const expected of [/yes, now +system/, /yes +system/]) {
+      const { status, stdout } = await here.trust('--install');
+      assert.equal(status, 0);
+      assert.match(stdout, expected);
+    }
+    assert.deepEqual(await trusted(here), [true, true]);
+    assert.equal(await readFile(here.store, 'utf8'), ca.toString());
+    for (const expected of [/no longer +Chromium/, /no +Chromium/]) {
+      const { status, stdout } = await here.trust('--uninstall');
+      assert.equal(status, 0);
+      assert.match(stdout, expected);
+    }
+    assert.deepEqual(await trusted(here), [false, false]);
+    assert.equal(await readFile(`${here.program}.log`, 'utf8'), 'updated\nupdated\n');
+  });
+
+  test('an authority that came before is replaced', async () => {
+    const here = await machine();
+    await here.trust('--install');
+    const env = { HOME: here.folder, FANWIRE_HOME: path.join(here.folder, 'another') };
+    const system = path.join(here.folder, 'system');
+    const other = (...args) => fanwire(['trust', '--system-root', system, ...args], { env });
+    assert.deepEqual(await trusted({ trust: other }), [false, false]);
+    await other('--install');
+    assert.deepEqual(await trusted({ trust: other }), [true, true]);
+    assert.deepEqual(await trusted(here), [false, false]);
+  });
+
+  test('what cannot be done is said with the command that does it', async () => {
+    const here = await machine();
+    await mkdir(here.store);
+    const { status, stdout } = await here.trust('--install');
+    assert.equal(status, 1);
+    assert.match(stdout, /^ +sudo install -m 644 .*\/ca\.pem .*\/fanwire-local-ca\.crt$/m);
+    assert.match(stdout, /^ +sudo update-ca-certificates$/m);
+    assert.match(stdout, /yes, now +Chromium/);
+  });
+
+  test('an update that fails is a store that does not trust', async () => {
+    const here = await machine({ update: '#!/bin/sh\necho "disk full" >&2\nexit 3\n' });
+    const { status, stdout } = await here.trust('--install');
+    assert.equal(status, 1);
+    assert.match(stdout, /update-ca-certificates: disk full/);
+    assert.deepEqual(await trusted(here), [false, true]);
+  });
+
+  for (const [what, install, expected] of [
+    ['a browser connects once the authority is installed', true, 'hello from a page'],
+    ['a browser does not connect before', false, 'error'],
+  ]) {
+    test(what, async () => {
+      const here = await machine();
+      if (install) assert.equal((await here.trust('--install')).status, 0);
+      const browser = await chromium.launch({
+        executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+        args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+        env: { ...process.env, HOME: here.folder },
+      });
+      try {
+        const tab = await browser.newPage();
+        const heard = tab.evaluate((url) => new Promise((resolve) => {
+          const socket = new WebSocket(url);
+          socket.onopen = () => socket.send('hello from a page');
+          socket.onmessage = ({ data }) => resolve(data);
+          socket.onerror = () => resolve('error');
+        }), wss());
+        assert.equal(await within(heard, 'the page hears of its socket'), expected);
+      } finally {
+        await browser.close();
+      }
+    });
+  }
 });
 
 describe('hostile beginnings', { concurrency: 4 }, () => {

@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of fanwire.toml.
     Schema,
+    /// Have browsers trust the certificates that dev presents to wss:// and https://.
+    Trust(TrustArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -118,6 +120,41 @@ pub(crate) struct CheckArgs {
     /// Print the App as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  fanwire trust                   say where the certificate is and who trusts it
+  fanwire trust --install         have this machine's browsers trust it
+  fanwire trust --uninstall       take it away again
+  fanwire trust --print           the certificate, for other programs
+
+The authority is made once for you, on this machine. It can vouch for localhost, loopback
+addresses and AWS's domains alone. Its folder is $FANWIRE_HOME, or ~/.local/share/fanwire
+(macOS: ~/Library/Application Support/fanwire).
+
+Exit status: 0 when every store is as asked for, 1 when one is not.")]
+pub(crate) struct TrustArgs {
+    /// Add the authority to every store that is found.
+    #[arg(long, conflicts_with_all = ["uninstall", "print"])]
+    pub(crate) install: bool,
+
+    /// Remove the authority from every store that is found.
+    #[arg(long, conflicts_with = "print")]
+    pub(crate) uninstall: bool,
+
+    /// Print the certificate in PEM, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) print: bool,
+
+    /// Print JSON instead of text for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Where the system's own store, and what updates it, are looked for, for tests.
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    pub(crate) system_root: Option<PathBuf>,
 }
 
 /// What decides how a project file is read.

@@ -1,6 +1,7 @@
 //! The `fanwire` command: `dev` serves an App, `check` says what a project file
-//! means, `schema` prints the JSON Schema of `fanwire.toml`. `send`, `invoke`,
-//! `connections`, `logs`, `record` and `replay` talk with a `dev` that runs.
+//! means, `schema` prints the JSON Schema of `fanwire.toml`, `trust` has browsers
+//! believe the certificates of `dev`. `send`, `invoke`, `connections`, `logs`, `record`,
+//! `replay` and `clock` talk with a `dev` that runs.
 //!
 //! Exit status: 0 when all went well, 1 when it did not, 2 when the command line, the
 //! project file or another file is wrong, 3 when no server answers.
@@ -23,6 +24,7 @@ mod record;
 mod replay;
 mod send;
 mod table;
+mod trust;
 mod watch;
 
 use std::process::ExitCode;
@@ -61,5 +63,6 @@ fn main() -> ExitCode {
         Command::Clock(args) => clock::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema => check::print_schema(),
+        Command::Trust(args) => trust::run(&args),
     }
 }

@@ -84,6 +84,9 @@ pub enum TlsError {
 // === impl Authority ===
 
 impl Authority {
+    /// The name that its certificate has in the stores of browsers and systems.
+    pub const NAME: &str = certificate::AUTHORITY_NAME;
+
     /// Opens this user's authority; makes it where there is none yet, or where it is
     /// about to end.
     ///
@@ -200,11 +203,6 @@ impl Authority {
     /// The file that holds the certificate.
     pub fn certificate(&self) -> PathBuf {
         self.folder.join(CERTIFICATE)
-    }
-
-    /// The name that the certificate is found under in the stores of browsers and systems.
-    pub fn name(&self) -> &'static str {
-        certificate::AUTHORITY_NAME
     }
 
     /// When it ends, in RFC 3339.
