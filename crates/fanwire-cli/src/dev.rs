@@ -142,7 +142,7 @@ async fn follow(
             Err(error) => console.news(format!("changes of files will not be noticed: {error}")),
         }
     }
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 /// Where certificates come from. A machine on which none can be kept is served without
