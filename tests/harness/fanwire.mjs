@@ -18,6 +18,9 @@ export const ROOT = path.resolve(here, '../..');
 /** The program under test. */
 export const FANWIRE = process.env.FANWIRE ?? path.join(ROOT, 'target/debug/fanwire');
 
+/** The certificate authority of the tests, which leave that of whoever runs them alone. */
+export const HOME = path.join(ROOT, '.cache/fanwire-home');
+
 /** The folder of a test app. */
 export const app = (name) => path.join(ROOT, 'tests/apps', name);
 
@@ -29,7 +32,7 @@ export async function fanwire(args, { env = {}, cwd = ROOT } = {}) {
   try {
     const { stdout, stderr } = await promisify(execFile)(FANWIRE, args, {
       cwd,
-      env: { ...process.env, ...env },
+      env: { ...process.env, FANWIRE_HOME: HOME, ...env },
       timeout: PATIENCE_MS,
     });
     return { status: 0, stdout, stderr };
@@ -72,7 +75,7 @@ export class Fanwire {
     // Several servers run the same app at once, so none keeps its tables in the app's folder.
     const data = args.includes('--data') ? [] : ['--data', temporaryFolder('data')];
     this.child = spawn(FANWIRE, ['dev', target, '--port', '0', '--json', ...data, ...args], {
-      env: { ...Object.fromEntries(inherited), ...env },
+      env: { ...Object.fromEntries(inherited), FANWIRE_HOME: HOME, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(this.child);

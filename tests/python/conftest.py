@@ -24,6 +24,7 @@ class Server:
     def __init__(self, app):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self.data = tempfile.TemporaryDirectory(prefix="fanwire-data-")
+        environment["FANWIRE_HOME"] = str(ROOT / ".cache/fanwire-home")
         self.process = subprocess.Popen(
             [FANWIRE, "dev", app, "--port", "0", "--json", "--data", self.data.name],
             stdout=subprocess.PIPE,

@@ -1,4 +1,5 @@
-//! Ids that AWS gives and a server of one's own has to make up: accounts and APIs.
+//! Ids that AWS gives and a server of one's own has to make up: accounts and APIs;
+//! and what a region's names begin and end with.
 
 use indexmap::IndexMap;
 
@@ -33,4 +34,13 @@ pub(crate) fn derived_api_id(service: &str, stage: &str, name: &str) -> String {
         hash /= base;
     }
     id
+}
+
+/// The partition that a region belongs to, and the suffix of its host names.
+pub(crate) fn partition(region: &str) -> (&'static str, &'static str) {
+    match region {
+        region if region.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
+        region if region.starts_with("cn-") => ("aws-cn", "amazonaws.com.cn"),
+        _ => ("aws", "amazonaws.com"),
+    }
 }

@@ -3,11 +3,13 @@
 //! written long (`Fn::Sub: …`) or short (`!Sub …`), over the resources that the
 //! Serverless Framework generates and those that the file declares.
 
+use std::rc::Rc;
+
 use base64::Engine;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Issue, Issues};
-use crate::node::{Node, Value};
+use crate::node::{Entry, Node, Value};
 use crate::source::Span;
 
 /// What references in a template stand for.
@@ -37,6 +39,20 @@ pub(crate) enum Evaluated {
     Nothing,
 }
 
+impl Evaluated {
+    /// The value as a tree that was written at a place.
+    fn into_node(self, span: Span) -> Node {
+        let value = match self {
+            Self::Text(text) => Value::Text(text),
+            Self::List(items) => {
+                Value::List(items.into_iter().map(|item| item.into_node(span)).collect())
+            }
+            Self::Nothing => Value::Null,
+        };
+        Node::new(value, span)
+    }
+}
+
 /// The function that a node is, and its argument.
 fn function(node: &Node) -> Option<(String, Node)> {
     if let Some(tag) = node.tag.as_deref() {
@@ -61,6 +77,38 @@ impl Stack {
                 None
             }
         }
+    }
+
+    /// A tree without functions: each value that is one gives way to what it stands
+    /// for, at its place. One that cannot be evaluated is [`Value::Unresolved`], an
+    /// error only where the value is needed. Trees are bounded in depth when they are
+    /// read, so this may recurse.
+    pub(crate) fn resolved(&self, node: &Node) -> Node {
+        if let Some((name, argument)) = function(node) {
+            let mut issues = Issues::default();
+            let value = self.call(&name, &argument, node.span, &mut issues);
+            let fault = issues.into_first_error();
+            return match (value, fault) {
+                (Some(value), _) => value.into_node(node.span),
+                (None, Some(issue)) => Node::new(Value::Unresolved(Rc::new(issue)), node.span),
+                (None, None) => Node::new(Value::Null, node.span),
+            };
+        }
+        let value = match &node.value {
+            Value::List(items) => {
+                let items = items.iter().map(|item| self.resolved(item));
+                Value::List(items.filter(|item| item.value != Value::Null).collect())
+            }
+            Value::Map(map) => {
+                let entries = map.iter().map(|(name, entry)| {
+                    let node = self.resolved(&entry.node);
+                    (name.clone(), Entry { key: entry.key, node })
+                });
+                Value::Map(entries.collect())
+            }
+            other => other.clone(),
+        };
+        Node { value, tag: node.tag.clone(), span: node.span }
     }
 
     /// The value without functions, or `None` where a fault was reported. Trees are

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::reading::absolute;
 use crate::source::{Sources, Span};
 
 /// Whether the App can be used in spite of what was found.
@@ -60,6 +61,9 @@ pub struct Place {
 pub struct LoadError {
     /// At least one error.
     pub diagnostics: Vec<Diagnostic>,
+    /// The files that were read up to then, as [`Loaded::files`](crate::Loaded::files):
+    /// a change of one of them may mend it.
+    pub files: Vec<PathBuf>,
 }
 
 /// A fault while its place is still a span.
@@ -139,7 +143,8 @@ impl fmt::Display for Diagnostic {
 
 impl From<Diagnostic> for LoadError {
     fn from(diagnostic: Diagnostic) -> Self {
-        Self { diagnostics: vec![diagnostic] }
+        let files = vec![absolute(&diagnostic.file)];
+        Self { diagnostics: vec![diagnostic], files }
     }
 }
 
@@ -206,6 +211,25 @@ impl Issues {
         }
     }
 
+    /// Takes other faults in.
+    pub(crate) fn append(&mut self, others: Self) {
+        others.0.into_iter().for_each(|issue| self.push(issue));
+    }
+
+    /// Takes other faults in that do not keep the file from being used after all, and
+    /// adds what follows from them.
+    pub(crate) fn take_as_warnings(&mut self, others: Self, consequence: &str) {
+        for issue in others.0 {
+            let message = format!("{}{consequence}", issue.message);
+            self.push(Issue { severity: Severity::Warning, message, ..issue });
+        }
+    }
+
+    /// The first fault that prevents the file from being used.
+    pub(crate) fn into_first_error(self) -> Option<Issue> {
+        self.0.into_iter().find(|issue| issue.severity == Severity::Error)
+    }
+
     /// Whether anything prevents the file from being used.
     pub(crate) fn has_errors(&self) -> bool {
         self.0.iter().any(|issue| issue.severity == Severity::Error)
@@ -239,7 +263,7 @@ impl Issues {
 /// The candidate that `written` was probably meant to be: at most a third of its
 /// letters (and at least one) would have to change, where case counts half; or else the
 /// only one that it is the beginning of.
-pub(crate) fn nearest<'c>(
+pub fn nearest<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
@@ -312,7 +336,8 @@ mod tests {
         let span = Span { file, start: 6, end: 13 };
         let issue = Issue::error(span, "unknown key `functon`").expected("a key of a route");
         issues.push(issue.nearest("functon", ["function"]));
-        let error = LoadError { diagnostics: issues.into_diagnostics(&sources) };
+        let diagnostics = issues.into_diagnostics(&sources);
+        let error = LoadError { diagnostics, files: Vec::new() };
         let expected = "error: unknown key `functon`\n --> serverless.yml:2:2\n  |\n\
             2 | \tfuncton: b\n  | \t^^^^^^^\n  = expected: a key of a route\n  \
             = help: did you mean `function`?";

@@ -3,7 +3,8 @@
 //!
 //! # Brief overview
 //!
-//! - [`model`]: what an App is: functions, WebSocket APIs, routes, authorizers, limits.
+//! - [`model`]: what an App is: functions, WebSocket APIs, routes, authorizers, limits,
+//!   tables; and what differs between two versions of one.
 //! - [`selection`]: route selection expressions, parsed once and evaluated per message.
 //! - [`load`]: reads `serverless.yml` or `fanwire.toml` into an App, or tells with
 //!   [`Diagnostic`]s what is wrong, where, and what to do.
@@ -28,7 +29,7 @@ mod serverless;
 mod source;
 mod variables;
 
-pub use diagnostic::{Diagnostic, LoadError, Place, Severity};
+pub use diagnostic::{Diagnostic, LoadError, Place, Severity, nearest};
 pub use load::load;
 pub use model::App;
 pub use native::schema;

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::diagnostic::{Diagnostic, Issue, Issues, LoadError};
-use crate::model::{App, Profile};
+use crate::model::{App, DynamoDbChoice, Profile};
 use crate::source::{FileId, Sources, Span};
 
 /// What the command line and the environment say.
@@ -24,6 +24,8 @@ pub struct LoadOptions {
     pub environment: IndexMap<String, String>,
     /// `--profile`; it wins over the file's.
     pub profile: Option<Profile>,
+    /// `--dynamodb`; it wins over the file's.
+    pub dynamodb: Option<DynamoDbChoice>,
 }
 
 /// An App, and what its file says that has no effect or an unexpected one.
@@ -33,6 +35,10 @@ pub struct Loaded {
     pub app: App,
     /// Faults that do not keep the App from running.
     pub warnings: Vec<Diagnostic>,
+    /// Every file that decided what the App is, as absolute paths: the project file,
+    /// what its variables include and `.env` files. Some may not exist: once they do,
+    /// the App is another one.
+    pub files: Vec<PathBuf>,
 }
 
 /// One file that is being read.
@@ -44,6 +50,8 @@ pub(crate) struct Reading<'o> {
     pub(crate) options: &'o LoadOptions,
     pub(crate) sources: Sources,
     pub(crate) issues: Issues,
+    /// The files that were read, or would have been if they existed.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl<'o> Reading<'o> {
@@ -53,11 +61,12 @@ impl<'o> Reading<'o> {
             _ => PathBuf::from("."),
         };
         // Functions are started elsewhere and told this path.
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        let folder = absolute(&folder);
         let mut sources = Sources::default();
         let file_id = sources.add(path.to_owned(), text);
         let issues = Issues::default();
-        Self { file: path.to_owned(), folder, file_id, options, sources, issues }
+        let files = vec![absolute(path)];
+        Self { file: path.to_owned(), folder, file_id, options, sources, issues, files }
     }
 
     /// Reports a setting of the command line that cannot be used.
@@ -68,10 +77,17 @@ impl<'o> Reading<'o> {
 
     pub(crate) fn finish(self, app: Option<App>) -> Result<Loaded, LoadError> {
         let failed = self.issues.has_errors();
+        let files: IndexSet<PathBuf> = self.files.into_iter().collect();
+        let files = files.into_iter().collect();
         let diagnostics = self.issues.into_diagnostics(&self.sources);
         match app {
-            Some(app) if !failed => Ok(Loaded { app, warnings: diagnostics }),
-            _ => Err(LoadError { diagnostics }),
+            Some(app) if !failed => Ok(Loaded { app, warnings: diagnostics, files }),
+            _ => Err(LoadError { diagnostics, files }),
         }
     }
+}
+
+/// A path that holds wherever it is used from.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

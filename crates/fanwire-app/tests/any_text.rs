@@ -18,14 +18,15 @@ fn load_as(name: &str, text: &str) {
 
 /// Pieces that real files are made of, so that texts get past the first check.
 const YAML: &str = "(service: chat\n|provider:\n|  name: aws\n|  runtime: nodejs20.x\n|functions:\n|\
-    resources: |  environment: |  a:\n|    handler: a.b\n|    events:\n|      - websocket: |\
+    resources: |Resources: |Type: AWS::DynamoDB::Table\n|Properties: |KeySchema: |\
+    AttributeDefinitions: |AttributeName: |KeyType: HASH|TableName: |  environment: |  a:\n|    handler: a.b\n|    events:\n|      - websocket: |\
     \\{route: |authorizer: |\\$connect|\\$\\{self:custom.a\\}|\\$\\{file\\(serverless.yml\\)\\}|\
     \\$\\{self:\\}|!Sub |!Ref |!GetAtt |!Join |Fn::Select: |&a |\\*a|<<: |custom: |\\[|\\]|\\{|\\}|, |\
     - |: |'|\"|\n|  |[a-z]|\\$\\{|\\}|#|\\||>|é|\t|[0-9]|.){0,40}";
 
 const TOML: &str = "(name = |\"chat\"|\n|\\[functions.a\\]\n|\\[\\[websocket\\]\\]\n|\\[websocket.routes\\]\n|\
     handler = |\"a.b\"|timeout = |\\[websocket.limits\\]\n|\\[environment\\]\n|\"\\$default\" = |\\{|\\}|\
-    mock|http|function|url| = |\"\\$\\{self:name\\}\"|\"\\$\\{self:\\}\"|'|\"|\\[|\\]|,|[a-z]|[0-9]|é|#|.){0,40}";
+    \\[tables.a\\]\n|\\[tables.a.indexes.by-x\\]\n|hash = |range = |local = true\n|attributes|mock|http|function|url| = |\"\\$\\{self:name\\}\"|\"\\$\\{self:\\}\"|'|\"|\\[|\\]|,|[a-z]|[0-9]|é|#|.){0,40}";
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]

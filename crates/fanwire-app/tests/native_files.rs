@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use fanwire_app::model::{Code, ExecutionLogLevel, Integration, Limits, Profile};
+use fanwire_app::model::{Code, DynamoDb, ExecutionLogLevel, Integration, Limits, Profile};
 use fanwire_app::{App, LoadError, LoadOptions, Loaded, load};
 use serde_json::Value as Json;
 
@@ -98,6 +98,9 @@ fn everything_that_the_model_can_say_can_be_written() {
         broadcast: false,
     };
     assert_eq!(api.limits, expected);
+    let endpoint = "https://dynamodb.eu-west-1.amazonaws.com".to_owned();
+    assert_eq!(app.dynamodb, DynamoDb::Elsewhere { endpoint });
+    assert_eq!(app.tables["connections"].name, "the-full-name");
 }
 
 #[test]
@@ -356,10 +359,8 @@ fn the_documentation_s_examples_load() {
 
 /// The reference tables of the documentation, written from the schema.
 fn reference(schema: &Json, heading: &str, out: &mut String) {
-    let schema = match schema["anyOf"].as_array() {
-        Some(variants) => variants.iter().find(|variant| variant["type"] == "object").unwrap(),
-        None => schema,
-    };
+    let variants = schema["anyOf"].as_array().into_iter().flatten();
+    let schema = variants.clone().find(|variant| variant["type"] == "object").unwrap_or(schema);
     let Some(properties) = schema["properties"].as_object() else { return };
     out.push_str(&format!("### {heading}\n\n| key | value | meaning |\n|---|---|---|\n"));
     let required = schema["required"].as_array().into_iter().flatten();
@@ -396,7 +397,12 @@ fn kind(value: &Json) -> String {
             let types: Vec<_> = types.iter().filter_map(Json::as_str).collect();
             types.join(" or ").replace("string", "text")
         }
-        (None, None) => "table".to_owned(),
+        (None, None) => {
+            let variants = value["anyOf"].as_array().unwrap();
+            let is_table = variants.iter().any(|variant| variant["type"] == "object");
+            let kinds: Vec<_> = variants.iter().map(kind).collect();
+            if is_table { "table".to_owned() } else { kinds.join(" or ") }
+        }
     }
 }
 

@@ -277,7 +277,9 @@ fn a_variable_that_is_not_needed_does_not_have_to_be_resolvable() {
 #[test]
 fn a_reference_to_no_resource_gets_the_nearest_one() {
     let text = "service: chat\nprovider:\n  name: aws\n  environment:\n    T: !Ref UsersTabel\n\
-        resources:\n  Resources:\n    UsersTable: {Type: AWS::DynamoDB::Table}\n";
+         resources:\n  Resources:\n    UsersTable:\n      Type: AWS::DynamoDB::Table\n      \
+         Properties: {AttributeDefinitions: [{AttributeName: id, AttributeType: S}], \
+         KeySchema: [{AttributeName: id, KeyType: HASH}]}\n";
     let shown = fault(text);
     assert!(shown.contains(":5:"), "{shown}");
     assert!(shown.contains("`UsersTabel` is not a resource of this file"), "{shown}");

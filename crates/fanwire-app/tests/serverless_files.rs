@@ -100,7 +100,7 @@ fn provider_and_function_settings_arrive_in_the_app() {
 
 #[test]
 fn a_large_service_resolves_variables_references_and_files() {
-    let Loaded { app, warnings } = loaded("notes", &LoadOptions::default());
+    let Loaded { app, warnings, .. } = loaded("notes", &LoadOptions::default());
     assert_eq!(warnings, []);
     assert_eq!((app.stage.as_str(), app.region.as_str()), ("dev", "eu-central-1"));
     let id = &app.websocket_apis[0].id;
@@ -149,7 +149,6 @@ fn what_is_not_served_is_listed_once_by_kind() {
     assert_eq!(
         listed,
         [
-            ("AWS::DynamoDB::Table", vec!["NotesTable", "AuditTable"]),
             ("AWS::SQS::Queue", vec!["Queue"]),
             ("AWS::SNS::Topic", vec!["Topic"]),
             ("url", vec!["write-note_v1"]),
@@ -159,6 +158,37 @@ fn what_is_not_served_is_listed_once_by_kind() {
             ("sqs", vec!["sweep"]),
         ]
     );
+}
+
+#[test]
+fn every_file_that_the_app_depends_on_is_told() {
+    let files = |loaded: Loaded| -> Vec<String> {
+        let folder = loaded.app.root;
+        let short = |path: &std::path::PathBuf| {
+            path.strip_prefix(&folder).unwrap().to_string_lossy().into_owned()
+        };
+        loaded.files.iter().map(short).collect()
+    };
+    let notes = files(loaded("notes", &stage("prod")));
+    assert_eq!(notes, ["serverless.yml", ".env.prod", ".env", "config/custom.yml"]);
+    let split = files(loaded("split", &LoadOptions::default()));
+    assert_eq!(split, ["serverless.yaml", "functions/chat.yml", "functions/admin.json"]);
+}
+
+#[test]
+fn a_file_that_is_missing_yet_or_broken_is_told_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "service: chat\nprovider: {name: aws, environment: {A: \"${file(a.yml):a, 'none'}\", \
+        B: '${file(./b.yml):b}'}}\nfunctions: {f: {handler: a.b}}\n";
+    std::fs::write(folder.path().join("serverless.yml"), text).unwrap();
+    std::fs::write(folder.path().join("b.yml"), "b: [").unwrap();
+    let expected = ["serverless.yml", "a.yml", "b.yml"].map(|name| folder.path().join(name));
+    let broken = load(folder.path(), &LoadOptions::default()).unwrap_err();
+    assert_eq!(broken.files, expected);
+    std::fs::write(folder.path().join("b.yml"), "b: 1").unwrap();
+    assert_eq!(load(folder.path(), &LoadOptions::default()).unwrap().files, expected);
+    let missing = folder.path().join("nowhere/serverless.yml");
+    assert_eq!(load(&missing, &LoadOptions::default()).unwrap_err().files, [missing]);
 }
 
 #[test]

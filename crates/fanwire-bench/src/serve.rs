@@ -29,7 +29,8 @@ pub(crate) fn run(port: u16, peers: &Path) -> Result<()> {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         ..ServerOptions::default()
     };
-    let observers = Observers { websocket: Arc::new(Nobody), functions: Arc::new(Silent) };
+    let observers =
+        Observers { websocket: Arc::new(Nobody), functions: Arc::new(Silent), logs: None };
     let server = runtime.block_on(Server::start(&app, options, observers))?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;

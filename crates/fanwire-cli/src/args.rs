@@ -1,10 +1,17 @@
 //! The command line, as typed.
 
+mod tools;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use fanwire_app::model::Profile;
+use fanwire_app::model::{DynamoDbChoice, Profile};
+
+pub(crate) use self::tools::{
+    ConnectionsArgs, ConnectionsCommand, InvokeArgs, ListArgs, LogsArgs, RecordArgs, ReplayArgs,
+    SendArgs, ServerArgs,
+};
 
 /// Run serverless realtime apps on your own machine.
 #[derive(Debug, Parser)]
@@ -16,6 +23,8 @@ use fanwire_app::model::Profile;
 Examples:
   fanwire dev                     serve the app in this folder on port 3001
   fanwire dev examples/chat       serve the app in another folder
+  fanwire send                    talk with it, from another terminal
+  fanwire logs -f --errors        see what fails
   fanwire check                   say what is wrong with this folder's project file"
 )]
 pub(crate) struct Args {
@@ -27,6 +36,18 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve the app in a folder while you work on it.
     Dev(DevArgs),
+    /// Connect to a WebSocket API and talk with it.
+    Send(SendArgs),
+    /// Give a function of the running dev an event and show what comes of it.
+    Invoke(InvokeArgs),
+    /// Show who is connected to the running dev; send to them, close them.
+    Connections(ConnectionsArgs),
+    /// Show the log of the running dev.
+    Logs(LogsArgs),
+    /// Write what passes the WebSocket APIs of the running dev to a file.
+    Record(RecordArgs),
+    /// Run recorded events, or a recorded session, again.
+    Replay(ReplayArgs),
     /// Validate a project file and print the App that it describes.
     Check(CheckArgs),
     /// Print the JSON Schema of fanwire.toml.
@@ -39,6 +60,7 @@ Examples:
   fanwire dev
   fanwire dev --port 4000 --stage test
   fanwire dev --param tableName=chat-dev --json
+  fanwire dev --fresh --dynamodb embedded
   fanwire dev examples/native/fanwire.toml
 
 Connect with any WebSocket client, for instance:
@@ -55,6 +77,14 @@ pub(crate) struct DevArgs {
     /// no credentials.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
     pub(crate) host: IpAddr,
+
+    /// The folder for what is kept between runs [default: .fanwire in the app's folder].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Begin with empty tables.
+    #[arg(long)]
+    pub(crate) fresh: bool,
 
     /// Processes of each function at the most, where the project file does not say.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -106,6 +136,11 @@ pub(crate) struct ProjectArgs {
     /// A value for `${opt:KEY}`.
     #[arg(long = "opt", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) options: Vec<(String, String)>,
+
+    /// The DynamoDB that functions get: the embedded one, AWS's own in the app's region, or
+    /// the URL of another [default: the file's own, or embedded].
+    #[arg(long, value_name = "embedded|aws|URL")]
+    pub(crate) dynamodb: Option<DynamoDbChoice>,
 
     /// Which limits apply where the file does not say: AWS's quotas, or open ones.
     #[arg(long, value_name = "PROFILE")]

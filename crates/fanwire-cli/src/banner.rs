@@ -17,15 +17,18 @@ pub(crate) fn of_app(app: &App) -> String {
         text.push_str(&routes(api));
     }
     text.push_str(&functions(app));
+    text.push_str(&tables(app));
     text.push_str(&not_served(app));
     text
 }
 
-/// The App as text, served at `host`, such as `localhost:3001`.
-pub(crate) fn of_server(app: &App, host: &str) -> String {
+/// The App as text, served at `host`, such as `localhost:3001`, and over TLS where `tls`.
+pub(crate) fn of_server(app: &App, host: &str, tls: bool) -> String {
     let mut text = title(app);
+    let too = if tls { "  (wss:// too)" } else { "" };
     for api in &app.websocket_apis {
-        line(&mut text, &format!("  WebSocket    {BOLD}{}{BOLD:#}", websocket_url(host, api)));
+        let url = websocket_url(host, api);
+        line(&mut text, &format!("  WebSocket    {BOLD}{url}{BOLD:#}{too}"));
         line(&mut text, &format!("  Management   {}/@connections", management_url(host, api)));
     }
     line(&mut text, &format!("  Lambda API   http://{host}"));
@@ -33,6 +36,7 @@ pub(crate) fn of_server(app: &App, host: &str) -> String {
         text.push_str(&routes(api));
     }
     text.push_str(&functions(app));
+    text.push_str(&tables(app));
     text.push_str(&not_served(app));
     text
 }
@@ -105,6 +109,30 @@ fn code(function: &Function) -> String {
         Code::Lambda { arn, .. } => arn.clone(),
         Code::Http { url } => url.clone(),
     }
+}
+
+fn tables(app: &App) -> String {
+    let mut table = Table::new(&["TABLE", "NAME", "KEY", "INDEXES", "EXPIRY"]);
+    for (key, described) in &app.tables {
+        let local = described.local_indexes.iter().map(|index| (index, "local: "));
+        let global = described.global_indexes.iter().map(|index| (index, ""));
+        let indexes: Vec<_> = global
+            .chain(local)
+            .map(|(index, kind)| format!("{} ({kind}{})", index.name, list(index.key.attributes())))
+            .collect();
+        table.row([
+            key.clone(),
+            described.name.clone(),
+            list(described.key.attributes()),
+            if indexes.is_empty() { "-".to_owned() } else { indexes.join(", ") },
+            described.ttl_attribute.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}") }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn not_served(app: &App) -> String {

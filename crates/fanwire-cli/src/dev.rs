@@ -1,21 +1,24 @@
 //! `fanwire dev`: serve an App on loopback and tell what happens.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire_app::App;
+use fanwire_dynamodb::DynamoDbOptions;
 use fanwire_functions::{HostOptions, WatchdogCommand};
-use fanwire_server::{Observers, Server, ServerOptions};
+use fanwire_server::{Authority, Observers, Server, ServerOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::WATCHDOG_ARGUMENT;
 use crate::args::DevArgs;
 use crate::console::{Console, Style};
-use crate::{banner, project};
+use crate::data::Announced;
+use crate::{banner, data, project};
 
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -62,7 +65,12 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
     let style = Style { json: args.json, verbose: args.verbose };
     let (console, printer) = Console::start(style);
     let console = Arc::new(console);
-    let observers = Observers { websocket: console.clone(), functions: console.clone() };
+    let observers = Observers {
+        websocket: console.clone(),
+        functions: console.clone(),
+        logs: Some(console.journal()),
+    };
+    let authority = open_authority();
     let options = ServerOptions {
         address: SocketAddr::new(args.host, args.port),
         functions: HostOptions {
@@ -74,6 +82,8 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
             }),
             ..HostOptions::default()
         },
+        tls: authority.clone(),
+        tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
         ..ServerOptions::default()
     };
     let server = match Server::start(app, options, observers).await {
@@ -83,8 +93,21 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    announce(&console, app, args, server.address());
+    announce(&console, app, args, server.address(), authority.as_deref());
+    for note in server.table_notes() {
+        console.news(note.to_string());
+    }
+    let announced = match announce_to_tools(app, args, server.address()) {
+        Ok(announced) => Some(announced),
+        Err(error) => {
+            console.note(&format!(
+                "other commands will not find this server: {error}; give them --url or this one --data"
+            ));
+            None
+        }
+    };
     signals.next().await;
+    drop(announced);
     console.note("stopping (Ctrl-C again to stop at once)");
     let status = tokio::select! {
         () = server.stop(STOP_GRACE) => ExitCode::SUCCESS,
@@ -96,7 +119,25 @@ async fn serve(app: &App, args: &DevArgs) -> ExitCode {
     status
 }
 
-fn announce(console: &Console, app: &App, args: &DevArgs, address: SocketAddr) {
+/// Where certificates come from. A machine on which none can be kept is served without
+/// TLS, which most apps do not need.
+fn open_authority() -> Option<Arc<Authority>> {
+    match Authority::open() {
+        Ok(authority) => Some(Arc::new(authority)),
+        Err(error) => {
+            anstream::eprintln!("warning: serving without TLS: {error}");
+            None
+        }
+    }
+}
+
+fn announce(
+    console: &Console,
+    app: &App,
+    args: &DevArgs,
+    address: SocketAddr,
+    authority: Option<&Authority>,
+) {
     if args.json {
         let host = address.to_string();
         let apis = app.websocket_apis.iter().map(|api| {
@@ -115,6 +156,7 @@ fn announce(console: &Console, app: &App, args: &DevArgs, address: SocketAddr) {
         console.json(&serde_json::json!({
             "type": "ready",
             "port": address.port(),
+            "certificateAuthority": authority.map(Authority::certificate),
             "apis": apis.collect::<Vec<_>>(),
             "functions": functions.collect::<Vec<_>>(),
             "notServed": app.not_served,
@@ -125,11 +167,25 @@ fn announce(console: &Console, app: &App, args: &DevArgs, address: SocketAddr) {
         address if address.ip().is_loopback() => format!("localhost:{}", address.port()),
         address => address.to_string(),
     };
-    console.text(banner::of_server(app, &host));
+    console.text(banner::of_server(app, &host, authority.is_some()));
     if !args.host.is_loopback() {
         console.note("listening beyond this machine: `dev` checks no credentials");
     }
     console.note("ready; Ctrl-C stops");
+}
+
+/// Where the App's tables are, and what else is kept between runs.
+fn data_folder(app: &App, args: &DevArgs) -> PathBuf {
+    args.data.clone().unwrap_or_else(|| app.root.join(data::DEFAULT))
+}
+
+/// Says in the data folder where the server is.
+fn announce_to_tools(app: &App, args: &DevArgs, address: SocketAddr) -> io::Result<Announced> {
+    let folder = data_folder(app, args);
+    data::make_folder(&folder)?;
+    let ip = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let url = format!("http://{}", SocketAddr::new(ip, address.port()));
+    data::announce(&folder, address.port(), url)
 }
 
 /// The signals that stop a server. They are caught from when this is made.

@@ -1,15 +1,25 @@
 //! The `fanwire` command: `dev` serves an App, `check` says what a project file
-//! means, `schema` prints the JSON Schema of `fanwire.toml`.
+//! means, `schema` prints the JSON Schema of `fanwire.toml`. `send`, `invoke`,
+//! `connections`, `logs`, `record` and `replay` talk with a `dev` that runs.
 //!
-//! Exit status: 0 when all went well, 1 when serving failed, 2 when the command line
-//! or the project file is wrong.
+//! Exit status: 0 when all went well, 1 when it did not, 2 when the command line, the
+//! project file or another file is wrong, 3 when no server answers.
 
 mod args;
 mod banner;
 mod check;
+mod client;
+mod connections;
 mod console;
+mod data;
 mod dev;
+mod invoke;
+mod logs;
+mod pretty;
 mod project;
+mod record;
+mod replay;
+mod send;
 mod table;
 
 use std::process::ExitCode;
@@ -39,6 +49,12 @@ fn main() -> ExitCode {
     }
     match Args::parse().command {
         Command::Dev(args) => dev::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Invoke(args) => invoke::run(&args),
+        Command::Connections(args) => connections::run(args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema => check::print_schema(),
     }

@@ -2,17 +2,17 @@
 
 use std::process::ExitCode;
 
-use fanwire_app::{LoadOptions, Loaded, load};
+use fanwire_app::{LoadError, LoadOptions, Loaded};
 
 use crate::EXIT_USAGE;
 use crate::args::ProjectArgs;
 
-/// Loads the App, and prints what is wrong, or odd, about its file.
+/// Loads the App.
 ///
 /// # Errors
 ///
-/// The exit status, once the reasons are printed.
-pub(crate) fn load_project(args: &ProjectArgs) -> Result<Loaded, ExitCode> {
+/// What is wrong with its file.
+pub(crate) fn load(args: &ProjectArgs) -> Result<Loaded, LoadError> {
     let options = LoadOptions {
         stage: args.stage.clone(),
         region: args.region.clone(),
@@ -22,8 +22,18 @@ pub(crate) fn load_project(args: &ProjectArgs) -> Result<Loaded, ExitCode> {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
         profile: args.profile.map(Into::into),
+        dynamodb: args.dynamodb.clone(),
     };
-    match load(&args.path, &options) {
+    fanwire_app::load(&args.path, &options)
+}
+
+/// Loads the App, and prints what is wrong, or odd, about its file.
+///
+/// # Errors
+///
+/// The exit status, once the reasons are printed.
+pub(crate) fn load_project(args: &ProjectArgs) -> Result<Loaded, ExitCode> {
+    match load(args) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 anstream::eprintln!("{warning}");

@@ -17,6 +17,8 @@ const NODE: &str = concat!(
     include_str!("bootstrap/node/errors.cjs"),
     include_str!("bootstrap/node/event.cjs"),
     include_str!("bootstrap/node/streaming.cjs"),
+    include_str!("bootstrap/node/redirect.cjs"),
+    include_str!("bootstrap/node/sources.cjs"),
     include_str!("bootstrap/node/handler.cjs"),
     include_str!("bootstrap/node/life.cjs"),
 );
@@ -40,13 +42,13 @@ pub(crate) enum PlanError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// Plans the start of a handler in `root`. `path` and `virtual_env` are the values that
-/// the function will see.
+/// Plans the start of a handler in `root`. `settings` are those that do not depend on the
+/// project; `path` and `virtual_env` are the values that the function will see.
 pub(crate) fn plan(
     runtime: Runtime,
     handler: &str,
     root: &Path,
-    arn: &str,
+    mut settings: Value,
     path: Option<&OsString>,
     virtual_env: Option<&OsString>,
 ) -> Result<Plan, PlanError> {
@@ -64,7 +66,8 @@ pub(crate) fn plan(
                 args.extend(["--import".into(), "tsx".into()]);
             }
             args.push(written("node.cjs", NODE)?.into());
-            let settings = json!({ "arn": arn, "tsx": tsx, "esbuild": esbuild });
+            settings["tsx"] = json!(tsx);
+            settings["esbuild"] = json!(esbuild);
             Ok(Plan { program, args, settings })
         }
         Runtime::Python => {
@@ -74,7 +77,7 @@ pub(crate) fn plan(
             })?;
             // Unbuffered, as Lambda's: what a handler prints is there when it is printed.
             let args = vec!["-u".into(), written("python.py", PYTHON)?.into()];
-            Ok(Plan { program, args, settings: json!({ "arn": arn }) })
+            Ok(Plan { program, args, settings })
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! | type | direction | frame | payload |
 //! |---|---|---|---|
-//! | 1 | to child | configure | JSON: `arn`, `tsx`, `esbuild` |
+//! | 1 | to child | configure | JSON: `arn`; `redirect`: `port`, `hosts`; `sources`; for Node.js `tsx`, `esbuild` |
 //! | 2 | to child | event | request id (36 bytes), deadline in epoch ms (`f64`), trace id (`u16` length, bytes), client context (`u32` length, bytes), the event |
 //! | 16 | to host | ready | none: the handler is loaded |
 //! | 17 | to host | init error | the error payload; the child exits |
@@ -14,10 +14,13 @@
 //! | 21 | to host | response | the result |
 //! | 22 | to host | error | the error payload |
 //! | 23 | to host | fatal error | the error payload; the child exits |
+//! | 24 | to host | AWS call | the host of a service in AWS that is called and not ours |
+//! | 25 | to host | loaded | files of the project, parted by NUL, that were loaded |
 //!
 //! The two sides take turns: after `configure` and after each event the child talks
-//! until `ready`, `response` or `error`; then it reads. So a log frame always belongs to
-//! the event in progress, and comes before its result. A side that reads the end of the
+//! until `ready`, `response` or `error`; then it reads. Frames 18, 19, 20, 24 and 25 may
+//! come at any moment of its turn: they belong to the event in progress, and come before
+//! its result. A side that reads the end of the
 //! stream knows that the other is gone.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -40,6 +43,8 @@ pub(crate) enum Kind {
     Response,
     Error,
     FatalError,
+    AwsCall,
+    Loaded,
 }
 
 impl Kind {
@@ -53,6 +58,8 @@ impl Kind {
             21 => Self::Response,
             22 => Self::Error,
             23 => Self::FatalError,
+            24 => Self::AwsCall,
+            25 => Self::Loaded,
             _ => return None,
         })
     }
@@ -191,7 +198,7 @@ mod tests {
     proptest! {
         #[test]
         fn frames_are_whole_however_the_bytes_were_cut(
-            payloads in prop::collection::vec((16u8..=23, prop::collection::vec(any::<u8>(), 0..200)), 0..8),
+            payloads in prop::collection::vec((16u8..=25, prop::collection::vec(any::<u8>(), 0..200)), 0..8),
             cut in 1usize..64,
         ) {
             const LIMIT: usize = 100;

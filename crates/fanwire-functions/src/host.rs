@@ -1,6 +1,7 @@
 //! All functions of an App: the handle that the rest of Fanwire invokes them with.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use fanwire_app::model::{Code, Function};
 use indexmap::IndexMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
+use crate::aws_calls::AwsCalls;
 use crate::observer::Observer;
 use crate::options::{HostOptions, InvokeOptions};
 use crate::outcome::{InvokeError, Outcome, ThrottleReason};
 use crate::pool::Pool;
 use crate::process::Processes;
 use crate::remote::{HttpClient, HttpFunction, LambdaFunction};
+use crate::sources::Sources;
 use crate::spec::{Request, Spec};
 use crate::watchdog::Watchdog;
 use crate::{async_invoke, name};
@@ -122,6 +125,8 @@ impl Functions {
                 processes: Arc::clone(&processes),
                 runtime: runtime.clone(),
                 built: tokio::sync::Mutex::new(false),
+                aws_calls: AwsCalls::default(),
+                sources: Arc::new(Sources::of(&function.code)),
             });
             let target = target(&spec, &mut client)?;
             let queue = Arc::new(Semaphore::new(options.async_retry.max_queued));
@@ -204,6 +209,17 @@ impl Functions {
     /// The function's ARN.
     pub fn arn(&self, key: &str) -> Option<&str> {
         self.host.entries.get(key).map(|entry| &*entry.spec.arn)
+    }
+
+    /// The files that each function is made of, as far as they are known, by key: the
+    /// places where its handler is looked for, and with
+    /// [`report_sources`](HostOptions::report_sources) what its processes have loaded,
+    /// packages in `node_modules` and `site-packages` left out. For an executable its own
+    /// file, and where it is built the Rust sources of its folder. Functions elsewhere
+    /// have none.
+    pub fn sources(&self) -> Vec<(String, Vec<PathBuf>)> {
+        let entries = self.host.entries.iter();
+        entries.map(|(key, entry)| (key.clone(), entry.spec.sources.files())).collect()
     }
 
     /// Takes no more events, waits for those in progress up to `grace`, then kills what

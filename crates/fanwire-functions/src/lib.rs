@@ -18,8 +18,10 @@
 //! - `link`: how the host talks with the process. Handlers in Node.js and Python run under
 //!   bootstraps of ours (`src/bootstrap/`) over a private framed `channel`; executables
 //!   that speak the Lambda Runtime API get a server of their own (`runtime_api`).
+//!   `aws_calls` tells of services that the app calls and Fanwire does not serve.
 //! - `process`, `environment`, `output`: the child itself, what it is given and what it
 //!   writes. `watchdog` sees to it that none outlives the host, even one that is killed.
+//! - `sources`: which files of the project a function is made of.
 //! - `remote`: functions that are not ours to start: in AWS, or behind a URL.
 //! - `async_invoke`: asynchronous events and their retries.
 //!
@@ -38,6 +40,7 @@
 //! to its end or its time-out in any case, and the process stays whole.
 
 mod async_invoke;
+mod aws_calls;
 mod bootstrap;
 mod build;
 mod channel;
@@ -55,6 +58,7 @@ mod pool;
 mod process;
 mod remote;
 mod runtime_api;
+mod sources;
 mod spec;
 mod start;
 pub mod watchdog;
@@ -62,5 +66,5 @@ mod worker;
 
 pub use host::{Functions, StartError};
 pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
-pub use options::{AsyncRetry, HostOptions, InvokeOptions, MAX_PAYLOAD, WatchdogCommand};
+pub use options::{AsyncRetry, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect, WatchdogCommand};
 pub use outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};

@@ -41,6 +41,10 @@ pub(crate) enum Written<'a> {
     Native(Stream, &'a [u8]),
     /// One log event.
     Record(&'a str),
+    /// No text: the host of a service in AWS that the function calls.
+    AwsCall(&'a str),
+    /// No text either: files that the process loaded, parted by NUL.
+    Loaded(&'a str),
 }
 
 /// The least room for reading: a small result arrives in one read.
@@ -150,11 +154,20 @@ fn signal_of(frame: Frame, log: &mut dyn FnMut(Written<'_>)) -> Option<Signal> {
                 log(Written::Record(&String::from_utf8_lossy(&payload)));
                 None
             }
+            Kind::AwsCall => {
+                log(Written::AwsCall(&String::from_utf8_lossy(&payload)));
+                None
+            }
+            Kind::Loaded => {
+                log(Written::Loaded(&String::from_utf8_lossy(&payload)));
+                None
+            }
         },
         Frame::TooLarge(Kind::Stdout | Kind::Stderr | Kind::Record, size) => {
             log(Written::Record(&format!("(a log of {size} bytes was thrown away)")));
             None
         }
+        Frame::TooLarge(Kind::AwsCall | Kind::Loaded, _) => None,
         Frame::TooLarge(_, size) => Some(Signal::TooLarge(size)),
     }
 }

@@ -2,6 +2,7 @@
 //! event, every line a function writes, and the life of its processes.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Takes what functions report. Called from the task that runs the event, in order for
@@ -127,6 +128,24 @@ pub enum FunctionEvent<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// A process loaded files of the project that none of the function's had loaded
+    /// before.
+    Loaded {
+        /// The function's key.
+        function: &'a str,
+        /// The new ones.
+        files: &'a [PathBuf],
+    },
+    /// A function calls a service in AWS that Fanwire does not serve: for each function
+    /// and service, the first time.
+    AwsCall {
+        /// The function's key.
+        function: &'a str,
+        /// The service as in its host name, such as `s3`.
+        service: &'a str,
+        /// The host that was called.
+        host: &'a str,
+    },
 }
 
 impl<'a> FunctionEvent<'a> {
@@ -141,7 +160,9 @@ impl<'a> FunctionEvent<'a> {
             | Self::End { function, .. }
             | Self::Report { function, .. }
             | Self::Retry { function, .. }
-            | Self::Dropped { function, .. } => function,
+            | Self::Dropped { function, .. }
+            | Self::Loaded { function, .. }
+            | Self::AwsCall { function, .. } => function,
         }
     }
 
@@ -154,7 +175,11 @@ impl<'a> FunctionEvent<'a> {
             | Self::Report { request_id, .. }
             | Self::Retry { request_id, .. }
             | Self::Dropped { request_id, .. } => Some(request_id),
-            Self::Spawned { .. } | Self::Exited { .. } | Self::InitFailed { .. } => None,
+            Self::Spawned { .. }
+            | Self::Exited { .. }
+            | Self::InitFailed { .. }
+            | Self::Loaded { .. }
+            | Self::AwsCall { .. } => None,
         }
     }
 }
@@ -185,6 +210,15 @@ impl fmt::Display for FunctionEvent<'_> {
             Self::Dropped { function, request_id, reason } => {
                 write!(f, "{function}: event {request_id} dropped: {reason}")
             }
+            Self::Loaded { function, files } => {
+                write!(f, "{function}: loaded")?;
+                files.iter().try_for_each(|file| write!(f, " {}", file.display()))
+            }
+            Self::AwsCall { function, service, host } => write!(
+                f,
+                "{function}: calls AWS {} ({host}), which Fanwire does not serve: it goes to AWS",
+                title(service)
+            ),
         }
     }
 }
@@ -204,6 +238,11 @@ impl fmt::Display for Report {
             None => Ok(()),
         }
     }
+}
+
+/// A service's name for people: S3 and SQS, but secretsmanager.
+fn title(service: &str) -> String {
+    if service.len() <= 3 { service.to_ascii_uppercase() } else { service.to_owned() }
 }
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -229,6 +268,16 @@ mod tests {
         assert_eq!(line(report), warm);
         let cold = Report { init_duration: Some(Duration::from_millis(90)), ..report };
         assert_eq!(line(cold), format!("{warm}\tInit Duration: 90.00 ms"));
+    }
+
+    #[test]
+    fn a_call_of_aws_names_the_service_and_the_host() {
+        let call = |service, host| FunctionEvent::AwsCall { function: "f", service, host };
+        assert_eq!(
+            call("s3", "b.s3.eu-west-1.amazonaws.com").to_string(),
+            "f: calls AWS S3 (b.s3.eu-west-1.amazonaws.com), which Fanwire does not serve: it goes to AWS"
+        );
+        assert!(call("kinesis", "h").to_string().starts_with("f: calls AWS kinesis (h), "));
     }
 
     #[test]

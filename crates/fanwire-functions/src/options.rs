@@ -50,6 +50,12 @@ pub struct HostOptions {
     ///
     /// [`Code::Lambda`]: fanwire_app::model::Code::Lambda
     pub lambda_endpoint: Option<String>,
+    /// Whether processes of handlers tell which files of the project they load, for
+    /// [`Functions::sources`](crate::Functions::sources). Default false.
+    pub report_sources: bool,
+    /// Which connections of handlers in Node.js and Python go to this server, whatever
+    /// address their code gives. Default: none, and calls of AWS are not told either.
+    pub redirect: Option<Redirect>,
     /// How to start the watchdog that ends every function if this process is killed.
     /// Default: none, which leaves a killed host's `Command` functions running.
     pub watchdog: Option<WatchdogCommand>,
@@ -71,6 +77,8 @@ impl Default for HostOptions {
             max_payload: MAX_PAYLOAD,
             async_retry: AsyncRetry::default(),
             lambda_endpoint: None,
+            report_sources: false,
+            redirect: None,
             watchdog: None,
         }
     }
@@ -101,6 +109,22 @@ impl Default for AsyncRetry {
             max_payload: 1024 * 1024,
         }
     }
+}
+
+/// Connections that go to a port of this machine instead of where their code says: those
+/// to one of `hosts` on port 443, 80 or `port`, with no look-up of the name and the same
+/// name in TLS; and those of code that gives `localhost:PORT`, with this port, as the name
+/// of a host. Code in threads of its own (`worker_threads`), or that looks names up by
+/// itself, is not reached.
+///
+/// A call of any other host of AWS's is left alone, and told as
+/// [`FunctionEvent::AwsCall`](crate::FunctionEvent::AwsCall).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect {
+    /// The port, at 127.0.0.1.
+    pub port: u16,
+    /// Host names; `*` stands for one label or part of one: `dynamodb.*.amazonaws.com`.
+    pub hosts: Vec<String>,
 }
 
 /// A program that calls [`watchdog::main`](crate::watchdog::main): usually the running

@@ -6,9 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanwire_app::model::Function;
 
+use crate::aws_calls::AwsCalls;
 use crate::observer::{FunctionEvent, Observer};
 use crate::options::{HostOptions, InvokeOptions};
 use crate::process::Processes;
+use crate::sources::Sources;
 
 /// What never changes about a function while the host runs.
 pub(crate) struct Spec {
@@ -22,6 +24,8 @@ pub(crate) struct Spec {
     pub(crate) runtime: tokio::runtime::Handle,
     /// Whether the function's `build` command has succeeded.
     pub(crate) built: tokio::sync::Mutex<bool>,
+    pub(crate) aws_calls: AwsCalls,
+    pub(crate) sources: Arc<Sources>,
 }
 
 impl Spec {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fanwire_app::model::Code;
+use serde_json::json;
 
 use crate::build::build;
 use crate::environment::{self, Environment};
@@ -49,7 +50,7 @@ fn start_handler(
         *runtime,
         handler,
         &root,
-        &spec.arn,
+        settings(spec),
         environment.get(OsStr::new("PATH")),
         environment.get(OsStr::new("VIRTUAL_ENV")),
     )
@@ -64,6 +65,13 @@ fn start_handler(
         .map_err(|error| not_started(&error))?;
     let output = Output::new(stdout, stderr);
     Ok(Box::new(Worker::new(Arc::clone(spec), process, Link::Channel(link), output)))
+}
+
+/// What the bootstrap is told about the function and the host.
+fn settings(spec: &Spec) -> serde_json::Value {
+    let redirect = spec.options.redirect.as_ref();
+    let redirect = redirect.map(|to| json!({ "port": to.port, "hosts": to.hosts }));
+    json!({ "arn": spec.arn, "redirect": redirect, "sources": spec.options.report_sources })
 }
 
 async fn start_command(

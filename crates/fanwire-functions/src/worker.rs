@@ -344,6 +344,8 @@ impl Journal {
                 let text = text.strip_suffix('\n').unwrap_or(text);
                 return tell_line(spec, flight, Stream::Stdout, text);
             }
+            Written::Loaded(files) => return spec.sources.add(spec, files),
+            Written::AwsCall(host) => return spec.aws_calls.tell(spec, host),
             Written::Raw(stream, bytes) => (&mut self.channel, stream, bytes),
             Written::Native(stream, bytes) => (&mut self.pipes, stream, bytes),
         };

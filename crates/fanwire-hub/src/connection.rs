@@ -3,16 +3,15 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use mio::net::TcpStream;
 
 use crate::outbound::Outbound;
-use crate::{ConnectionId, Session};
+use crate::{ConnectionId, Session, Transport};
 
 /// One connection on its shard: the session and what the shard does for it.
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     pub(crate) id: ConnectionId,
-    pub(crate) socket: TcpStream,
+    pub(crate) transport: Transport,
     pub(crate) session: S,
     pub(crate) outbound: Outbound,
     pub(crate) wishes: Wishes,
@@ -31,6 +30,11 @@ pub(crate) struct Connection<S> {
 }
 
 impl<S: Session> Connection<S> {
+    /// Whether the socket has taken everything that was queued for it.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.outbound.is_empty() && !self.transport.holds_output()
+    }
+
     /// The session, and what it may do while it is called.
     pub(crate) fn session<'a>(
         &'a mut self,
@@ -86,7 +90,8 @@ impl<Shared> Context<'_, Shared> {
         self.outbound.push(bytes);
     }
 
-    /// How many bytes the peer has yet to take, those just sent included.
+    /// How many bytes the peer has yet to take, those just sent included, but for the
+    /// few that TLS has encrypted already.
     pub fn queued_bytes(&self) -> usize {
         self.outbound.len()
     }

@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::options::LETTER_BYTES;
-use crate::shard::{Letter, ShardHandle, ShardParts};
-use crate::{Audience, ConnectionId, HubOptions, Session};
+use crate::shard::{Letter, MakeCommand, ShardHandle, ShardParts};
+use crate::{Audience, Clock, ConnectionId, HubOptions, Session, Transport};
 
 /// Too much waits already: for a shard, or for a place among the connections. Try
 /// again later.
@@ -93,19 +92,20 @@ impl<S: Session> Hub<S> {
         }
     }
 
-    /// Gives a socket to the shard that the reservation is for. `early` are bytes
-    /// that the peer has sent already.
+    /// Gives a socket, or TLS on one, to the shard that the reservation is for. `early` are
+    /// bytes that the peer has sent already.
     pub fn attach(
         &self,
         mut reservation: Reservation<S>,
-        socket: TcpStream,
+        transport: impl Into<Transport>,
         session: S,
         early: Vec<u8>,
     ) {
         if let Some(shard) = reservation.shard.take() {
             let id = reservation.id;
+            let transport = transport.into();
             // One letter a reserved place, so their number is bounded.
-            let letter = Letter::Attach { id, socket, session, early };
+            let letter = Letter::Attach { id, transport, session, early };
             shard.mailbox.send_anyway(letter, LETTER_BYTES);
         }
     }
@@ -156,6 +156,51 @@ impl<S: Session> Hub<S> {
             // Where another sender took the room in between, the limit is passed by
             // one message a sender rather than the message delivered by half.
             shard.mailbox.send_anyway(Letter::Broadcast { audience, message }, weight);
+        }
+        Ok(())
+    }
+
+    /// The time that connections live in.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.options.clock
+    }
+
+    /// Moves the clock ahead: what was due in that time happens now.
+    pub fn advance(&self, by: Duration) {
+        self.clock().advance(by);
+        self.review();
+    }
+
+    /// Asks every session for its deadline again: the limits that it follows from have
+    /// changed.
+    pub fn review(&self) {
+        for shard in &self.shared.shards {
+            // One a change that somebody made by hand.
+            shard.mailbox.send_anyway(Letter::Review, LETTER_BYTES);
+        }
+    }
+
+    /// Sends a command, made for each of them, to the connections of an audience: to at
+    /// most `limit` on each shard.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for any of the shards; then none is asked.
+    pub fn each(
+        &self,
+        audience: Audience,
+        limit: usize,
+        make: impl Fn() -> S::Command + Send + Sync + 'static,
+    ) -> Result<(), Busy> {
+        let shards = &self.shared.shards;
+        if shards.iter().any(|shard| !shard.mailbox.has_room(LETTER_BYTES)) {
+            return Err(Busy);
+        }
+        let make: MakeCommand<S> = Arc::new(make);
+        for shard in shards {
+            let letter = Letter::Each { audience, limit, make: Arc::clone(&make) };
+            // As with a broadcast: rather one letter too many than half of an answer.
+            shard.mailbox.send_anyway(letter, LETTER_BYTES);
         }
         Ok(())
     }

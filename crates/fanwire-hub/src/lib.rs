@@ -12,7 +12,9 @@
 //! - [`Hub`] is the handle that everything else holds: it reserves a
 //!   [`ConnectionId`], attaches a socket to a shard, sends commands to one
 //!   connection and messages to an [`Audience`].
+//! - [`Transport`] is what a connection's bytes go over: a bare socket, or TLS.
 //! - [`Session`] is what a plane implements; [`Context`] is what it may do.
+//! - [`Clock`] is the time that connections live in; it can be moved ahead.
 //! - [`HubOptions`] are the limits. Nothing here is unbounded: what waits for a
 //!   shard, and what waits for a slow receiver, each has a size.
 //!
@@ -23,6 +25,7 @@
 //! while its socket pushes back. An idle connection is one heap block: its session,
 //! and about a hundred bytes of the shard's own.
 
+mod clock;
 mod connection;
 mod deadlines;
 mod hub;
@@ -33,9 +36,12 @@ mod options;
 mod outbound;
 mod session;
 mod shard;
+mod transport;
 
+pub use self::clock::Clock;
 pub use self::connection::Context;
 pub use self::hub::{Busy, Hub, HubStats, Reservation};
 pub use self::id::{ConnectionId, InvalidConnectionId};
 pub use self::options::{HubOptions, LETTER_BYTES};
 pub use self::session::{Audience, Ending, Session};
+pub use self::transport::Transport;

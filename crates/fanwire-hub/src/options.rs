@@ -1,5 +1,7 @@
 //! Limits and sizes.
 
+use crate::Clock;
+
 /// What a command or broadcast counts beside the bytes it carries.
 pub const LETTER_BYTES: usize = 128;
 
@@ -17,6 +19,8 @@ pub struct HubOptions {
     pub mailbox_bytes: usize,
     /// The one read buffer of each shard, in bytes.
     pub read_buffer_bytes: usize,
+    /// The time that connections live in. Default: the machine's.
+    pub clock: Clock,
 }
 
 impl Default for HubOptions {
@@ -27,6 +31,7 @@ impl Default for HubOptions {
             max_connections: 1_000_000,
             mailbox_bytes: 64 * 1024 * 1024,
             read_buffer_bytes: 64 * 1024,
+            clock: Clock::default(),
         }
     }
 }

@@ -42,7 +42,7 @@ impl Outbound {
         self.len == 0
     }
 
-    /// Writes as much as `socket` takes.
+    /// Writes as much as `socket` takes, and has it flush what it keeps itself.
     pub(crate) fn flush(&mut self, socket: &mut impl Write) -> io::Result<Flushed> {
         while !self.is_empty() {
             let written = match self.write_once(socket) {
@@ -58,7 +58,16 @@ impl Outbound {
         }
         // A burst may have left a large ring behind; an idle connection keeps none.
         self.chunks = VecDeque::new();
-        Ok(Flushed::All)
+        loop {
+            match socket.flush() {
+                Ok(()) => return Ok(Flushed::All),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Flushed::Blocked);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn write_once(&self, socket: &mut impl Write) -> io::Result<usize> {

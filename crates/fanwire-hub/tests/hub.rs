@@ -236,6 +236,19 @@ fn a_deadline_is_called_when_it_comes() {
 }
 
 #[test]
+fn what_was_due_in_time_that_is_skipped_happens_now() {
+    let hub = hub(&HubOptions::default());
+    let mut client = connect(&hub, false);
+    hub.command(client.id, Command::SleepFor(Duration::from_secs(600)), 0).unwrap();
+    // Once this is back, the session sleeps.
+    hub.command(client.id, Command::Send(Bytes::from_static(b"asleep")), 0).unwrap();
+    client.expect(b"asleep");
+    hub.advance(Duration::from_secs(601));
+    assert_eq!(client.news(), News::Expired);
+    hub.stop(PATIENCE);
+}
+
+#[test]
 fn every_member_of_an_audience_gets_broadcasts_in_order() {
     let hub = hub(&HubOptions::default());
     let mut clients: Vec<_> = (0..20).map(|_| connect(&hub, false)).collect();
@@ -325,6 +338,33 @@ fn places_are_limited_and_given_back() {
     while hub.reserve().is_err() {
         assert!(started.elapsed() < PATIENCE);
         std::thread::yield_now();
+    }
+    hub.stop(PATIENCE);
+}
+
+#[test]
+fn a_command_for_each_reaches_every_member_even_where_it_ends_them() {
+    let hub = hub(&HubOptions::default());
+    let mut clients: Vec<_> = (0..6).map(|_| connect(&hub, false)).collect();
+    hub.each(Audience(0), usize::MAX, || Command::Send(Bytes::from_static(b"asked"))).unwrap();
+    clients.iter_mut().for_each(|client| client.expect(b"asked"));
+    // Three connections live on each of the two shards, of which one is asked.
+    hub.each(Audience(0), 1, || Command::Send(Bytes::from_static(b"x"))).unwrap();
+    hub.each(Audience(1), usize::MAX, || Command::Finish).unwrap();
+    hub.each(Audience(0), usize::MAX, || Command::Send(Bytes::from_static(b"y"))).unwrap();
+    let mut chosen = 0;
+    for client in &mut clients {
+        let mut first = [0];
+        client.socket.read_exact(&mut first).unwrap();
+        if &first == b"x" {
+            chosen += 1;
+            client.expect(b"y");
+        }
+    }
+    assert_eq!(chosen, 2);
+    hub.each(Audience(0), usize::MAX, || Command::Finish).unwrap();
+    for client in &mut clients {
+        assert_eq!(client.socket.read(&mut [0]).unwrap(), 0);
     }
     hub.stop(PATIENCE);
 }

@@ -19,6 +19,12 @@ pub(crate) enum Target {
     Connection(ApiIndex, String),
     /// The management API's address for all connections of an API.
     Connections(ApiIndex),
+    /// DynamoDB's API.
+    DynamoDb,
+    /// The IoT data plane: a topic to publish to, or retained messages.
+    IotData,
+    /// The control API: the segments behind its own.
+    Control(Vec<String>),
     /// A health check, which API Gateway reserves at the root.
     Health,
     /// Lambda's Invoke API: the function's name or ARN.
@@ -35,8 +41,11 @@ impl Target {
         match self {
             Self::Connection(..)
             | Self::Connections(_)
+            | Self::Control(_)
             | Self::Invoke(_)
-            | Self::InvokeAsync(_) => true,
+            | Self::InvokeAsync(_)
+            | Self::DynamoDb
+            | Self::IotData => true,
             Self::Api(_) | Self::Health | Self::Unknown => false,
         }
     }
@@ -45,9 +54,12 @@ impl Target {
 /// The segment that the management API lives under.
 const CONNECTIONS: &str = "@connections";
 
+/// The segment that the control API lives under.
+const CONTROL: &str = "_fanwire";
+
 /// Finds what `path` asks for, on `host`.
 pub(crate) fn resolve<'a>(
-    apis: impl Iterator<Item = &'a WebSocketApi> + Clone,
+    apis: impl Iterator<Item = (ApiIndex, &'a WebSocketApi)> + Clone,
     host: &str,
     path: &str,
 ) -> Target {
@@ -61,6 +73,9 @@ pub(crate) fn resolve<'a>(
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["ping" | "sping"] => return Target::Health,
+        [CONTROL, rest @ ..] => {
+            return Target::Control(rest.iter().map(|segment| (*segment).to_owned()).collect());
+        }
         ["2015-03-31", "functions", name, "invocations"] => {
             return Target::Invoke((*name).to_owned());
         }
@@ -76,6 +91,7 @@ pub(crate) fn resolve<'a>(
             Some(api) => (api, rest),
             None => match only(apis, host) {
                 Some(api) if *first == CONNECTIONS => (api, segments.as_slice()),
+                _ if ["topics", "retainedMessage"].contains(first) => return Target::IotData,
                 _ => return Target::Unknown,
             },
         },
@@ -94,30 +110,27 @@ pub(crate) fn resolve<'a>(
 
 /// The first API that fits and that `host` does not rule out.
 fn find<'a>(
-    apis: impl Iterator<Item = &'a WebSocketApi> + Clone,
+    apis: impl Iterator<Item = (ApiIndex, &'a WebSocketApi)> + Clone,
     host: &str,
     fits: impl Fn(&WebSocketApi) -> bool,
 ) -> Option<ApiIndex> {
-    let named = apis.clone().any(|api| names(host, api));
-    numbered(apis).find(|(_, api)| fits(api) && (!named || names(host, api))).map(|(n, _)| n)
+    let named = apis.clone().any(|(_, api)| names(host, api));
+    let mut apis = apis;
+    apis.find(|(_, api)| fits(api) && (!named || names(host, api))).map(|(number, _)| number)
 }
 
 /// The API that a host without a path means: the one it names, or the only one.
-fn only<'a>(apis: impl Iterator<Item = &'a WebSocketApi> + Clone, host: &str) -> Option<ApiIndex> {
-    if let Some((number, _)) = numbered(apis.clone()).find(|(_, api)| names(host, api)) {
+fn only<'a>(
+    mut apis: impl Iterator<Item = (ApiIndex, &'a WebSocketApi)> + Clone,
+    host: &str,
+) -> Option<ApiIndex> {
+    if let Some((number, _)) = apis.clone().find(|(_, api)| names(host, api)) {
         return Some(number);
     }
-    let mut all = numbered(apis);
-    match (all.next(), all.next()) {
+    match (apis.next(), apis.next()) {
         (Some((number, _)), None) => Some(number),
         _ => None,
     }
-}
-
-fn numbered<'a>(
-    apis: impl Iterator<Item = &'a WebSocketApi>,
-) -> impl Iterator<Item = (ApiIndex, &'a WebSocketApi)> {
-    (0..).zip(apis)
 }
 
 /// Whether a host's first label is the API's id, as in `{id}.execute-api.…`.
@@ -148,7 +161,7 @@ mod tests {
     #[test]
     fn one_api_is_reached_with_and_without_its_stage() {
         let apis = [api("a", "dev", Some("chat"))];
-        let at = |path| resolve(apis.iter(), "localhost:3001", path);
+        let at = |path| resolve((0..).zip(apis.iter()), "localhost:3001", path);
         for path in ["/dev", "/dev/", "/", "", "/chat"] {
             assert_eq!(at(path), Target::Api(0), "{path}");
         }
@@ -170,7 +183,7 @@ mod tests {
     #[test]
     fn several_apis_are_told_apart_by_stage_mapping_key_or_host() {
         let apis = [api("a", "dev", None), api("b", "prod", Some("b")), api("c", "dev", None)];
-        let at = |host, path| resolve(apis.iter(), host, path);
+        let at = |host, path| resolve((0..).zip(apis.iter()), host, path);
         assert_eq!(at("h", "/dev"), Target::Api(0));
         assert_eq!(at("h", "/prod"), Target::Api(1));
         assert_eq!(at("h", "/b"), Target::Api(1));
@@ -183,6 +196,6 @@ mod tests {
     fn a_function_is_named_by_arn_too() {
         let arn = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu%3A1%3Afunction%3Af/invocations";
         let name = "arn:aws:lambda:eu:1:function:f".to_owned();
-        assert_eq!(resolve([].iter(), "h", arn), Target::Invoke(name));
+        assert_eq!(resolve(std::iter::empty(), "h", arn), Target::Invoke(name));
     }
 }

@@ -10,18 +10,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::tls::ClientStream;
 
 /// A socket whose first bytes are kept.
 #[derive(Debug)]
 pub(crate) struct HeadTap {
-    stream: TcpStream,
+    stream: ClientStream,
     head: Head,
 }
 
-/// The bytes that a tap has kept; `None` once they were taken.
+/// What a tap knows of its connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Head(Arc<Mutex<Option<Vec<u8>>>>);
+pub(crate) struct Head {
+    /// The bytes that it has kept; `None` once they were taken.
+    kept: Arc<Mutex<Option<Vec<u8>>>>,
+    /// Whether they came over TLS.
+    tls: bool,
+}
 
 /// Bytes kept at the most: more than the parser takes for one request's head.
 const MAX_KEPT: usize = 64 * 1024;
@@ -29,21 +35,30 @@ const MAX_KEPT: usize = 64 * 1024;
 // === impl HeadTap ===
 
 impl HeadTap {
-    pub(crate) fn new(stream: TcpStream) -> (Self, Head) {
-        let head = Head(Arc::new(Mutex::new(Some(Vec::new()))));
+    pub(crate) fn new(stream: ClientStream) -> (Self, Head) {
+        let head = Head::new(stream.is_tls());
         (Self { stream, head: head.clone() }, head)
     }
 
-    pub(crate) fn into_inner(self) -> TcpStream {
+    pub(crate) fn into_inner(self) -> ClientStream {
         self.stream
     }
 }
 
 impl Head {
+    fn new(tls: bool) -> Self {
+        Self { kept: Arc::new(Mutex::new(Some(Vec::new()))), tls }
+    }
+
+    /// Whether the connection's requests come over TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls
+    }
+
     /// The headers of the connection's first request, in order and as written.
     /// `None` for later requests: what was kept is gone after the first call.
     pub(crate) fn take_headers(&self) -> Option<Vec<(String, String)>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let text = String::from_utf8_lossy(&kept);
         let headers = text
             .split("\r\n")
@@ -55,7 +70,7 @@ impl Head {
     }
 
     fn keep(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = kept.as_mut() {
             let room = MAX_KEPT - kept.len().min(MAX_KEPT);
             kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -114,7 +129,7 @@ mod tests {
 
     #[test]
     fn names_and_order_are_the_clients() {
-        let head = Head(Arc::new(Mutex::new(Some(Vec::new()))));
+        let head = Head::new(false);
         head.keep(b"GET /dev HTTP/1.1\r\nhost: h:1\r\nHeaderAuth1:  a:b \r\n");
         head.keep(b"X-Twice: 1\r\nX-Twice: 2\r\n\r\nleft: over\r\n");
         let expected =

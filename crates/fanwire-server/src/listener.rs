@@ -1,4 +1,4 @@
-//! Accepting connections, and HTTP/1.1 on them.
+//! Accepting connections, and HTTP/1.1 on them, over TLS where the client speaks it.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,11 +12,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
 
 use crate::head_tap::HeadTap;
 use crate::router::Router;
+use crate::tls::{Acceptor, ClientStream};
 
-/// How long a client may take to send the head of its first request.
+/// How long a client may take to send the head of its first request, a TLS handshake
+/// before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take until the head of a further request is there. SDKs keep
@@ -54,6 +57,7 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub(crate) async fn accept(
     listener: TcpListener,
     router: Arc<Router>,
+    tls: Option<Acceptor>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
@@ -67,9 +71,9 @@ pub(crate) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let router = Arc::clone(&router);
-                let stopped = stopped.clone();
+                let (tls, stopped) = (tls.clone(), stopped.clone());
                 tokio::spawn(async move {
-                    serve(stream, peer, router, stopped).await;
+                    serve(stream, peer, router, tls, stopped).await;
                     drop(place);
                 });
             }
@@ -83,10 +87,23 @@ async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     router: Arc<Router>,
+    tls: Option<Acceptor>,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let impatient_at = Instant::now() + HEAD_TIMEOUT;
     // Small frames must not wait for others; where it fails they merely do.
     let _ = stream.set_nodelay(true);
+    let stream = match tls {
+        None => ClientStream::Plain(stream),
+        Some(tls) => tokio::select! {
+            accepted = timeout_at(impatient_at, tls.accept(stream)) => match accepted {
+                Ok(Ok(stream)) => stream,
+                // Who came too late or cannot agree with us has no HTTP to be told in.
+                Ok(Err(_)) | Err(_) => return,
+            },
+            () = told_to(&mut stopped) => return,
+        },
+    };
     let (stream, head) = HeadTap::new(stream);
     let begun = AtomicBool::new(false);
     let service = service_fn(|request| {
@@ -103,7 +120,7 @@ async fn serve(
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let impatience = async {
-        tokio::time::sleep(HEAD_TIMEOUT).await;
+        tokio::time::sleep_until(impatient_at).await;
         if begun.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }

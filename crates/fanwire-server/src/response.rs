@@ -5,10 +5,12 @@ use bytes::Bytes;
 use fanwire_websocket::Rejection;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 
-/// The body of every answer here: whole, and small.
-pub(crate) type Answer = Response<Full<Bytes>>;
+use crate::control::Listening;
+
+/// An answer: whole and small, or a stream that somebody listens to.
+pub(crate) type Answer = Response<Either<Full<Bytes>, Listening>>;
 
 /// Which SDKs call `$metadata.requestId`.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -19,7 +21,7 @@ const APIGW_ID: HeaderName = HeaderName::from_static("x-amz-apigw-id");
 /// An answer with a JSON body, or none where `body` is empty.
 pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let body = body.into();
-    let mut response = Response::new(Full::new(body.clone()));
+    let mut response = Response::new(Either::Left(Full::new(body.clone())));
     *response.status_mut() = status;
     if !body.is_empty() {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -36,6 +38,12 @@ pub(crate) fn error(
     let mut response = json(status, body);
     response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(error_type));
     response
+}
+
+/// A service that SDKs are sent here for, by `AWS_ENDPOINT_URL_…`, and that is not served.
+pub(crate) fn not_served_yet(service: &str) -> Answer {
+    let body = message(&format!("Fanwire does not serve {service} in this release"));
+    error(StatusCode::NOT_IMPLEMENTED, "UnsupportedOperationException", body)
 }
 
 /// `{"message": …}` with the message escaped.

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire_app::App;
-use fanwire_functions::{Functions, HostOptions};
+use fanwire_app::model::DynamoDb as DynamoDbSetting;
+use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
+use fanwire_functions::{Functions, HostOptions, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
 use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
-use indexmap::IndexMap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::listener;
+use crate::control::{Control, Feed, Logs, Tap};
 use crate::router::Router;
+use crate::tls::{Acceptor, Authority, TlsError};
+use crate::{dynamodb, endpoints, listener};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -27,6 +30,12 @@ pub struct ServerOptions {
     pub functions: HostOptions,
     /// The hub's options.
     pub hub: HubOptions,
+    /// Where the embedded DynamoDB keeps the App's tables. `None`: there is none, even
+    /// for an App that wants it.
+    pub tables: Option<DynamoDbOptions>,
+    /// Where the certificates for clients that speak TLS come from; functions are told to
+    /// trust it. Without one the port speaks no TLS.
+    pub tls: Option<Arc<Authority>>,
 }
 
 impl Default for ServerOptions {
@@ -36,6 +45,8 @@ impl Default for ServerOptions {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3001),
             functions: HostOptions::default(),
             hub: HubOptions::default(),
+            tables: None,
+            tls: None,
         }
     }
 }
@@ -47,6 +58,8 @@ pub struct Observers {
     pub websocket: Arc<dyn fanwire_websocket::Observer>,
     /// Of the functions' starts, lines and ends.
     pub functions: Arc<dyn fanwire_functions::Observer>,
+    /// Where the control API finds the log of this server, if there is one.
+    pub logs: Option<Arc<dyn Logs>>,
 }
 
 /// Why a server did not start.
@@ -63,9 +76,15 @@ pub enum StartError {
     /// The shards' threads or event queues could not be made.
     #[error("cannot start the shards: {0}")]
     Hub(#[source] io::Error),
+    /// The tables of the App cannot be had.
+    #[error(transparent)]
+    Tables(#[from] TableError),
     /// The functions host could not start.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// No certificates can be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// An App that is being served.
@@ -73,6 +92,7 @@ pub struct Server {
     address: SocketAddr,
     router: Arc<Router>,
     hub: Hub<WebSocketSession>,
+    table_notes: Vec<TableNote>,
     stopped: watch::Sender<bool>,
 }
 
@@ -93,29 +113,64 @@ impl Server {
         let listener = listener::listen(options.address).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let twin = listen_on_twin(address);
+        let tables = options.tables.map(DynamoDb::new);
+        let table_notes = make_tables(tables.as_ref(), app).await?;
         let mut host = options.functions;
         host.region.clone_from(&app.region);
         host.account_id.clone_from(&app.account_id);
-        host.environment.extend(endpoints(app, address));
+        host.environment.extend(endpoints::variables(app, address));
+        host.redirect = Some(Redirect { port: address.port(), hosts: endpoints::hosts(app) });
+        let mut acceptor = None;
+        if let Some(authority) = &options.tls {
+            acceptor = Some(Acceptor::new(authority, address.ip())?);
+            host.environment.extend(authority.environment(|name| std::env::var_os(name))?);
+        }
         let functions = Functions::start(&app.functions, host, observers.functions)?;
         let hub = Hub::start(options.hub).map_err(StartError::Hub)?;
+        let traffic = Feed::default();
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
-            observer: observers.websocket,
+            observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),
             account_id: app.account_id.clone(),
         };
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let (region, account_id) = (app.region.clone(), app.account_id.clone());
-        let router = Router::new(plane, functions, address.port(), region, account_id);
+        let control = Control::new(app, observers.logs, traffic);
+        let router = Router::new(
+            plane,
+            functions,
+            tables.clone(),
+            address.port(),
+            region,
+            account_id,
+            control,
+        );
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
         for listener in std::iter::once(listener).chain(twin) {
-            tokio::spawn(listener::accept(listener, Arc::clone(&router), watching.clone()));
+            let (router, acceptor) = (Arc::clone(&router), acceptor.clone());
+            tokio::spawn(listener::accept(listener, router, acceptor, watching.clone()));
         }
-        Ok(Self { address, router, hub, stopped })
+        if let Some(tables) = tables {
+            let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
+            tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
+        }
+        Ok(Self { address, router, hub, table_notes, stopped })
+    }
+
+    /// What was done to the tables at the start, and what could not be.
+    pub fn table_notes(&self) -> &[TableNote] {
+        &self.table_notes
+    }
+
+    /// Moves the clock of connections and tables ahead: what was due in that time, idle
+    /// and old connections to close, items to expire, happens now. Says how far the clock
+    /// is ahead in all.
+    pub fn advance_clock(&self, by: Duration) -> Duration {
+        self.router.advance_clock(by)
     }
 
     /// The address that is listened on.
@@ -149,6 +204,19 @@ impl Server {
     }
 }
 
+/// Makes the App's tables, if they are ours to make.
+async fn make_tables(tables: Option<&DynamoDb>, app: &App) -> Result<Vec<TableNote>, TableError> {
+    let Some(tables) = tables.filter(|_| app.dynamodb == DynamoDbSetting::Embedded) else {
+        return Ok(Vec::new());
+    };
+    let (tables, declared) = (tables.clone(), app.tables.clone());
+    // It fails only where it panics, which would be a defect of the engine's.
+    let made = tokio::task::spawn_blocking(move || tables.ensure(declared.values())).await;
+    made.unwrap_or_else(|error| {
+        Err(TableError::Refused { table: "*".to_owned(), why: error.to_string() })
+    })
+}
+
 /// Listens on `::1` beside `127.0.0.1`: to some clients `localhost` is the one, to
 /// some the other. A machine without IPv6 has no such address, and needs none.
 fn listen_on_twin(address: SocketAddr) -> Option<TcpListener> {
@@ -156,20 +224,4 @@ fn listen_on_twin(address: SocketAddr) -> Option<TcpListener> {
         return None;
     }
     listener::listen((Ipv6Addr::LOCALHOST, address.port()).into()).ok()
-}
-
-/// The environment variables by which AWS SDKs in handlers find this server.
-fn endpoints(app: &App, address: SocketAddr) -> IndexMap<String, String> {
-    let ip = match address.ip() {
-        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        ip => ip,
-    };
-    let server = format!("http://{}", SocketAddr::new(ip, address.port()));
-    let mut variables = IndexMap::new();
-    if let Some(api) = app.websocket_apis.first() {
-        let management = format!("{server}/{}", api.stage);
-        variables.insert("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI".to_owned(), management);
-    }
-    variables.insert("AWS_ENDPOINT_URL_LAMBDA".to_owned(), server);
-    variables
 }

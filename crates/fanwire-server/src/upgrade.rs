@@ -6,8 +6,7 @@ use fanwire_wire::ws::handshake::{HandshakeError, check};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body_util::Full;
+use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -47,7 +46,7 @@ impl Router {
         }
         let headers = head.take_headers().unwrap_or_else(|| headers_of(&request));
         let query = request.uri().query();
-        let client = ClientRequest::new(headers, query, self.arrival(peer));
+        let client = ClientRequest::new(headers, query, self.arrival(peer, head.is_tls()));
         let on_upgrade = hyper::upgrade::on(&mut request);
         match self.plane().connect(api, client).await {
             Handshake::Refused(rejection) => response::rejected(rejection),
@@ -65,14 +64,13 @@ async fn hand_over(on_upgrade: OnUpgrade, pending: Pending) {
     let Ok(upgraded) = on_upgrade.await else { return };
     let Ok(parts) = upgraded.downcast::<TokioIo<HeadTap>>() else { return };
     let early = parts.read_buf.to_vec();
-    if let Ok(socket) = parts.io.into_inner().into_inner().into_std() {
-        pending.open(socket, early);
+    if let Ok(transport) = parts.io.into_inner().into_inner().into_transport() {
+        pending.open(transport, early);
     }
 }
 
 fn switching_protocols(accept: &str, headers: &[(String, String)]) -> Answer {
-    let mut response = Response::new(Full::new(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let mut response = response::json(StatusCode::SWITCHING_PROTOCOLS, Bytes::new());
     let map = response.headers_mut();
     for (name, value) in headers {
         // What cannot stand in a header is no reason to lose a connection.

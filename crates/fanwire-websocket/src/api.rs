@@ -28,13 +28,19 @@ pub(crate) struct Api {
 // === impl Api ===
 
 impl Api {
-    pub(crate) fn new(model: WebSocketApi, region: &str, account_id: &str) -> Self {
+    /// `connections` is the count of an API that this one takes the place of.
+    pub(crate) fn new(
+        model: WebSocketApi,
+        region: &str,
+        account_id: &str,
+        connections: Arc<AtomicUsize>,
+    ) -> Self {
         let connect_arn = format!(
             "arn:aws:execute-api:{region}:{account_id}:{}/{}/{CONNECT}",
             model.id, model.stage
         );
         let access_log = model.logs.access.as_ref().map(|log| Format::parse(&log.format));
-        Self { model, access_log, connect_arn, connections: Arc::default() }
+        Self { model, access_log, connect_arn, connections }
     }
 
     pub(crate) fn context(&self) -> ApiContext<'_> {

@@ -8,23 +8,26 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fanwire_app::model::{ExecutionLogLevel, Integration, Limits, Route};
-use fanwire_hub::{ConnectionId, Hub};
+use fanwire_app::model::{ExecutionLogLevel, Integration, Route};
+use fanwire_hub::{Clock, ConnectionId, Hub};
 use fanwire_wire::ws::SharedFrame;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::access_log::{IntegrationFigures, Variables};
 use crate::api::{Api, DISCONNECT};
+use crate::apis::Apis;
 use crate::event::{self, DisconnectCause, EventType, Request};
 use crate::frame;
 use crate::gateway_id;
-use crate::integration::{Answer, Failure, Input, Integrations, Parameters, Run};
+use crate::integration::{About, Answer, Failure, Input, Integrations, Parameters, Run};
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
 use crate::session::{Command, WebSocketSession};
+use crate::traffic::{Id, Payload, Traffic};
 
 /// `$disconnect` events that may be in integrations at once. A server that stops has
 /// one for each connection; the rest wait for their turn.
@@ -37,7 +40,7 @@ pub(crate) struct Dispatcher {
 }
 
 struct Shared {
-    apis: Vec<Api>,
+    apis: ArcSwap<Apis>,
     hub: Hub<WebSocketSession>,
     integrations: Integrations,
     observer: Arc<dyn Observer>,
@@ -101,7 +104,7 @@ impl Drop for InFlight<'_> {
 
 impl Dispatcher {
     pub(crate) fn new(
-        apis: Vec<Api>,
+        apis: Apis,
         hub: Hub<WebSocketSession>,
         integrations: Integrations,
         observer: Arc<dyn Observer>,
@@ -109,22 +112,29 @@ impl Dispatcher {
     ) -> Self {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
+        let apis = ArcSwap::from_pointee(apis);
         let shared =
             Shared { apis, hub, integrations, observer, runtime, disconnects, disconnects_left };
         Self { shared: Arc::new(shared) }
     }
 
-    pub(crate) fn apis(&self) -> &[Api] {
-        &self.shared.apis
+    /// The APIs as they are now.
+    pub(crate) fn apis(&self) -> Apis {
+        Apis::clone(&self.shared.apis.load())
     }
 
-    /// An API by its number. Numbers come from the plane itself, so it is there.
-    pub(crate) fn api(&self, index: ApiIndex) -> &Api {
-        &self.shared.apis[usize::from(index)]
+    pub(crate) fn set_apis(&self, apis: Apis) {
+        self.shared.apis.store(Arc::new(apis));
     }
 
-    pub(crate) fn limits(&self, index: ApiIndex) -> &Limits {
-        &self.api(index).model.limits
+    /// An API by its number, as it is now: another request may find it changed.
+    pub(crate) fn api(&self, index: ApiIndex) -> Arc<Api> {
+        Arc::clone(self.shared.apis.load().get(index))
+    }
+
+    /// The time that events tell.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.shared.hub.clock()
     }
 
     pub(crate) fn hub(&self) -> &Hub<WebSocketSession> {
@@ -139,13 +149,22 @@ impl Dispatcher {
         &self.shared.runtime
     }
 
+    /// Tells whoever records what passes, if anybody does.
+    pub(crate) fn traffic<'t>(&self, traffic: impl FnOnce() -> Traffic<'t>) {
+        if self.shared.observer.wants_traffic() {
+            self.shared.observer.traffic(&traffic());
+        }
+    }
+
     /// A text message has come.
     pub(crate) fn text(&self, peer: &Arc<Peer>, body: String) {
+        self.frame_in(peer, Payload::Text(&body));
         self.spawn_message(peer, Incoming { body, is_base64_encoded: false });
     }
 
     /// A binary message has come, which only an API that allows it lets through.
     pub(crate) fn binary(&self, peer: &Arc<Peer>, payload: &[u8]) {
+        self.frame_in(peer, Payload::Binary(payload));
         let body = STANDARD.encode(payload);
         self.spawn_message(peer, Incoming { body, is_base64_encoded: true });
     }
@@ -165,6 +184,10 @@ impl Dispatcher {
         self.shared.disconnects_left.wait().await;
     }
 
+    fn frame_in(&self, peer: &Peer, payload: Payload<'_>) {
+        self.traffic(|| Traffic::FrameIn { connection: Id(peer.id), payload });
+    }
+
     fn spawn_message(&self, peer: &Arc<Peer>, incoming: Incoming) {
         let dispatcher = self.clone();
         let peer = Arc::clone(peer);
@@ -173,8 +196,8 @@ impl Dispatcher {
 
     async fn message(&self, peer: &Peer, incoming: &Incoming) {
         let mut in_flight = InFlight { hub: &self.shared.hub, id: peer.id, reply: None };
-        let api = self.api(peer.api);
-        let request = Request::new(EventType::Message);
+        let api = &*self.api(peer.api);
+        let request = Request::new(EventType::Message, self.clock().epoch_ms());
         let started = Instant::now();
         let key = if incoming.is_base64_encoded {
             None
@@ -223,8 +246,8 @@ impl Dispatcher {
     }
 
     async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
-        let api = self.api(peer.api);
-        let request = Request::new(EventType::Disconnect);
+        let api = &*self.api(peer.api);
+        let request = Request::new(EventType::Disconnect, self.clock().epoch_ms());
         let started = Instant::now();
         let route = api.route(DISCONNECT).map(|(_, route)| route);
         let outcome = match route {
@@ -270,6 +293,7 @@ impl Dispatcher {
         let body = &incoming.body;
         let parameters = RouteParameters { api, peer, request, route_key, body };
         let input = Input {
+            about: About { connection: peer.id, request: &request.id },
             event,
             body,
             is_base64_encoded: incoming.is_base64_encoded,
@@ -360,7 +384,7 @@ impl Dispatcher {
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatcher").field("apis", &self.shared.apis).finish_non_exhaustive()
+        f.debug_struct("Dispatcher").field("apis", &self.apis()).finish_non_exhaustive()
     }
 }
 

@@ -57,9 +57,10 @@ pub(crate) struct DisconnectCause {
 // === impl Request ===
 
 impl Request {
-    pub(crate) fn new(kind: EventType) -> Self {
+    /// A request that came at `at`, in milliseconds since the epoch.
+    pub(crate) fn new(kind: EventType, at: u64) -> Self {
         let message_id = (kind == EventType::Message).then(gateway_id::request_id);
-        Self { id: gateway_id::request_id(), at: timestamp::now_ms(), message_id, kind }
+        Self { id: gateway_id::request_id(), at, message_id, kind }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
+use crate::traffic::{Id, Traffic};
 use crate::{gateway_id, timestamp};
 
 /// A client's WebSocket handshake, already checked as such.
@@ -103,6 +104,11 @@ impl ClientRequest {
     /// The value of a query parameter; the last, where several.
     pub(crate) fn query_parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The request as recordings have it.
+    pub(crate) fn traffic<'a>(&'a self, connection: Id, api: &'a str) -> Traffic<'a> {
+        Traffic::Connect { connection, api, query: &self.query, headers: &self.headers }
     }
 
     pub(crate) fn has_query(&self) -> bool {

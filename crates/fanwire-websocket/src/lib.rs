@@ -5,18 +5,20 @@
 //!
 //! - [`Plane`] is the handle: it takes handshakes through authorizer and `$connect`
 //!   ([`Plane::connect`]), and does what the management API asks
-//!   ([`Plane::post`], [`Plane::inspect`], [`Plane::delete`]).
+//!   ([`Plane::post`], [`Plane::inspect`], [`Plane::delete`]). [`Plane::update`] gives
+//!   it other APIs while connections are live.
 //! - `session` is the state machine of one connection on its shard.
 //! - `dispatch` takes a message to its route and the result back.
 //! - `event`, `result`, `frame` and `rejection` hold what goes over the wire, key by
 //!   key; `policy` and `authorizer` decide who may connect.
-//! - An [`Observer`] is told of every request.
+//! - An [`Observer`] is told of every request, and of all [`Traffic`] if it wants to be.
 //!
 //! A message's way: session (shard thread) → dispatch (a task) → integration → frame
 //! → session → socket. Nothing on the way blocks a shard.
 
 mod access_log;
 mod api;
+mod apis;
 mod authorizer;
 mod dispatch;
 mod event;
@@ -24,6 +26,7 @@ mod frame;
 mod gateway_id;
 mod handshake;
 mod integration;
+mod listing;
 mod management;
 mod observer;
 mod peer;
@@ -33,13 +36,17 @@ mod rejection;
 mod result;
 mod session;
 mod timestamp;
+mod traffic;
 
+pub use self::apis::Apis;
 pub use self::event::EventType;
 pub use self::gateway_id::request_id;
 pub use self::handshake::{Arrival, ClientRequest};
+pub use self::listing::ListedConnection;
 pub use self::management::{ConnectionInfo, ManagementError};
 pub use self::observer::{Observer, RequestRecord};
 pub use self::peer::ApiIndex;
 pub use self::plane::{Handshake, Pending, Plane, PlaneParts};
 pub use self::rejection::Rejection;
 pub use self::session::WebSocketSession;
+pub use self::traffic::{Answered, Id, Payload, Side, Traffic};

@@ -10,6 +10,7 @@ use crate::Plane;
 use crate::peer::ApiIndex;
 use crate::session::{Command, Posted};
 use crate::timestamp;
+use crate::traffic::{Payload, Traffic};
 
 /// Why a management call is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,10 +93,13 @@ impl Plane {
     ///
     /// `Forbidden`, `TooLarge`, `NotText` or `Busy`.
     pub fn broadcast(&self, api: ApiIndex, body: &[u8]) -> Result<(), ManagementError> {
-        if !self.dispatcher.limits(api).broadcast {
+        let model = &self.dispatcher.api(api).model;
+        if !model.limits.broadcast {
             return Err(ManagementError::Forbidden);
         }
         let frame = self.message(api, body)?;
+        self.dispatcher
+            .traffic(|| Traffic::Broadcast { api: &model.name, payload: Payload::of_bytes(body) });
         let audience = fanwire_hub::Audience(api);
         let hub = self.dispatcher.hub();
         hub.broadcast(audience, frame, body.len()).map_err(|_| ManagementError::Busy)
@@ -149,7 +153,8 @@ impl Plane {
     }
 
     fn message(&self, api: ApiIndex, body: &[u8]) -> Result<SharedFrame, ManagementError> {
-        let limits = self.dispatcher.limits(api);
+        let api = self.dispatcher.api(api);
+        let limits = &api.model.limits;
         if body.len() > limits.max_message_bytes {
             return Err(ManagementError::TooLarge { limit: limits.max_message_bytes });
         }
@@ -163,7 +168,7 @@ impl Plane {
 
 /// Text that has the form of a connection id and is none of ours names a connection
 /// that is gone; other text is malformed.
-fn parse_id(text: &str) -> Result<ConnectionId, ManagementError> {
+pub(crate) fn parse_id(text: &str) -> Result<ConnectionId, ManagementError> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }

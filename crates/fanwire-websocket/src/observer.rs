@@ -5,6 +5,7 @@ use std::time::Duration;
 use fanwire_app::model::WebSocketApi;
 
 use crate::event::EventType;
+use crate::traffic::Traffic;
 
 /// Told of every request, on whichever thread it ends. Must not block.
 pub trait Observer: Send + Sync + 'static {
@@ -16,6 +17,15 @@ pub trait Observer: Send + Sync + 'static {
 
     /// A line of an API's execution log, without its end.
     fn execution(&self, api: &WebSocketApi, request_id: &str, line: &str);
+
+    /// Whether [`traffic`](Self::traffic) is wanted now. Asked for every frame, event
+    /// and result, so it has to cost nothing.
+    fn wants_traffic(&self) -> bool {
+        false
+    }
+
+    /// Something passed the plane. Only called while it is wanted.
+    fn traffic(&self, _traffic: &Traffic<'_>) {}
 }
 
 /// What became of one request.

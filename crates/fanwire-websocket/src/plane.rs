@@ -1,29 +1,32 @@
 //! The handle to the plane, and the way of a handshake through it: authorizer,
 //! `$connect`, and only then a connection (reference: api-gateway.md, section 5).
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
-use fanwire_hub::{Hub, Reservation};
-use fanwire_wire::ws::{WireForm, handshake::negotiate_deflate};
+use fanwire_hub::{Audience, Hub, Reservation, Transport};
+use fanwire_wire::ws::{CloseCode, WireForm, handshake::negotiate_deflate};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::api::{Api, CONNECT};
+use crate::apis::Apis;
 use crate::authorizer::{self, Refusal};
 use crate::dispatch::{Concluded, Dispatcher, context_parameter};
 use crate::event::{self, DisconnectCause, EventType, Request};
 use crate::gateway_id;
 use crate::handshake::ClientRequest;
 use crate::integration::http::HttpBackend;
-use crate::integration::{Answer, Failure, Input, Integrations, Parameters, Run, error_message};
+use crate::integration::{
+    About, Answer, Failure, Input, Integrations, Parameters, Run, error_message,
+};
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
-use crate::session::WebSocketSession;
-use crate::timestamp;
+use crate::session::{Command, WebSocketSession};
+use crate::traffic::{Id, Side, Traffic};
 
 /// The WebSocket APIs of an App, over a hub and a functions host. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -77,14 +80,30 @@ impl Plane {
     /// Makes the APIs of an App ready.
     pub fn new(apis: Vec<WebSocketApi>, parts: PlaneParts) -> Self {
         let PlaneParts { hub, functions, observer, runtime, region, account_id } = parts;
-        let apis = apis.into_iter().map(|api| Api::new(api, &region, &account_id)).collect();
-        let integrations = Integrations { functions, http: HttpBackend::default() };
+        let apis = Apis::new(apis, &region, &account_id);
+        let integrations = Integrations {
+            functions,
+            http: HttpBackend::default(),
+            observer: Arc::clone(&observer),
+        };
         Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime) }
     }
 
-    /// The APIs, in the order of their numbers.
-    pub fn apis(&self) -> impl Iterator<Item = &WebSocketApi> + Clone {
-        self.dispatcher.apis().iter().map(|api| &api.model)
+    /// The APIs and their numbers, as they are now.
+    pub fn apis(&self) -> Apis {
+        self.dispatcher.apis()
+    }
+
+    /// Serves other APIs from now on. Connections to an API whose id stays live on: their
+    /// next message finds the new routes, and the new limits hold at once. Those to an API
+    /// that is gone are closed with 1001.
+    pub fn update(&self, apis: Vec<WebSocketApi>, region: &str, account_id: &str) {
+        let (apis, gone) = self.apis().changed(apis, region, account_id);
+        self.dispatcher.set_apis(apis);
+        for number in gone {
+            self.close_all(number);
+        }
+        self.dispatcher.hub().review();
     }
 
     /// Takes a handshake for one of the APIs through its authorizer and `$connect`.
@@ -93,8 +112,8 @@ impl Plane {
     /// stored a connection must hear of its end.
     pub async fn connect(&self, api: ApiIndex, client: ClientRequest) -> Handshake {
         let dispatcher = self.dispatcher.clone();
-        let connecting =
-            Connecting { dispatcher, client, request: Request::new(EventType::Connect) };
+        let request = Request::new(EventType::Connect, dispatcher.clock().epoch_ms());
+        let connecting = Connecting { dispatcher, client, request };
         let request_id = connecting.request.id.clone();
         let task = self.dispatcher.runtime().spawn(connecting.run(api));
         match task.await {
@@ -102,6 +121,28 @@ impl Plane {
             // Only a defect of ours, or the runtime's end.
             Err(_) => Handshake::Refused(Rejection::internal(&request_id)),
         }
+    }
+
+    /// Moves the clock that connections live in ahead: what was due in that time happens
+    /// now. Says how far it is ahead in all.
+    pub fn advance_clock(&self, by: Duration) -> Duration {
+        let hub = self.dispatcher.hub();
+        hub.advance(by);
+        hub.clock().ahead()
+    }
+
+    /// Closes every connection of an API.
+    fn close_all(&self, number: ApiIndex) {
+        let close = move || Command::Delete {
+            api: number,
+            code: CloseCode::GOING_AWAY,
+            reason: "Going away".into(),
+            // Nobody waits for it.
+            done: oneshot::channel().0,
+        };
+        // Shards that are too busy for it keep the connections; their messages are
+        // answered as the API last said.
+        let _ = self.dispatcher.hub().each(Audience(number), usize::MAX, close);
     }
 
     /// Says goodbye to all clients, then waits until their `$disconnect` events are
@@ -127,7 +168,7 @@ struct Connecting {
 impl Connecting {
     async fn run(self, index: ApiIndex) -> Handshake {
         let started = Instant::now();
-        let api = self.dispatcher.api(index);
+        let api = &*self.dispatcher.api(index);
         let place = Place::take(&api.connections, api.model.limits.max_connections);
         let (Some(place), Ok(reservation)) = (place, self.dispatcher.hub().reserve()) else {
             return Handshake::Refused(Rejection::too_many(&self.request.id));
@@ -142,6 +183,8 @@ impl Connecting {
             authorizer: None,
             _place: place,
         };
+        let connection = Id(peer.id);
+        self.dispatcher.traffic(|| self.client.traffic(connection, &api.model.name));
         let route = api.route(CONNECT).map(|(_, route)| route);
         let outcome = self.decide(api, &mut peer, route).await;
         let (status, error, run) = match &outcome {
@@ -165,8 +208,15 @@ impl Connecting {
             cause: None,
         });
         match outcome {
-            Ok(answer) => self.accept(api, peer, reservation, answer),
-            Err(refused) => Handshake::Refused(refused.rejection),
+            Ok(answer) => {
+                self.dispatcher.traffic(|| Traffic::Connected { connection });
+                self.accept(api, peer, reservation, answer)
+            }
+            Err(Refused { rejection, .. }) => {
+                let Rejection { status, body, .. } = &rejection;
+                self.dispatcher.traffic(|| Traffic::Refused { connection, status: *status, body });
+                Handshake::Refused(rejection)
+            }
         }
     }
 
@@ -188,6 +238,7 @@ impl Connecting {
         let parameters =
             ConnectParameters { api, peer, request: &self.request, client: &self.client };
         let input = Input {
+            about: self.about(peer),
             event,
             body: "",
             is_base64_encoded: false,
@@ -238,8 +289,9 @@ impl Connecting {
         let event = event::authorizer(api.context(), peer, &self.request, &self.client, arn);
         let options = InvokeOptions { trace_id: self.trace_id(), ..InvokeOptions::default() };
         let started = Instant::now();
-        let invocation =
-            self.dispatcher.integrations().functions.invoke(&authorizer.function, event, options);
+        let integrations = self.dispatcher.integrations();
+        let about = self.about(peer);
+        let invocation = integrations.invoke(about, &authorizer.function, event, options);
         let outcome = match tokio::time::timeout(api.timeout(), invocation).await {
             Ok(outcome) => outcome.map_err(|error: InvokeError| error.to_string()),
             Err(_) => Err(format!("no answer within {:?}", api.timeout())),
@@ -287,9 +339,13 @@ impl Connecting {
         Handshake::Accepted { headers, pending }
     }
 
+    fn about(&self, peer: &Peer) -> About<'_> {
+        About { connection: peer.id, request: &self.request.id }
+    }
+
     fn trace_id(&self) -> Option<String> {
         let given = self.client.header("X-Amzn-Trace-Id").map(str::to_owned);
-        given.or_else(|| Some(gateway_id::trace_header(timestamp::now_ms())))
+        given.or_else(|| Some(gateway_id::trace_header(self.request.at)))
     }
 }
 
@@ -303,14 +359,15 @@ struct Refused {
 // === impl Pending ===
 
 impl Pending {
-    /// Makes the connection live: `socket` has been sent the 101, and `early` is what
-    /// the client sent after its request. The socket has to be non-blocking.
-    pub fn open(mut self, socket: TcpStream, early: Vec<u8>) {
+    /// Makes the connection live: over `transport` the 101 was sent, and `early` is what
+    /// the client sent after its request.
+    pub fn open(mut self, transport: Transport, early: Vec<u8>) {
         if let Some(reservation) = self.reservation.take() {
             let peer = Arc::clone(&self.peer);
             let dispatcher = self.dispatcher.clone();
-            let session = WebSocketSession::new(peer, dispatcher, self.form, Instant::now());
-            self.dispatcher.hub().attach(reservation, socket, session, early);
+            let now = self.dispatcher.clock().now();
+            let session = WebSocketSession::new(peer, dispatcher, self.form, now);
+            self.dispatcher.hub().attach(reservation, transport, session, early);
         }
     }
 }
@@ -321,6 +378,12 @@ impl Drop for Pending {
         // connection, so it hears of its end.
         if self.reservation.is_some() {
             let cause = DisconnectCause { code: 1006, reason: "".into() };
+            self.dispatcher.traffic(|| Traffic::Close {
+                connection: Id(self.peer.id),
+                code: cause.code,
+                reason: &cause.reason,
+                by: Side::Client,
+            });
             self.dispatcher.disconnected(Arc::clone(&self.peer), cause);
         }
     }

@@ -8,17 +8,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanwire_app::model::Limits;
 use fanwire_hub::{Audience, Context, Ending, Session};
 use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
     ReceiverLimits, SharedFrame, WireForm,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::api::Api;
 use crate::dispatch::Dispatcher;
 use crate::event::DisconnectCause;
 use crate::peer::{ApiIndex, Peer};
+use crate::traffic::{Id, Payload, Side, Traffic};
 
 /// How long a client may take to answer a close frame, or to take in why it is cut
 /// off, before its socket is closed regardless.
@@ -78,6 +79,8 @@ pub enum Command {
         /// Dropped unanswered where the connection is gone.
         done: oneshot::Sender<Inspection>,
     },
+    /// Tell about the connection among the others of its API.
+    List(mpsc::Sender<Inspection>),
     /// Close the connection.
     Delete {
         /// The API that the caller named.
@@ -140,8 +143,9 @@ impl WebSocketSession {
         }
     }
 
-    fn limits(&self) -> &Limits {
-        self.dispatcher.limits(self.peer.api)
+    /// The API as it is now: it may have changed since the connection was made.
+    fn api(&self) -> Arc<Api> {
+        self.dispatcher.api(self.peer.api)
     }
 
     fn is_open(&self) -> bool {
@@ -160,7 +164,7 @@ impl WebSocketSession {
                 self.dispatcher.binary(&self.peer, &bytes);
             }
             Event::Ping(payload) => {
-                if self.limits().idle_counts_control_frames {
+                if self.api().model.limits.idle_counts_control_frames {
                     self.last_active = cx.now();
                 }
                 // A client that pings and does not read gets no more pongs than fit.
@@ -169,7 +173,7 @@ impl WebSocketSession {
                 }
             }
             Event::Pong => {
-                if self.limits().idle_counts_control_frames {
+                if self.api().model.limits.idle_counts_control_frames {
                     self.last_active = cx.now();
                 }
             }
@@ -188,7 +192,8 @@ impl WebSocketSession {
     }
 
     fn has_room(&self) -> bool {
-        let limits = self.limits();
+        let api = self.api();
+        let limits = &api.model.limits;
         self.in_flight < if limits.ordered { 1 } else { limits.max_in_flight.max(1) }
     }
 
@@ -199,7 +204,7 @@ impl WebSocketSession {
                 Some(frame) => (frame.code.get(), frame.reason.as_ref()),
                 None => (1005, "Client-side close frame status not set"),
             };
-            self.set_cause(code, reason);
+            self.set_cause(code, reason, Side::Client);
             cx.send(ws::encode_close(frame.map(|frame| frame.code), ""));
         }
         self.phase = Phase::Closed;
@@ -209,7 +214,7 @@ impl WebSocketSession {
     /// Closes the connection from our side.
     fn close(&mut self, code: CloseCode, reason: &str, cx: Cx<'_, '_>) {
         if self.is_open() {
-            self.set_cause(code.get(), reason);
+            self.set_cause(code.get(), reason, Side::Server);
             cx.send(ws::encode_close(Some(code), reason));
             self.phase = Phase::Closing { until: cx.now() + CLOSE_PATIENCE };
             // The client's close frame may stand behind messages not read yet.
@@ -223,15 +228,24 @@ impl WebSocketSession {
         if self.is_open() {
             // Reason texts of the gateway's own refusals are not known; AWS's logs
             // show none.
-            self.set_cause(error.code.get(), "");
+            self.set_cause(error.code.get(), "", Side::Server);
             cx.send(ws::encode_close(Some(error.code), ""));
         }
         self.phase = Phase::Failing { until: cx.now() + CLOSE_PATIENCE };
         cx.shutdown_write();
     }
 
-    fn set_cause(&mut self, code: u16, reason: &str) {
+    fn set_cause(&mut self, code: u16, reason: &str, by: Side) {
+        let connection = Id(self.peer.id);
+        self.dispatcher.traffic(|| Traffic::Close { connection, code, reason, by });
         self.cause = Some(Box::new(DisconnectCause { code, reason: reason.into() }));
+    }
+
+    fn frame_out(&self, frame: &SharedFrame) {
+        self.dispatcher.traffic(|| Traffic::FrameOut {
+            connection: Id(self.peer.id),
+            payload: Payload::of_bytes(frame.payload()),
+        });
     }
 
     fn post(&mut self, frame: &SharedFrame, cx: Cx<'_, '_>) -> Posted {
@@ -240,8 +254,15 @@ impl WebSocketSession {
             return Posted::Full;
         }
         cx.send(bytes);
+        self.frame_out(frame);
         self.last_active = cx.now();
         Posted::Accepted
+    }
+
+    fn inspection(&self) -> Inspection {
+        let active = self.last_active.saturating_duration_since(self.opened);
+        let active_after_ms = u64::try_from(active.as_millis()).unwrap_or(u64::MAX);
+        Inspection { peer: Arc::clone(&self.peer), active_after_ms }
     }
 
     /// Whether a command that names `api` may reach this connection.
@@ -262,7 +283,8 @@ impl Session for WebSocketSession {
     fn opened(&mut self, _cx: Cx<'_, '_>) {}
 
     fn received(&mut self, input: &mut &mut [u8], cx: Cx<'_, '_>) {
-        let limits = self.limits();
+        let api = self.api();
+        let limits = &api.model.limits;
         let limits = ReceiverLimits {
             max_frame: limits.max_frame_bytes,
             max_message: limits.max_message_bytes,
@@ -292,6 +314,7 @@ impl Session for WebSocketSession {
                 if let Some(frame) = frame.filter(|_| self.is_open()) {
                     let bytes = frame.bytes(self.form, &mut cx.shared().deflater);
                     cx.send(bytes);
+                    self.frame_out(&frame);
                     self.last_active = cx.now();
                 }
                 // A client that does not read its replies may not ask for more.
@@ -304,10 +327,11 @@ impl Session for WebSocketSession {
                 let _ = done.send(self.post(&frame, cx));
             }
             Command::Inspect { api, done } if self.reachable_as(api) => {
-                let active = self.last_active.saturating_duration_since(self.opened);
-                let active_after_ms = u64::try_from(active.as_millis()).unwrap_or(u64::MAX);
-                let peer = Arc::clone(&self.peer);
-                let _ = done.send(Inspection { peer, active_after_ms });
+                let _ = done.send(self.inspection());
+            }
+            Command::List(listed) if self.is_open() => {
+                // Where it is full the list is as long as its reader wants it.
+                let _ = listed.try_send(self.inspection());
             }
             Command::Delete { api, code, reason, done } if self.reachable_as(api) => {
                 self.close(code, &reason, cx);
@@ -315,6 +339,7 @@ impl Session for WebSocketSession {
             }
             // Dropping `done` tells the caller that there is no such connection.
             Command::Post { .. } | Command::Inspect { .. } | Command::Delete { .. } => {}
+            Command::List(_) => {}
         }
     }
 
@@ -331,7 +356,8 @@ impl Session for WebSocketSession {
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Open => {
-                let limits = self.limits();
+                let api = self.api();
+                let limits = &api.model.limits;
                 let idle = limits.idle_timeout.map(|timeout| self.last_active + timeout);
                 let lifetime = limits.max_lifetime.map(|lifetime| self.opened + lifetime);
                 idle.into_iter().chain(lifetime).min()
@@ -356,7 +382,7 @@ impl Session for WebSocketSession {
     }
 
     fn outbound_limit(&self) -> usize {
-        self.limits().max_outbound_bytes
+        self.api().model.limits.max_outbound_bytes
     }
 
     fn encode(message: &SharedFrame, form: usize, codecs: &mut Codecs) -> bytes::Bytes {
@@ -378,7 +404,12 @@ impl Session for WebSocketSession {
             (None, Ending::HubStopped) => {
                 DisconnectCause { code: 1001, reason: "Going away".into() }
             }
-            (None, _) => DisconnectCause { code: 1006, reason: "".into() },
+            (None, _) => {
+                let connection = Id(self.peer.id);
+                let (code, reason, by) = (1006, "", Side::Client);
+                self.dispatcher.traffic(|| Traffic::Close { connection, code, reason, by });
+                DisconnectCause { code, reason: reason.into() }
+            }
         };
         self.dispatcher.disconnected(self.peer, cause);
     }

@@ -74,6 +74,10 @@ fn check_value(name: &str, node: &Node, key: &'static Key, issues: &mut Issues) 
                 require(node, node.as_str().is_some(), "text or a table", issues);
             }
         }),
+        Kind::ListOf(table) => match node.as_list() {
+            Some(list) => list.iter().for_each(|node| check(node, table, issues)),
+            None => refuse(node, &format!("a list, each item of it {}", table.name), issues),
+        },
         Kind::OneOrMore(table) => match node.as_list() {
             Some(list) => list.iter().for_each(|node| check(node, table, issues)),
             None => check(node, table, issues),
@@ -81,6 +85,10 @@ fn check_value(name: &str, node: &Node, key: &'static Key, issues: &mut Issues) 
         Kind::TextList => match node.as_list() {
             Some(list) => list.iter().for_each(|item| text(item, issues)),
             None => refuse(node, "a list of texts", issues),
+        },
+        Kind::OneOrMoreTexts => match node.as_list() {
+            Some(list) => list.iter().for_each(|item| text(item, issues)),
+            None => require(node, node.scalar_text().is_some(), "text or a list of texts", issues),
         },
         Kind::TextMap => entries(node, issues, text),
         Kind::ReferenceMap => {
@@ -104,14 +112,16 @@ fn check_value(name: &str, node: &Node, key: &'static Key, issues: &mut Issues) 
                 }
             }
         },
-        Kind::Choice(words) => match node.scalar_text() {
-            Some(text) if words.contains(&text.as_str()) => {}
-            Some(text) => issues.push(
-                Issue::error(node.span, format!("`{text}` is not a valid value of `{name}`"))
-                    .expected(format!("one of {}", words.join(", ")))
-                    .nearest(&text, words.iter().copied()),
-            ),
-            None => refuse(node, &format!("one of {}", words.join(", ")), issues),
+        Kind::Choice(words) => choice(name, node, words, "", issues),
+        Kind::ChoiceOrTextList(words) => match node.as_list() {
+            Some(list) => list.iter().for_each(|item| text(item, issues)),
+            None => choice(name, node, words, ", or a list of texts", issues),
+        },
+        Kind::ChoiceMap(words) => match node.as_map() {
+            Some(map) => {
+                map.iter().for_each(|(name, entry)| choice(name, &entry.node, words, "", issues));
+            }
+            None => refuse(node, "a table of names and values", issues),
         },
         Kind::Boolean => require(node, node.boolean().is_some(), "a boolean", issues),
         Kind::Integer(least, most) => {
@@ -131,6 +141,20 @@ fn entries(node: &Node, issues: &mut Issues, each: impl Fn(&Node, &mut Issues)) 
     match node.as_map() {
         Some(map) => map.values().for_each(|entry| each(&entry.node, issues)),
         None => refuse(node, "a table of names and values", issues),
+    }
+}
+
+/// Requires one of some words, or what `else_expected` adds to them.
+fn choice(name: &str, node: &Node, words: &[&str], else_expected: &str, issues: &mut Issues) {
+    let expected = format!("one of {}{else_expected}", words.join(", "));
+    match node.scalar_text() {
+        Some(text) if words.contains(&text.as_str()) => {}
+        Some(text) => {
+            let message = format!("`{text}` is not a valid value of `{name}`");
+            let issue = Issue::error(node.span, message).expected(expected);
+            issues.push(issue.nearest(&text, words.iter().copied()));
+        }
+        None => refuse(node, &expected, issues),
     }
 }
 

@@ -66,14 +66,22 @@ pub(crate) enum Kind {
     Reference,
     /// A list of texts.
     TextList,
+    /// A text or a list of texts.
+    OneOrMoreTexts,
+    /// One of these words, or a list of texts.
+    ChoiceOrTextList(&'static [&'static str]),
     /// A mapping of names to texts.
     TextMap,
+    /// A mapping of names to one of these words each.
+    ChoiceMap(&'static [&'static str]),
     /// A mapping of names to texts or CloudFormation functions.
     ReferenceMap,
     /// A mapping with the keys of a table.
     Table(&'static Table),
     /// A mapping of names to mappings with the keys of a table.
     Tables(&'static Table),
+    /// A list of mappings with the keys of a table.
+    ListOf(&'static Table),
     /// One or several mappings with the keys of a table.
     OneOrMore(&'static Table),
     /// A mapping of names to either a text or a mapping with the keys of a table.

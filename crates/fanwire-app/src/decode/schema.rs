@@ -50,11 +50,19 @@ fn kind_schema(kind: Kind) -> Value {
         }
         Kind::Size => json!({ "type": ["integer", "string"], "$comment": SIZE_FORM }),
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::OneOrMoreTexts => {
+            json!({ "anyOf": [{ "type": "string" }, kind_schema(Kind::TextList)] })
+        }
+        Kind::ChoiceOrTextList(words) => {
+            json!({ "anyOf": [{ "enum": words }, kind_schema(Kind::TextList)] })
+        }
+        Kind::ChoiceMap(words) => named(json!({ "enum": words })),
         Kind::TextMap | Kind::ReferenceMap => {
             named(json!({ "type": ["string", "number", "boolean"] }))
         }
         Kind::Table(table) => table_schema(table),
         Kind::Tables(table) => named(table_schema(table)),
+        Kind::ListOf(table) => json!({ "type": "array", "items": table_schema(table) }),
         Kind::OneOrMore(table) => {
             let one = table_schema(table);
             json!({ "anyOf": [one.clone(), { "type": "array", "items": one }] })

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 /// A function of the App.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Function {
     /// Its full name: what Lambda would call it, and `AWS_LAMBDA_FUNCTION_NAME`.
     /// The Serverless Framework's default is `{service}-{stage}-{key}`.

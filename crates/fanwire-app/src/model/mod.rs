@@ -1,10 +1,13 @@
-//! What an App is, whatever file it came from: its functions and its WebSocket
-//! APIs, with every name resolved and every default filled in. Nothing here reads
-//! files or knows a file format.
+//! What an App is, whatever file it came from: its functions, its WebSocket APIs and
+//! its tables, with every name resolved and every default filled in. Nothing here
+//! reads files or knows a file format.
 
+mod changes;
+mod dynamodb;
 mod function;
 mod identity_source;
 mod limits;
+mod table;
 mod websocket;
 
 use std::path::PathBuf;
@@ -12,16 +15,19 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+pub(crate) use self::dynamodb::EXPECTED as DYNAMODB_EXPECTED;
+pub use self::dynamodb::{DynamoDb, DynamoDbChoice, DynamoDbChoiceError};
 pub use self::function::{Code, Function, Runtime};
 pub use self::identity_source::{IdentitySource, IdentitySourceError};
 pub use self::limits::{Limits, Profile};
+pub use self::table::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 pub use self::websocket::{
     AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, LogSettings,
     MockIntegration, Route, WebSocketApi,
 };
 
 /// One application: what a project file says, resolved.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct App {
     /// The service's name: `service` in `serverless.yml`, `name` in `fanwire.toml`.
     pub service: String,
@@ -41,6 +47,10 @@ pub struct App {
     pub functions: IndexMap<String, Function>,
     /// The WebSocket APIs. Empty in an App that only has functions.
     pub websocket_apis: Vec<WebSocketApi>,
+    /// The tables by the name the file gives them: a logical id, or a key.
+    pub tables: IndexMap<String, Table>,
+    /// Where the tables are.
+    pub dynamodb: DynamoDb,
     /// What the file declares and Fanwire does not serve, one entry a kind.
     pub not_served: Vec<NotServed>,
 }

@@ -10,7 +10,7 @@ use super::{IdentitySource, Limits};
 use crate::selection::RouteSelection;
 
 /// One WebSocket API at one stage.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebSocketApi {
     /// The API id, as in `{id}.execute-api.{region}.amazonaws.com`: ten lower-case
     /// letters and digits, the same at every start.
@@ -36,7 +36,7 @@ pub struct WebSocketApi {
 }
 
 /// What happens to the messages of one route key.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Route {
     /// What stands behind the route.
     pub integration: Integration,
@@ -48,7 +48,7 @@ pub struct Route {
 }
 
 /// What stands behind a route.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Integration {
     /// A function of the App, by its key (`AWS_PROXY`).
@@ -64,7 +64,7 @@ pub enum Integration {
 
 /// An HTTP backend: the message's body is sent as it is, and the answer's body is
 /// the result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HttpIntegration {
     /// An `http://` or `https://` URL; may hold `${stageVariables.NAME}`.
     pub url: String,
@@ -79,7 +79,7 @@ pub struct HttpIntegration {
 }
 
 /// A fixed answer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MockIntegration {
     /// The status; for `$connect`, 200–299 accepts.
     pub status: u16,
@@ -88,7 +88,7 @@ pub struct MockIntegration {
 }
 
 /// A REQUEST authorizer of `$connect`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Authorizer {
     /// The key of the function that decides.
     pub function: String,
@@ -97,7 +97,7 @@ pub struct Authorizer {
 }
 
 /// What is logged about an API's requests.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LogSettings {
     /// One line a request, where wanted.
     pub access: Option<AccessLog>,

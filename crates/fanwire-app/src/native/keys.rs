@@ -3,6 +3,8 @@
 
 use crate::aws_id::is_account_id;
 use crate::decode::{Key, Kind, Others, Table};
+use crate::model::{AttributeType, DYNAMODB_EXPECTED, DynamoDbChoice};
+use crate::rules::is_http_url;
 
 /// The whole file.
 pub(super) static FILE: Table = Table {
@@ -46,6 +48,12 @@ pub(super) static FILE: Table = Table {
             "websocket",
             Kind::OneOrMore(&WEBSOCKET),
             "the WebSocket API; `[[websocket]]` for each of several",
+        ),
+        Key::new("tables", Kind::Tables(&TABLE), "the DynamoDB tables by name"),
+        Key::new(
+            "dynamodb",
+            Kind::Checked(dynamodb),
+            "where the tables are: \"embedded\", \"aws\" (the real DynamoDB in the app's region) or the URL of an endpoint; `--dynamodb` wins; default \"embedded\"",
         ),
     ],
 };
@@ -320,6 +328,65 @@ pub(super) static LIMITS: Table = Table {
     ],
 };
 
+static TABLE: Table = Table {
+    name: "a table",
+    doc: "A DynamoDB table.",
+    others: Others::Refused,
+    keys: &[
+        Key::new(
+            "name",
+            Kind::Text,
+            "the name that SDKs are given; default \"{name}-{stage}-{key}\"",
+        ),
+        Key::required("hash", Kind::Text, "the attribute that is the hash (partition) key"),
+        Key::new("range", Kind::Text, "the attribute that is the range (sort) key; default: none"),
+        Key::new(
+            "attributes",
+            Kind::ChoiceMap(&AttributeType::NAMES),
+            "the types of key attributes: S (text), N (number) or B (bytes); default \"S\"",
+        ),
+        Key::new("indexes", Kind::Tables(&INDEX), "the secondary indexes by name"),
+        Key::new(
+            "ttl",
+            Kind::Text,
+            "the attribute that holds the time at which an item expires, in seconds since 1970; default: none",
+        ),
+        Key::new(
+            "stream",
+            Kind::Choice(&STREAM_VIEWS),
+            "what the table's stream records of a changed item; default: no stream",
+        ),
+    ],
+};
+
+static INDEX: Table = Table {
+    name: "an index",
+    doc: "A secondary index of a table.",
+    others: Others::Refused,
+    keys: &[
+        Key::new(
+            "hash",
+            Kind::OneOrMoreTexts,
+            "the attribute that is the hash key, or up to four of them; a local index has the table's",
+        ),
+        Key::new(
+            "range",
+            Kind::OneOrMoreTexts,
+            "the attribute that is the range key, or up to four of them; default: none, but a local index needs one",
+        ),
+        Key::new("local", Kind::Boolean, "whether it is a local index; default false"),
+        Key::new(
+            "projection",
+            Kind::ChoiceOrTextList(&["all", "keys"]),
+            "what can be read from it: \"all\", \"keys\", or a list of attributes besides the keys; default \"all\"",
+        ),
+    ],
+};
+
+/// DynamoDB's views in lower case, in the order of `StreamView::NAMES`.
+pub(super) const STREAM_VIEWS: [&str; 4] =
+    ["keys-only", "new-image", "old-image", "new-and-old-images"];
+
 pub(super) fn name(text: &str) -> Result<(), String> {
     let valid = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     valid.then_some(()).ok_or_else(|| "letters, digits and hyphens".to_owned())
@@ -343,9 +410,8 @@ fn account(text: &str) -> Result<(), String> {
 }
 
 fn url(text: &str) -> Result<(), String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let valid = rest.is_some_and(|rest| !rest.is_empty()) && !text.contains(char::is_whitespace);
-    valid.then_some(()).ok_or_else(|| "a URL that begins with http:// or https://".to_owned())
+    let expected = "a URL that begins with http:// or https://";
+    is_http_url(text).then_some(()).ok_or_else(|| expected.to_owned())
 }
 
 fn arn(text: &str) -> Result<(), String> {
@@ -353,4 +419,9 @@ fn arn(text: &str) -> Result<(), String> {
     let valid = matches!(parts.as_slice(), ["arn", _, "lambda", region, account, "function", name]
         if !region.is_empty() && !account.is_empty() && !name.is_empty());
     valid.then_some(()).ok_or_else(|| "arn:aws:lambda:REGION:ACCOUNT:function:NAME".to_owned())
+}
+
+fn dynamodb(text: &str) -> Result<(), String> {
+    let choice: Result<DynamoDbChoice, _> = text.parse();
+    choice.map(drop).map_err(|_| DYNAMODB_EXPECTED.to_owned())
 }

@@ -2,11 +2,12 @@
 //! that the model can.
 //!
 //! [`keys`] is the table of all keys. The tree is checked against it first, so that
-//! what reads the values ([`functions`], [`websocket`]) need only look at what the
-//! keys mean together.
+//! what reads the values ([`functions`], [`websocket`], [`tables`]) need only look at
+//! what the keys mean together.
 
 mod functions;
 mod keys;
+mod tables;
 mod websocket;
 
 use crate::aws_id::account_id;
@@ -14,7 +15,7 @@ use crate::decode::{check, json_schema};
 use crate::model::{App, Profile};
 use crate::node::Node;
 use crate::reading::Reading;
-use crate::variables::Resolver;
+use crate::variables::{Format, Resolver};
 
 /// The JSON Schema of `fanwire.toml`, for editors.
 pub fn schema() -> serde_json::Value {
@@ -34,8 +35,11 @@ struct Project<'n> {
 pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     let options = reading.options;
     let tree = {
-        let Reading { folder, sources, issues, .. } = reading;
-        Resolver::new(root, options, folder, sources, issues).resolve_root()
+        let Reading { folder, sources, issues, files, .. } = reading;
+        let mut resolver = Resolver::new(root, options, Format::Native, folder, sources, issues);
+        let tree = resolver.resolve_root();
+        files.extend(resolver.included_files());
+        tree
     };
     check(&tree, &keys::FILE, &mut reading.issues);
     let text = |key: &str| tree.get(key).and_then(Node::scalar_text);
@@ -61,6 +65,10 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     }
     let functions = functions::build(&project, reading);
     let websocket_apis = websocket::build(&project, reading);
+    let tables = tables::build(&project, &mut reading.issues);
+    let in_file = text("dynamodb").and_then(|choice| choice.parse().ok());
+    let dynamodb = options.dynamodb.clone().or(in_file).unwrap_or_default();
+    let dynamodb = dynamodb.in_region(&project.region);
     Some(App {
         service: project.name,
         stage: project.stage,
@@ -71,6 +79,8 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         profile: project.profile,
         functions,
         websocket_apis,
+        tables,
+        dynamodb,
         not_served: Vec::new(),
     })
 }

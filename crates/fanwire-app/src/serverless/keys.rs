@@ -3,6 +3,7 @@
 //! taken for mistakes.
 
 use crate::decode::{Key, Kind, Others, Table};
+use crate::model::{AttributeType, StreamView};
 
 /// The whole file.
 pub(super) static SERVICE: Table = Table {
@@ -220,6 +221,126 @@ pub(super) static WEBSOCKET_EVENT: Table = Table {
             "whether the result goes back to the client",
         ),
         Key::new("authorizer", Kind::Any, "who decides about connections"),
+    ],
+};
+
+/// The properties of `AWS::DynamoDB::Table` and `AWS::DynamoDB::GlobalTable`.
+pub(super) static TABLE: Table = Table {
+    name: "a table's properties",
+    doc: "A DynamoDB table.",
+    others: Others::Warned,
+    keys: &[
+        // Its faults are told where the name is made.
+        Key::new("TableName", Kind::Ignored, "the name"),
+        Key::required(
+            "AttributeDefinitions",
+            Kind::ListOf(&ATTRIBUTE_DEFINITION),
+            "the types of the attributes that keys are made of",
+        ),
+        Key::required("KeySchema", Kind::ListOf(&KEY_PART), "the key"),
+        Key::new("GlobalSecondaryIndexes", Kind::ListOf(&INDEX), "global indexes"),
+        Key::new("LocalSecondaryIndexes", Kind::ListOf(&INDEX), "local indexes"),
+        Key::new("TimeToLiveSpecification", Kind::Table(&TIME_TO_LIVE), "when items go"),
+        Key::new("StreamSpecification", Kind::Table(&STREAM), "the stream"),
+        Key::ignored("BillingMode"),
+        Key::ignored("ContributorInsightsSpecification"),
+        Key::ignored("DeletionProtectionEnabled"),
+        Key::ignored("GlobalTableSettingsReplicationMode"),
+        Key::ignored("GlobalTableSourceArn"),
+        Key::ignored("GlobalTableWitnesses"),
+        Key::ignored("ImportSourceSpecification"),
+        Key::ignored("KinesisStreamSpecification"),
+        Key::ignored("MultiRegionConsistency"),
+        Key::ignored("OnDemandThroughput"),
+        Key::ignored("PointInTimeRecoverySpecification"),
+        Key::ignored("ProvisionedThroughput"),
+        Key::ignored("ReadOnDemandThroughputSettings"),
+        Key::ignored("ReadProvisionedThroughputSettings"),
+        Key::ignored("Replicas"),
+        Key::ignored("ResourcePolicy"),
+        Key::ignored("SSESpecification"),
+        Key::ignored("TableClass"),
+        Key::ignored("Tags"),
+        Key::ignored("WarmThroughput"),
+        Key::ignored("WriteOnDemandThroughputSettings"),
+        Key::ignored("WriteProvisionedThroughputSettings"),
+    ],
+};
+
+static ATTRIBUTE_DEFINITION: Table = Table {
+    name: "an attribute definition",
+    doc: "The type of an attribute.",
+    others: Others::Refused,
+    keys: &[
+        Key::required("AttributeName", Kind::Text, "the attribute"),
+        Key::required("AttributeType", Kind::Choice(&AttributeType::NAMES), "S, N or B"),
+    ],
+};
+
+static KEY_PART: Table = Table {
+    name: "a part of a key",
+    doc: "A part of a key.",
+    others: Others::Refused,
+    keys: &[
+        Key::required("AttributeName", Kind::Text, "the attribute"),
+        Key::required("KeyType", Kind::Choice(&["HASH", "RANGE"]), "HASH or RANGE"),
+    ],
+};
+
+static INDEX: Table = Table {
+    name: "an index",
+    doc: "A secondary index.",
+    others: Others::Warned,
+    keys: &[
+        Key::required("IndexName", Kind::Text, "the name"),
+        Key::required("KeySchema", Kind::ListOf(&KEY_PART), "the key"),
+        Key::required("Projection", Kind::Table(&PROJECTION), "what can be read from it"),
+        Key::ignored("ContributorInsightsSpecification"),
+        Key::ignored("OnDemandThroughput"),
+        Key::ignored("ProvisionedThroughput"),
+        Key::ignored("ReadOnDemandThroughputSettings"),
+        Key::ignored("ReadProvisionedThroughputSettings"),
+        Key::ignored("WarmThroughput"),
+        Key::ignored("WriteOnDemandThroughputSettings"),
+        Key::ignored("WriteProvisionedThroughputSettings"),
+    ],
+};
+
+static PROJECTION: Table = Table {
+    name: "a projection",
+    doc: "What can be read from an index.",
+    others: Others::Refused,
+    keys: &[
+        Key::required(
+            "ProjectionType",
+            Kind::Choice(&["ALL", "KEYS_ONLY", "INCLUDE"]),
+            "ALL, KEYS_ONLY or INCLUDE",
+        ),
+        Key::new("NonKeyAttributes", Kind::TextList, "the attributes, with INCLUDE"),
+    ],
+};
+
+static TIME_TO_LIVE: Table = Table {
+    name: "a TimeToLiveSpecification",
+    doc: "When items go.",
+    others: Others::Refused,
+    keys: &[
+        Key::new("AttributeName", Kind::Text, "the attribute with the time, in seconds since 1970"),
+        Key::required("Enabled", Kind::Boolean, "whether items go"),
+    ],
+};
+
+static STREAM: Table = Table {
+    name: "a StreamSpecification",
+    doc: "The table's stream.",
+    others: Others::Warned,
+    keys: &[
+        Key::required(
+            "StreamViewType",
+            Kind::Choice(&StreamView::NAMES),
+            "what is recorded of a changed item",
+        ),
+        Key::ignored("ResourcePolicy"),
     ],
 };
 

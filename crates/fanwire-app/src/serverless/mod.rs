@@ -3,13 +3,15 @@
 //! The file is read in four steps: variables are replaced, the shape is checked
 //! against [`keys`], the CloudFormation stack that the framework would generate is
 //! modelled as far as references need it ([`stack`]), and the functions
-//! ([`functions`]), their code ([`code`]) and their routes ([`websocket`]) are built.
+//! ([`functions`]), their code ([`code`]), their routes ([`websocket`]) and the tables
+//! ([`tables`]) are built.
 
 mod cargo;
 mod code;
 mod functions;
 mod keys;
 mod stack;
+mod tables;
 mod websocket;
 
 use indexmap::IndexMap;
@@ -20,7 +22,7 @@ use crate::diagnostic::{Issue, Issues};
 use crate::model::{App, NotServed};
 use crate::node::{Entry, Map, Node, Value};
 use crate::reading::Reading;
-use crate::variables::{Resolver, dotenv};
+use crate::variables::{Format, Resolver, dotenv};
 
 /// The resolved file and what follows from all of it.
 struct Service<'n> {
@@ -71,10 +73,13 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         functions,
         not_served: Kinds::default(),
     };
-    let stack = stack::build(&mut service);
+    let resources = stack::resources(&service, issues);
+    let stack = stack::build(&mut service, &resources);
+    let tables = tables::build(&resources, &stack, issues);
     let mut functions = functions::build(&mut service, &stack, reading);
     let api = websocket::build(&mut service, &stack, &mut functions, reading);
     let options = reading.options;
+    let dynamodb = options.dynamodb.clone().unwrap_or_default().in_region(&service.region);
     Some(App {
         service: service.name,
         stage: service.stage,
@@ -85,6 +90,8 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         profile: options.profile.unwrap_or_default(),
         functions,
         websocket_apis: api.into_iter().collect(),
+        tables,
+        dynamodb,
         not_served: service.not_served.into_list(),
     })
 }
@@ -98,14 +105,14 @@ struct Resolved {
 }
 
 fn resolve(reading: &mut Reading<'_>, root: &Node) -> Resolved {
-    let Reading { options, folder, sources, issues, .. } = reading;
-    let mut resolver = Resolver::new(root, options, folder, sources, issues);
+    let Reading { options, folder, sources, issues, files, .. } = reading;
+    let mut resolver = Resolver::new(root, options, Format::Serverless, folder, sources, issues);
     let use_dotenv = resolver.resolve_at(&["useDotenv"]).and_then(|node| node.boolean());
     let stage = resolver.stage();
     if use_dotenv == Some(true) {
-        let text = [format!(".env.{stage}"), ".env".to_owned()]
-            .iter()
-            .find_map(|name| std::fs::read_to_string(folder.join(name)).ok());
+        let candidates = [format!(".env.{stage}"), ".env".to_owned()].map(|name| folder.join(name));
+        let text = candidates.iter().find_map(|path| std::fs::read_to_string(path).ok());
+        files.extend(candidates);
         let variables = dotenv::parse(&text.unwrap_or_default(), resolver.environment());
         resolver.add_environment(variables);
     }
@@ -113,6 +120,7 @@ fn resolve(reading: &mut Reading<'_>, root: &Node) -> Resolved {
     let region = resolver.region();
     let account_id = account_id(resolver.environment());
     let mut tree = resolver.resolve_root();
+    files.extend(resolver.included_files());
     expand_provider(&mut tree);
     Resolved { tree, stage, region, account_id }
 }

@@ -3,19 +3,21 @@
 
 use indexmap::IndexMap;
 
-use crate::aws_id::derived_api_id;
+use crate::aws_id::{derived_api_id, partition};
 use crate::cloudformation::{Resource, Stack};
+use crate::decode::refuse;
 use crate::diagnostic::Issues;
-use crate::node::{Map, Node};
+use crate::node::{Map, Node, Value};
 
 use super::{Service, functions, merged};
 
 /// The logical id of the WebSocket API.
 pub(super) const WEBSOCKETS_API: &str = "WebsocketsApi";
 
-/// Resource types without anything to serve: permissions, and logs that Fanwire
-/// writes itself.
-const SILENT_TYPES: [&str; 5] = [
+/// Resource types without anything to serve: permissions, capacity, and logs that
+/// Fanwire writes itself.
+const SILENT_TYPES: [&str; 6] = [
+    "AWS::ApplicationAutoScaling::",
     "AWS::IAM::",
     "AWS::Logs::",
     "AWS::Lambda::Permission",
@@ -40,14 +42,14 @@ const NAME_PROPERTIES: [&str; 12] = [
 ];
 
 /// Models the stack, and lists the declared resources that are not served.
-pub(super) fn build(service: &mut Service<'_>) -> Stack {
+pub(super) fn build(service: &mut Service<'_>, declared: &Map) -> Stack {
     let mut stack = Stack { parameters: pseudo_parameters(service), ..Stack::default() };
     generated(service, &mut stack.resources);
     declared_parameters(service, &mut stack.parameters);
-    let declared = section(service, "Resources");
-    for (id, entry) in &declared {
+    for (id, entry) in declared {
         let kind = type_of(&entry.node);
-        if !SILENT_TYPES.iter().any(|silent| kind.starts_with(silent)) {
+        let silent = SILENT_TYPES.iter().any(|silent| kind.starts_with(silent));
+        if !silent && !is_table(&entry.node) {
             service.not_served.add(kind, id);
         }
         // An override of a generated resource stays what it is.
@@ -58,7 +60,7 @@ pub(super) fn build(service: &mut Service<'_>) -> Stack {
     }
     // Names may refer to other resources and to parameters, so they come second.
     // Faults in them are of no interest: the default name stands in.
-    for (id, entry) in &declared {
+    for (id, entry) in declared {
         let properties = entry.node.get("Properties");
         let name = NAME_PROPERTIES.iter().find_map(|key| properties?.get(key));
         if let Some(name) = name.and_then(|name| stack.text(name, &mut Issues::default()))
@@ -75,20 +77,40 @@ fn type_of(node: &Node) -> &str {
     node.get("Type").and_then(Node::as_str).unwrap_or("a resource without a Type")
 }
 
+/// Whether a resource is a DynamoDB table.
+pub(super) fn is_table(node: &Node) -> bool {
+    matches!(type_of(node), "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable")
+}
+
+/// The resources that the file declares, by logical id. Where a part of them cannot be
+/// read the App runs without it, and a warning says so: a table may be missing.
+pub(super) fn resources(service: &Service<'_>, issues: &mut Issues) -> Map {
+    let mut faults = Issues::default();
+    let declared = section(service, "Resources", &mut faults);
+    for entry in declared.values() {
+        if entry.node.as_map().is_none() && entry.node.value != Value::Null {
+            refuse(&entry.node, "a resource", &mut faults);
+        }
+    }
+    issues.take_as_warnings(faults, "; what it declares does not exist here");
+    declared
+}
+
 /// A section of `resources`, such as `Resources`; `resources` may be a list of tables.
-fn section(service: &Service<'_>, name: &str) -> Map {
-    // What is declared does not have to be understood for the App to run.
-    let mut ignored = Issues::default();
-    let Some(node) = service.tree.get("resources") else { return Map::new() };
-    let all = merged(node, "a table of resources", &mut ignored);
-    all.get(name)
-        .map_or_else(Map::new, |entry| merged(&entry.node, "a table of resources", &mut ignored))
+fn section(service: &Service<'_>, name: &str, issues: &mut Issues) -> Map {
+    let node = service.tree.get("resources");
+    // A variable in the place of the whole section is an error already.
+    let node = node.filter(|node| !matches!(node.value, Value::Unresolved(_)));
+    let Some(node) = node else { return Map::new() };
+    let all = merged(node, "a table of resources", issues);
+    all.get(name).map_or_else(Map::new, |entry| merged(&entry.node, "a table of resources", issues))
 }
 
 /// The template's own parameters that have a value: `provider.stackParameters`, else
 /// their default.
 fn declared_parameters(service: &Service<'_>, parameters: &mut IndexMap<String, String>) {
-    for (name, entry) in section(service, "Parameters") {
+    // Faults in them are of no interest: a parameter that is needed is missed later.
+    for (name, entry) in section(service, "Parameters", &mut Issues::default()) {
         if let Some(default) = entry.node.get("Default").and_then(Node::scalar_text) {
             parameters.insert(name, default);
         }
@@ -119,15 +141,6 @@ fn pseudo_parameters(service: &Service<'_>) -> IndexMap<String, String> {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect()
-}
-
-/// The partition that a region belongs to, and the suffix of its host names.
-fn partition(region: &str) -> (&'static str, &'static str) {
-    match region {
-        region if region.starts_with("us-gov-") => ("aws-us-gov", "amazonaws.com"),
-        region if region.starts_with("cn-") => ("aws-cn", "amazonaws.com.cn"),
-        _ => ("aws", "amazonaws.com"),
-    }
 }
 
 /// What the framework itself adds to the stack.

@@ -16,7 +16,6 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -24,7 +23,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Issue, Issues};
 use crate::node::{Entry, Map, Node, Value};
-use crate::reading::LoadOptions;
+use crate::reading::{LoadOptions, absolute};
 use crate::source::{Sources, Span};
 
 use self::sources::Missing;
@@ -37,11 +36,22 @@ const MAX_OPEN: usize = 160;
 /// project, and few enough that a file whose variables multiply fails at once.
 const MAX_STEPS: usize = 200_000;
 
+/// Which kind of file the variables are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `serverless.yml`: its stage and region are in `provider`.
+    Serverless,
+    /// `fanwire.toml`: its stage and region are keys of the file itself, and its tables
+    /// have names where it gives none.
+    Native,
+}
+
 /// Replaces the variables of one file.
 pub(crate) struct Resolver<'r> {
     /// The file's tree as it was read.
     root: &'r Node,
     options: &'r LoadOptions,
+    format: Format,
     /// The process environment and what `.env` adds to it.
     environment: IndexMap<String, String>,
     /// The folder that `${file()}` starts from.
@@ -49,7 +59,7 @@ pub(crate) struct Resolver<'r> {
     sources: &'r mut Sources,
     issues: &'r mut Issues,
     /// Included files; `None` for one that does not exist.
-    files: HashMap<PathBuf, Result<Option<Rc<Node>>, Issue>>,
+    files: IndexMap<PathBuf, Result<Option<Rc<Node>>, Issue>>,
     /// Texts whose value is being found, and texts whose value is being gone
     /// through: meeting one of them again is a cycle.
     evaluating: Vec<Identity>,
@@ -68,6 +78,7 @@ impl<'r> Resolver<'r> {
     pub(crate) fn new(
         root: &'r Node,
         options: &'r LoadOptions,
+        format: Format,
         folder: &'r Path,
         sources: &'r mut Sources,
         issues: &'r mut Issues,
@@ -75,11 +86,12 @@ impl<'r> Resolver<'r> {
         Self {
             root,
             options,
+            format,
             environment: options.environment.clone(),
             folder,
             sources,
             issues,
-            files: HashMap::new(),
+            files: IndexMap::new(),
             evaluating: Vec::new(),
             expanding: Vec::new(),
             path: Vec::new(),
@@ -119,6 +131,11 @@ impl<'r> Resolver<'r> {
     /// The names and values that `${env:}` finds.
     pub(crate) fn environment(&self) -> &IndexMap<String, String> {
         &self.environment
+    }
+
+    /// The files that variables include, whether or not they exist.
+    pub(crate) fn included_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.keys().map(|path| absolute(path))
     }
 
     /// A copy of `node` with every variable in it replaced.

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use crate::diagnostic::{Issue, nearest};
 use crate::node::{Entry, Map, Node, Value, json, yaml};
+use crate::rules::table::default_table_name;
 use crate::source::Span;
 
-use super::{Found, Resolver};
+use super::{Format, Found, Resolver};
 
 /// The sources that are known, for the nearest name.
 const KINDS: [&str; 11] =
@@ -123,9 +124,10 @@ impl Resolver<'_> {
             Some(node) if node.value != Value::Null => Ok(Found::Value(node)),
             _ => {
                 // Versions 1 and 2 filled these in; many files still count on it.
-                let default = match address {
-                    "provider.stage" => Some(self.stage()),
-                    "provider.region" => Some(self.region()),
+                let default = match (self.format, address) {
+                    (Format::Serverless, "provider.stage") => Some(self.stage()),
+                    (Format::Serverless, "provider.region") => Some(self.region()),
+                    (Format::Native, _) => self.native_default(&steps)?,
                     _ => None,
                 };
                 let why = format!("the file has no `{address}`");
@@ -135,10 +137,34 @@ impl Resolver<'_> {
         }
     }
 
-    /// The name that a path into the file probably meant.
+    /// The value of what a `fanwire.toml` may leave out and its functions may want to
+    /// be told.
+    fn native_default(&mut self, steps: &[String]) -> Result<Option<String>, Issue> {
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        Ok(match steps.as_slice() {
+            ["stage"] => Some(self.stage()),
+            ["region"] => Some(self.region()),
+            ["tables", key, "name"] => {
+                let path = ["tables", key].map(str::to_owned);
+                if self.walk(self.root, &path)?.is_none() {
+                    return Ok(None);
+                }
+                let app = self.setting(None, &["name"], "");
+                Some(default_table_name(&app, &self.stage(), key))
+            }
+            _ => None,
+        })
+    }
+
+    /// The name that a path into the file probably meant, at the first step that leads
+    /// nowhere.
     fn nearest_member(&mut self, steps: &[String]) -> Option<String> {
-        let (last, parents) = steps.split_last()?;
-        let parent = self.walk(self.root, parents).ok()??;
+        let reached = (0..steps.len()).rev().find_map(|length| {
+            let parent = self.walk(self.root, &steps[..length]).ok()??;
+            Some((length, parent))
+        });
+        let (length, parent) = reached?;
+        let (last, parents) = (&steps[length], &steps[..length]);
         let parent = self.evaluate(&parent).ok()?;
         let near = nearest(last, parent.as_map()?.keys().map(String::as_str))?;
         let path: Vec<&str> = parents.iter().map(String::as_str).chain([near]).collect();
@@ -170,17 +196,25 @@ impl Resolver<'_> {
         }
     }
 
-    /// The stage: `--stage`, else `provider.stage`, else `dev`.
+    /// The stage: `--stage`, else the file's, else `dev`.
     pub(crate) fn stage(&mut self) -> String {
-        self.setting(self.options.stage.clone(), &["provider", "stage"], "dev")
+        let path: &[&str] = match self.format {
+            Format::Serverless => &["provider", "stage"],
+            Format::Native => &["stage"],
+        };
+        self.setting(self.options.stage.clone(), path, "dev")
     }
 
-    /// The region: `--region`, else `provider.region`, else `us-east-1`.
+    /// The region: `--region`, else the file's, else `us-east-1`.
     pub(crate) fn region(&mut self) -> String {
-        self.setting(self.options.region.clone(), &["provider", "region"], "us-east-1")
+        let path: &[&str] = match self.format {
+            Format::Serverless => &["provider", "region"],
+            Format::Native => &["region"],
+        };
+        self.setting(self.options.region.clone(), path, "us-east-1")
     }
 
-    fn setting(&mut self, given: Option<String>, path: &[&str; 2], default: &str) -> String {
+    fn setting(&mut self, given: Option<String>, path: &[&str], default: &str) -> String {
         if let Some(given) = given {
             return given;
         }

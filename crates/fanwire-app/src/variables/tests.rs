@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{Resolver, dotenv};
+use super::{Format, Resolver, dotenv};
 use crate::diagnostic::Issues;
 use crate::node::{Node, Value, yaml};
 use crate::reading::LoadOptions;
@@ -47,7 +47,8 @@ fn every_form_of_a_variable_has_the_value_that_the_framework_prints() {
     let (mut sources, mut issues) = (Sources::default(), Issues::default());
     let file = sources.add(folder.join("serverless.yml"), text.clone());
     let root = yaml::parse(file, &text, &mut issues).unwrap();
-    let mut resolver = Resolver::new(&root, &options, &folder, &mut sources, &mut issues);
+    let mut resolver =
+        Resolver::new(&root, &options, Format::Serverless, &folder, &mut sources, &mut issues);
     resolver.add_environment(dotenv::parse(&read(".env"), &options.environment));
     let resolved = resolver.resolve_at(&["custom"]).unwrap();
     let expected: serde_json::Map<String, Json> =

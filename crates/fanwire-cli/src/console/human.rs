@@ -9,10 +9,11 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Effects, Style};
-use jiff::Zoned;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::Renderer;
-use super::record::{Record, Request};
+use super::record::{Entry, Record, Request};
 
 /// How long a handler's lines are held back while it runs.
 const MAX_HOLD: Duration = Duration::from_millis(500);
@@ -69,27 +70,28 @@ impl Human {
 }
 
 impl Renderer for Human {
-    fn render(&mut self, record: Record, now: Instant, out: &mut String) {
+    fn render(&mut self, entry: &Entry, now: Instant, out: &mut String) {
+        let at = entry.at;
         // Writing to a String cannot fail, here and below.
-        let _ = match record {
+        let _ = match &entry.record {
             Record::Request(request) => {
                 if let Some(id) = &request.invocation_id {
                     self.release(id, out);
                 }
-                request_line(&request, self.verbose, out)
+                request_line(request, at, self.verbose, out)
             }
             Record::Line { function, request_id, stderr, text } => {
-                let text = without_prefix(&text, request_id.as_deref());
+                let text = without_prefix(text, request_id.as_deref());
                 let text = with_stack_unfolded(&text);
-                let line = function_line(&function, &text, stderr);
+                let line = function_line(function, &text, *stderr);
                 match request_id {
-                    Some(id) => self.hold(id, &line, now, out),
+                    Some(id) => self.hold(id.clone(), &line, now, out),
                     None => out.push_str(&line),
                 }
                 Ok(())
             }
-            Record::FunctionNote { text, .. } => {
-                writeln!(out, "{} {YELLOW}{text}{YELLOW:#}", time())
+            Record::FunctionNote { text, .. } | Record::News(text) => {
+                writeln!(out, "{} {YELLOW}{text}{YELLOW:#}", time(at))
             }
             Record::Access { line, .. } => writeln!(out, "{DIM}access{DIM:#}   {line}"),
             Record::Execution(line) => writeln!(out, "{DIM}execution{DIM:#} {line}"),
@@ -98,7 +100,7 @@ impl Renderer for Human {
                 writeln!(out, "{YELLOW}{count} lines were dropped: output is too slow{YELLOW:#}")
             }
             Record::Text(text) => {
-                out.push_str(&text);
+                out.push_str(text);
                 Ok(())
             }
             Record::End => {
@@ -121,14 +123,19 @@ impl Renderer for Human {
     }
 }
 
-fn time() -> String {
-    format!("{DIM}{}{DIM:#}", Zoned::now().strftime("%H:%M:%S%.3f"))
+fn time(at: Timestamp) -> String {
+    format!("{DIM}{}{DIM:#}", at.to_zoned(TimeZone::system()).strftime("%H:%M:%S%.3f"))
 }
 
-fn request_line(request: &Request, verbose: bool, out: &mut String) -> std::fmt::Result {
+fn request_line(
+    request: &Request,
+    at: Timestamp,
+    verbose: bool,
+    out: &mut String,
+) -> std::fmt::Result {
     let failed = request.error.is_some() || request.status >= 400;
     let outcome = if failed { RED } else { GREEN };
-    let time = time();
+    let time = time(at);
     let millis = request.duration.as_secs_f64() * 1000.0;
     write!(
         out,

@@ -4,10 +4,12 @@
 
 mod access_files;
 mod human;
+mod journal;
 mod json;
 mod record;
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -18,7 +20,10 @@ use fanwire_functions::FunctionEvent;
 use fanwire_websocket::RequestRecord;
 
 use self::access_files::AccessFiles;
-use self::record::Record;
+pub(crate) use self::human::Human;
+pub(crate) use self::journal::Journal;
+pub(crate) use self::json::{Json, read};
+pub(crate) use self::record::{Entry, Record, Request};
 
 /// Records that may wait for the printer. Beyond it they are dropped and counted.
 const MAX_WAITING: usize = 16_384;
@@ -43,14 +48,15 @@ const GATHER: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct Console {
     style: Style,
-    sender: SyncSender<Record>,
+    sender: SyncSender<Entry>,
+    journal: Arc<Journal>,
     dropped: AtomicU64,
 }
 
 /// Turns records into text.
-trait Renderer {
+pub(crate) trait Renderer {
     /// Appends what a record reads as, now or later.
-    fn render(&mut self, record: Record, now: Instant, out: &mut String);
+    fn render(&mut self, entry: &Entry, now: Instant, out: &mut String);
     /// Appends what has been held back for too long.
     fn tick(&mut self, now: Instant, out: &mut String);
 }
@@ -61,19 +67,31 @@ impl Console {
     /// Starts the printer.
     pub(crate) fn start(style: Style) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = sync_channel(MAX_WAITING);
+        let journal = Arc::new(Journal::default());
+        let kept = Arc::clone(&journal);
         let printer = std::thread::spawn(move || {
             if style.json {
-                print(&receiver, json::Json);
+                print(&receiver, json::Json, &kept);
             } else {
-                print(&receiver, human::Human::new(style.verbose));
+                print(&receiver, Human::new(style.verbose), &kept);
             }
         });
-        (Self { style, sender, dropped: AtomicU64::new(0) }, printer)
+        (Self { style, sender, journal, dropped: AtomicU64::new(0) }, printer)
+    }
+
+    /// What was printed last, and what will be.
+    pub(crate) fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.journal)
     }
 
     /// Prints a sentence for people, on its own line.
     pub(crate) fn note(&self, text: &str) {
         self.send(Record::Note(text.to_owned()));
+    }
+
+    /// Prints what has become of the App's files or tables, with the time.
+    pub(crate) fn news(&self, text: String) {
+        self.send(Record::News(text));
     }
 
     /// Prints text as it is. Only for people.
@@ -89,16 +107,17 @@ impl Console {
     /// Ends the printer once all before is printed.
     pub(crate) fn finish(&self) {
         // Where the printer is gone already there is nothing to end.
-        let _ = self.sender.send(Record::End);
+        let _ = self.sender.send(Entry::new(Record::End));
     }
 
     fn send(&self, record: Record) {
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(record) {
+        if let Err(TrySendError::Full(_)) = self.sender.try_send(Entry::new(record)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 && self.sender.try_send(Record::Dropped(dropped)).is_err() {
+        let told = || self.sender.try_send(Entry::new(Record::Dropped(dropped)));
+        if dropped > 0 && told().is_err() {
             self.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
     }
@@ -127,27 +146,27 @@ impl fanwire_functions::Observer for Console {
     }
 }
 
-fn print(receiver: &Receiver<Record>, mut renderer: impl Renderer) {
+fn print(receiver: &Receiver<Entry>, mut renderer: impl Renderer, journal: &Journal) {
     let mut access_files = AccessFiles::default();
     let mut stdout = anstream::AutoStream::auto(std::io::stdout());
     let mut out = String::new();
     loop {
         let mut ended = false;
         match receiver.recv_timeout(TICK) {
-            Ok(record) => {
+            Ok(entry) => {
                 let more = std::iter::from_fn(|| receiver.try_recv().ok()).take(MAX_WAITING);
-                for record in std::iter::once(record).chain(more) {
-                    ended |= matches!(record, Record::End);
-                    let record = match record {
-                        Record::Access { file: Some(file), line } => {
-                            match access_files.append(&file, &line) {
-                                Ok(()) => continue,
-                                Err(error) => Record::Note(format!("{}: {error}", file.display())),
+                for mut entry in std::iter::once(entry).chain(more) {
+                    ended |= matches!(entry.record, Record::End);
+                    if let Record::Access { file: Some(file), line } = &entry.record {
+                        match access_files.append(file, line) {
+                            Ok(()) => continue,
+                            Err(error) => {
+                                entry.record = Record::Note(format!("{}: {error}", file.display()));
                             }
                         }
-                        record => record,
-                    };
-                    renderer.render(record, Instant::now(), &mut out);
+                    }
+                    renderer.render(&entry, Instant::now(), &mut out);
+                    journal.keep(entry);
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}

@@ -5,8 +5,16 @@ use std::time::Duration;
 
 use fanwire_functions::{FunctionEvent, Stream};
 use fanwire_websocket::{EventType, RequestRecord};
+use jiff::Timestamp;
 
 use super::Style;
+
+/// One thing to print, and when it happened.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    pub(crate) record: Record,
+}
 
 /// One thing to print.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub(crate) enum Record {
         line: String,
     },
     Execution(String),
+    /// Something about the App as a whole: its files or its tables have changed.
+    News(String),
     Note(String),
     Text(String),
     Dropped(u64),
@@ -49,6 +59,15 @@ pub(crate) struct Request {
     pub(crate) duration: Duration,
     pub(crate) error: Option<String>,
     pub(crate) closed: Option<(u16, String)>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Something that happens now.
+    pub(crate) fn new(record: Record) -> Self {
+        Self { at: Timestamp::now(), record }
+    }
 }
 
 // === impl Record ===
@@ -87,6 +106,7 @@ impl Record {
                 stderr: false,
                 text: event.to_string(),
             }),
+            FunctionEvent::Loaded { .. } => None,
             FunctionEvent::Spawned { .. } if !verbose => None,
             // Ended by the host: at its time-out, which its request tells, or to stop.
             FunctionEvent::Exited { how: "signal: killed", .. } if !verbose => None,

@@ -30,6 +30,8 @@ STDERR = 19
 RECORD = 20
 RESPONSE = 21
 ERROR = 22
+AWS_CALL = 24
+LOADED = 25
 
 REQUEST_ID_LENGTH = 36
 
@@ -309,6 +311,92 @@ class LambdaContext:
         )
 
 
+# === Where connections go ===
+
+AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+# More hosts than one function calls; the host tells each service once.
+MOST_REPORTED = 256
+
+
+def install_redirect(channel, own_port, hosts):
+    """Clients look names up with `socket.getaddrinfo`: names that are ours get our
+    address and port there, and all others pass as they are. Code that gives a name to
+    `connect` of a bare socket is not reached."""
+    import re
+    import socket
+
+    patterns = "|".join(re.escape(host).replace(r"\*", "[^.]+") for host in hosts)
+    served = re.compile(patterns or r"(?!)", re.IGNORECASE)
+    own_name = re.compile(r"localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\]", re.IGNORECASE)
+    reported = set()
+    original = socket.getaddrinfo
+
+    def is_ours(host, wanted):
+        # Some clients are given `localhost:3001` as a host, beside the port of https.
+        name, _, own = host.rpartition(":")
+        if own == str(own_port) and (own_name.fullmatch(name) or served.fullmatch(name)):
+            return True
+        if served.fullmatch(host):
+            return str(wanted) in ("None", "443", "80", "https", "http", str(own_port))
+        if host.lower().endswith(AWS_DOMAINS) and host not in reported and len(reported) < MOST_REPORTED:
+            reported.add(host)
+            if not channel.forked:
+                channel.send(AWS_CALL, host.lower().encode("utf-8", "replace"))
+        return False
+
+    def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+        name = host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
+        if isinstance(name, str) and is_ours(name, port):
+            return original("127.0.0.1", own_port, 0, type, proto, flags)
+        return original(host, port, family, type, proto, flags)
+
+    socket.getaddrinfo = getaddrinfo
+
+
+# === Which files were loaded ===
+
+
+class Sources:
+    """Tells the host which files of the project were loaded: neither Python's own nor
+    those of packages."""
+
+    PACKAGES = ("/site-packages/", "/dist-packages/")
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.modules = 0
+        self.told = set()
+        self.library = os.path.realpath(os.path.dirname(os.__file__)) + "/"
+
+    def tell(self, error=None):
+        """What is new. A module that failed is in no list, but in the error's trace."""
+        files = []
+        while error is not None:
+            if isinstance(error, SyntaxError):
+                files.append(error.filename)
+            at = error.__traceback__
+            while at is not None:
+                files.append(at.tb_frame.f_code.co_filename)
+                at = at.tb_next
+            error = error.__cause__ or error.__context__
+        if len(sys.modules) != self.modules:
+            self.modules = len(sys.modules)
+            # Some packages put other objects there, which load more when looked at.
+            own = (vars(module) for module in list(sys.modules.values()) if type(module) is type(sys))
+            files.extend(values.get("__file__") for values in own)
+        new = {os.path.realpath(file) for file in files if file and os.path.isabs(file)}
+        new = {file for file in new - self.told if self._is_projects(file)}
+        if new:
+            self.told |= new
+            names = "\0".join(sorted(new))
+            self.channel.send(LOADED, names.encode("utf-8", "surrogateescape"))
+
+    def _is_projects(self, file):
+        if file.startswith(self.library) or file == os.path.realpath(__file__):
+            return False
+        return not any(part in file for part in self.PACKAGES)
+
+
 # === Finding the handler ===
 
 
@@ -365,7 +453,7 @@ def parse(frame):
     return frame[:REQUEST_ID_LENGTH].decode(), deadline, trace.decode(), client, frame[at + client_length:]
 
 
-def serve(channel, handler, arn):
+def serve(channel, handler, arn, sources):
     global request_id
     while True:
         kind, frame = channel.receive()
@@ -391,13 +479,16 @@ def serve(channel, handler, arn):
             answer, kind = to_json(payload).encode("utf-8"), ERROR
         sys.stdout.flush()
         sys.stderr.flush()
+        if sources:
+            sources.tell()
         channel.send(kind, answer)
 
 
 def main():
     channel = Channel(3)
     _, frame = channel.receive()
-    arn = json.loads(frame)["arn"]
+    settings = json.loads(frame)
+    sources = Sources(channel) if settings["sources"] else None
     try:
         if sys.version_info < OLDEST_PYTHON:
             raise Fault(
@@ -408,6 +499,8 @@ def main():
         sys.stdout = text_stream(channel, STDOUT, 1)
         sys.stderr = text_stream(channel, STDERR, 2)
         set_up_logging(channel)
+        if settings["redirect"]:
+            install_redirect(channel, settings["redirect"]["port"], settings["redirect"]["hosts"])
         # In the place of this file's folder.
         sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
         handler = load_handler(os.environ["_HANDLER"])
@@ -415,10 +508,14 @@ def main():
         payload = describe(error)
         sys.stdout.flush()
         log_error(channel, payload)
+        if sources:
+            sources.tell(error)
         channel.send(INIT_ERROR, to_json(payload).encode("utf-8"))
         sys.exit(1)
+    if sources:
+        sources.tell()
     channel.send(READY)
-    serve(channel, handler, arn)
+    serve(channel, handler, settings["arn"], sources)
 
 
 main()

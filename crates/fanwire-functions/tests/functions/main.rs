@@ -8,6 +8,8 @@ mod asynchronous;
 mod node;
 mod pool;
 mod python;
+mod redirect;
 mod remote;
 mod runtime_api;
+mod sources;
 mod typescript;

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Letter;
-use crate::Session;
 use crate::id::MAX_SLOTS;
 use crate::mailbox::Mailbox;
+use crate::{Clock, Session};
 
 /// What the rest of the process shares with one shard.
 pub(crate) struct ShardHandle<S: Session> {
     pub(crate) mailbox: Arc<Mailbox<Letter<S>>>,
+    pub(crate) clock: Clock,
     slots: Mutex<Slots>,
     /// Slots in use, to find the shard with the fewest without a lock.
     used: AtomicUsize,
@@ -27,9 +28,10 @@ struct Slots {
 // === impl ShardHandle ===
 
 impl<S: Session> ShardHandle<S> {
-    pub(crate) fn new(mailbox: Arc<Mailbox<Letter<S>>>) -> Self {
+    pub(crate) fn new(mailbox: Arc<Mailbox<Letter<S>>>, clock: Clock) -> Self {
         Self {
             mailbox,
+            clock,
             slots: Mutex::default(),
             used: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),

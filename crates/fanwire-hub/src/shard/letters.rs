@@ -10,7 +10,7 @@ use mio::{Interest, Token};
 use super::{EVENTS_PER_TURN, Letter, Shard};
 use crate::connection::{Connection, Wishes};
 use crate::outbound::{Flushed, Outbound};
-use crate::{Audience, ConnectionId, Ending, Session};
+use crate::{Audience, ConnectionId, Ending, Session, Transport};
 
 /// Broadcasts joined into one write.
 const MAX_BURST: usize = 64;
@@ -46,8 +46,8 @@ impl<S: Session> Shard<S> {
 
     pub(super) fn open_one(&mut self, letter: Letter<S>) {
         match letter {
-            Letter::Attach { id, socket, session, early } => {
-                self.attach(id, socket, session, early);
+            Letter::Attach { id, transport, session, early } => {
+                self.attach(id, transport, session, early);
             }
             Letter::Command { id, command } => {
                 let current = self.connection(id.slot).is_some_and(|found| found.id == id);
@@ -56,6 +56,19 @@ impl<S: Session> Shard<S> {
                 }
             }
             Letter::Broadcast { .. } => {}
+            Letter::Each { audience, limit, make } => {
+                // A command may end its connection, which moves the others' places.
+                let slots: Vec<u32> =
+                    self.members.of(audience).iter().take(limit).copied().collect();
+                for slot in slots {
+                    self.call(slot, |session, cx| session.commanded(make(), cx));
+                }
+            }
+            Letter::Review => {
+                for slot in 0..self.slots.len() {
+                    self.file_deadline(slot as u32);
+                }
+            }
             Letter::Stop { grace } => {
                 self.stop_at = Some(self.now + grace);
                 for slot in 0..self.slots.len() {
@@ -68,14 +81,13 @@ impl<S: Session> Shard<S> {
     pub(super) fn attach(
         &mut self,
         id: ConnectionId,
-        socket: std::net::TcpStream,
+        mut transport: Transport,
         session: S,
         early: Vec<u8>,
     ) {
-        let mut socket = mio::net::TcpStream::from_std(socket);
         let token = Token(id.slot as usize);
         let both = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut socket, token, both) {
+        if let Err(error) = self.poll.registry().register(transport.socket(), token, both) {
             self.handle.release_slot(id.slot);
             return session.closed(Ending::Failed(error));
         }
@@ -86,12 +98,12 @@ impl<S: Session> Shard<S> {
         let audience = session.audience();
         self.slots[slot as usize] = Some(Box::new(Connection {
             id,
-            socket,
+            readable: transport.may_hold_input(),
+            transport,
             session,
             outbound: Outbound::default(),
             wishes: Wishes::default(),
             unread: early,
-            readable: false,
             blocked: false,
             dirty: false,
             filed: u32::MAX,
@@ -151,11 +163,14 @@ fn join<S: Session>(burst: &[Arc<S::Message>], form: usize, shared: &mut S::Shar
 }
 
 /// Writes `bytes` at once where nothing waits before them; queues what is left.
-fn deliver<S>(connection: &mut Connection<S>, bytes: &Bytes) -> io::Result<()> {
+fn deliver<S: Session>(connection: &mut Connection<S>, bytes: &Bytes) -> io::Result<()> {
     let mut written = 0;
-    if connection.outbound.is_empty() {
-        match connection.socket.write(bytes) {
-            Ok(count) if count == bytes.len() => return Ok(()),
+    if connection.is_drained() {
+        match connection.transport.write(bytes) {
+            Ok(count) if count == bytes.len() => {
+                connection.blocked = connection.transport.holds_output();
+                return Ok(());
+            }
             Ok(count) => written = count,
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -165,7 +180,8 @@ fn deliver<S>(connection: &mut Connection<S>, bytes: &Bytes) -> io::Result<()> {
     connection.outbound.push(bytes.slice(written..));
     if !connection.blocked {
         // Until the socket says that it is full it does not tell when it no longer is.
-        connection.blocked = connection.outbound.flush(&mut connection.socket)? == Flushed::Blocked;
+        connection.blocked =
+            connection.outbound.flush(&mut connection.transport)? == Flushed::Blocked;
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! Sockets are registered once, edge-triggered, for both directions, so that
 //! nothing but reads and writes costs a system call afterwards. A read that does
-//! not fill the buffer has emptied the socket (epoll(7), question 9).
+//! not fill the buffer has emptied the socket (epoll(7), question 9); what TLS keeps
+//! between the socket and the session is `transport`'s business.
 
 mod handle;
 mod letters;
@@ -19,7 +20,7 @@ use crate::connection::Connection;
 use crate::deadlines::Deadlines;
 use crate::mailbox::Mailbox;
 use crate::members::Members;
-use crate::{Audience, ConnectionId, Ending, HubOptions, Session};
+use crate::{Audience, ConnectionId, Ending, HubOptions, Session, Transport};
 
 pub(crate) use self::handle::ShardHandle;
 
@@ -28,12 +29,35 @@ const EVENTS_PER_TURN: usize = 1024;
 
 const WAKER: Token = Token(usize::MAX);
 
+/// Makes a command for one more connection.
+pub(crate) type MakeCommand<S> = Arc<dyn Fn() -> <S as Session>::Command + Send + Sync>;
+
 /// What other threads may leave for a shard.
 pub(crate) enum Letter<S: Session> {
-    Attach { id: ConnectionId, socket: std::net::TcpStream, session: S, early: Vec<u8> },
-    Command { id: ConnectionId, command: S::Command },
-    Broadcast { audience: Audience, message: Arc<S::Message> },
-    Stop { grace: Duration },
+    Attach {
+        id: ConnectionId,
+        transport: Transport,
+        session: S,
+        early: Vec<u8>,
+    },
+    Command {
+        id: ConnectionId,
+        command: S::Command,
+    },
+    Broadcast {
+        audience: Audience,
+        message: Arc<S::Message>,
+    },
+    Each {
+        audience: Audience,
+        limit: usize,
+        make: MakeCommand<S>,
+    },
+    /// Deadlines may have moved, or time itself.
+    Review,
+    Stop {
+        grace: Duration,
+    },
 }
 
 /// One shard, owned by its thread.
@@ -69,7 +93,7 @@ impl<S: Session> Shard<S> {
                 // The event queue itself is gone: nothing can be served any more.
                 Err(_) => break,
             }
-            self.now = Instant::now();
+            self.now = self.handle.clock.now();
             for event in &events {
                 if event.token() != WAKER {
                     // Tokens are slots, which have 24 bits.
@@ -94,7 +118,7 @@ impl<S: Session> Shard<S> {
             return Some(Duration::ZERO);
         }
         let next = self.deadlines.next().into_iter().chain(self.stop_at).min()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        Some(next.saturating_duration_since(self.handle.clock.now()))
     }
 
     /// Closes what is left, so that every session hears of its end.
@@ -123,7 +147,7 @@ impl<S: Session> ShardParts<S> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let mailbox = Mailbox::new(waker, options.mailbox_bytes);
-        let handle = Arc::new(ShardHandle::new(mailbox));
+        let handle = Arc::new(ShardHandle::new(mailbox, options.clock.clone()));
         let parts = Self {
             handle: Arc::clone(&handle),
             poll,
@@ -134,7 +158,7 @@ impl<S: Session> ShardParts<S> {
 
     /// Makes what belongs to the thread and runs the loop on it.
     pub(crate) fn run(self) {
-        let now = Instant::now();
+        let now = self.handle.clock.now();
         let shard = Shard {
             handle: self.handle,
             poll: self.poll,

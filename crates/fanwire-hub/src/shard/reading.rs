@@ -1,9 +1,10 @@
 //! What a socket's readiness leads to: reading, and going on with what was blocked.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 
 use super::Shard;
 use crate::outbound::Flushed;
+use crate::transport::Received;
 use crate::{Ending, Session};
 
 /// Buffers read from one socket before the others get their turn.
@@ -25,7 +26,7 @@ impl<S: Session> Shard<S> {
             return;
         };
         connection.blocked = false;
-        match connection.outbound.flush(&mut connection.socket) {
+        match connection.outbound.flush(&mut connection.transport) {
             Ok(Flushed::All) => self.call(slot, |session, cx| session.drained(cx)),
             Ok(Flushed::Blocked) => connection.blocked = true,
             Err(error) => self.close(slot, Ending::Failed(error)),
@@ -45,16 +46,17 @@ impl<S: Session> Shard<S> {
                 connection.readable = true;
                 return;
             }
-            match connection.socket.read(&mut self.scratch) {
-                Ok(0) => return self.close(slot, Ending::PeerClosed),
-                Ok(count) => {
+            match connection.transport.receive(&mut self.scratch) {
+                Ok(Received::End) => return self.close(slot, Ending::PeerClosed),
+                Ok(Received::Some(0)) => {}
+                Ok(received @ (Received::Some(count) | Received::Last(count))) => {
                     let mut input = &mut self.scratch[..count];
                     let (session, mut cx) = connection.session(self.now, &mut self.shared);
                     session.received(&mut input, &mut cx);
                     if !input.is_empty() {
                         connection.unread = input.to_vec();
                     }
-                    if count < self.scratch.len() && !to_the_end {
+                    if matches!(received, Received::Last(_)) && !to_the_end {
                         return;
                     }
                 }

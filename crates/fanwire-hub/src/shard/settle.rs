@@ -1,7 +1,5 @@
 //! Calling a session, and what follows from it: writes, deadlines, its end.
 
-use std::net::Shutdown;
-
 use super::Shard;
 use crate::connection::{Connection, Context};
 use crate::outbound::Flushed;
@@ -45,8 +43,8 @@ impl<S: Session> Shard<S> {
         if connection.wishes.abort {
             return self.close(slot, Ending::Finished);
         }
-        if !connection.outbound.is_empty() && !connection.blocked {
-            match connection.outbound.flush(&mut connection.socket) {
+        if !connection.is_drained() && !connection.blocked {
+            match connection.outbound.flush(&mut connection.transport) {
                 // A session that paused for what it has queued waits to hear this.
                 Ok(Flushed::All) if connection.wishes.paused => {
                     self.call(slot, |session, cx| session.drained(cx));
@@ -57,13 +55,17 @@ impl<S: Session> Shard<S> {
             }
         }
         let Some(connection) = self.connection(slot) else { return };
-        if connection.outbound.is_empty() {
-            if connection.wishes.finish {
-                return self.close(slot, Ending::Finished);
-            }
-            if std::mem::take(&mut connection.wishes.shutdown_write) {
+        let ends = connection.wishes.finish || connection.wishes.shutdown_write;
+        if ends && connection.is_drained() {
+            match connection.transport.end_output() {
+                // Comes here again once the goodbye is written.
+                Ok(Flushed::Blocked) => connection.blocked = true,
+                _ if connection.wishes.finish => return self.close(slot, Ending::Finished),
                 // Where the peer is gone already the next read says so.
-                let _ = connection.socket.shutdown(Shutdown::Write);
+                _ => {
+                    connection.wishes.shutdown_write = false;
+                    let _ = connection.transport.shutdown_write();
+                }
             }
         }
         let waits = connection.readable || !connection.unread.is_empty();
@@ -107,8 +109,10 @@ impl<S: Session> Shard<S> {
         let Some(mut connection) = self.slots.get_mut(slot as usize).and_then(Option::take) else {
             return;
         };
+        // A goodbye that the socket does not take at once is not worth keeping it for.
+        let _ = connection.transport.end_output();
         // Dropping the socket removes it from the event queue in any case.
-        let _ = self.poll.registry().deregister(&mut connection.socket);
+        let _ = self.poll.registry().deregister(connection.transport.socket());
         let audience = connection.session.audience();
         if let Some(moved) = self.members.remove(audience, connection.place) {
             let place = connection.place;
@@ -117,8 +121,8 @@ impl<S: Session> Shard<S> {
             }
         }
         self.live -= 1;
-        let Connection { id, session, socket, .. } = *connection;
-        drop(socket);
+        let Connection { id, session, transport, .. } = *connection;
+        drop(transport);
         session.closed(ending);
         self.handle.release_slot(id.slot);
     }

@@ -2,20 +2,26 @@
 
 pub(crate) mod http;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fanwire_app::model::{Integration, MockIntegration};
-use fanwire_functions::{Functions, InvokeError, InvokeOptions};
+use fanwire_functions::{Functions, InvokeError, InvokeOptions, Outcome};
+use fanwire_hub::ConnectionId;
 
 use self::http::{HttpBackend, HttpRequest};
+use crate::observer::Observer;
 use crate::result::{Body, ProxyResult};
+use crate::traffic::{Answered, Id, Traffic};
 
 /// What an integration is given.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
+    /// What it is about, for recordings.
+    pub(crate) about: About<'a>,
     /// The event, for functions.
     pub(crate) event: Bytes,
     /// The message's body, for HTTP backends and mocks; empty for handshakes.
@@ -62,8 +68,18 @@ pub(crate) struct Run {
     pub(crate) invocation_id: Option<String>,
 }
 
+/// The request that an event belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) connection: ConnectionId,
+    /// The gateway's id for it.
+    pub(crate) request: &'a str,
+}
+
 /// What integrations are run with.
 pub(crate) struct Integrations {
+    /// Who may want to see events and results.
+    pub(crate) observer: Arc<dyn Observer>,
     pub(crate) functions: Functions,
     pub(crate) http: HttpBackend,
 }
@@ -106,10 +122,39 @@ impl Integrations {
         outcome
     }
 
+    /// Gives a function an event. Whoever records what passes sees both the event and
+    /// what comes of it.
+    pub(crate) async fn invoke(
+        &self,
+        about: About<'_>,
+        key: &str,
+        event: Bytes,
+        options: InvokeOptions,
+    ) -> Result<Outcome, InvokeError> {
+        if !self.observer.wants_traffic() {
+            return self.functions.invoke(key, event, options).await;
+        }
+        let About { connection, request } = about;
+        let (connection, function) = (Id(connection), key);
+        // Events are written by the gateway, as JSON.
+        if let Ok(event) = serde_json::from_slice(&event) {
+            self.observer.traffic(&Traffic::Event { connection, request, function, event });
+        }
+        let outcome = self.functions.invoke(key, event, options).await;
+        let why = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let (failed, result) = match &outcome {
+            Ok(outcome) => (outcome.error.is_some(), Answered(&outcome.payload)),
+            Err(_) => (true, Answered(why.as_bytes())),
+        };
+        self.observer.traffic(&Traffic::Result { connection, request, function, failed, result });
+        outcome
+    }
+
     async fn function(&self, key: &str, input: Input<'_>) -> Result<Answer, Failure> {
         let binary = input.binary;
         let options = InvokeOptions { trace_id: input.trace_id, ..InvokeOptions::default() };
-        let outcome = self.functions.invoke(key, input.event, options).await.map_err(|error| {
+        let outcome = self.invoke(input.about, key, input.event, options).await;
+        let outcome = outcome.map_err(|error| {
             // Lambda refuses, so the gateway may not call it or cannot.
             let status = if matches!(error, InvokeError::Unreachable { .. }) { 502 } else { 500 };
             Failure { status, why: error.to_string(), run: Run::default() }

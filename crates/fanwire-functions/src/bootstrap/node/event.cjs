@@ -46,6 +46,7 @@ class Invocation {
   finish() {
     current = null;
     whenIdle = null;
+    tellFiles();
     // One turn of the event loop, so that what the handler left behind (a closing
     // socket, a resolved promise) gets its chance before the next freeze.
     setImmediate(next);

@@ -17,7 +17,10 @@ function isModuleFolder(folder) {
 
 // `import()` hidden from Node.js versions that cannot parse it is not needed: every
 // version since 13.2 can.
-const importFile = (file) => import(pathToFileURL(file).href);
+function importFile(file, settings) {
+  if (settings.sources) hookModules();
+  return import(pathToFileURL(file).href);
+}
 
 function canStripTypes() {
   return Boolean(process.features && process.features.typescript);
@@ -27,9 +30,10 @@ function canStripTypes() {
 // esbuild, and runs the result as a CommonJS module in the file's place.
 function loadWithEsbuild(esbuild, file) {
   const { Module, createRequire } = require('module');
+  const folder = path.dirname(file);
   const built = createRequire(file)(esbuild).buildSync({
     entryPoints: [file],
-    absWorkingDir: path.dirname(file),
+    absWorkingDir: folder,
     bundle: true,
     packages: 'external',
     platform: 'node',
@@ -37,12 +41,14 @@ function loadWithEsbuild(esbuild, file) {
     format: 'cjs',
     sourcemap: 'inline',
     define: { 'import.meta.url': JSON.stringify(pathToFileURL(file).href) },
+    metafile: true,
     write: false,
     logLevel: 'silent',
   });
+  Object.keys(built.metafile.inputs).forEach((input) => noteFile(path.resolve(folder, input)));
   const compiled = new Module(file, null);
   compiled.filename = file;
-  compiled.paths = Module._nodeModulePaths(path.dirname(file));
+  compiled.paths = Module._nodeModulePaths(folder);
   if (process.setSourceMapsEnabled) process.setSourceMapsEnabled(true);
   compiled._compile(built.outputFiles[0].text, file);
   return compiled.exports;
@@ -50,12 +56,12 @@ function loadWithEsbuild(esbuild, file) {
 
 // The host looked for the project's tsx and esbuild before it started this process:
 // with tsx the loader is in place already.
-async function loadTypeScript(file, extension, asModule, tools) {
-  if (tools.tsx || canStripTypes()) {
-    if (extension === '.mts' || (extension !== '.cts' && asModule)) return importFile(file);
+async function loadTypeScript(file, extension, asModule, settings) {
+  if (settings.tsx || canStripTypes()) {
+    if (extension === '.mts' || (extension !== '.cts' && asModule)) return importFile(file, settings);
     return require(file);
   }
-  if (tools.esbuild) return loadWithEsbuild(tools.esbuild, file);
+  if (settings.esbuild) return loadWithEsbuild(settings.esbuild, file);
   throw named(
     'Runtime.ImportModuleError',
     'Error: ' + file + ' is TypeScript, which Node.js ' + process.versions.node +
@@ -64,24 +70,24 @@ async function loadTypeScript(file, extension, asModule, tools) {
   );
 }
 
-async function loadModule(root, moduleRoot, name, tools) {
+async function loadModule(root, moduleRoot, name, settings) {
   const base = path.resolve(root, moduleRoot, name);
   const isFile = (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
   if (fs.existsSync(base) && fs.statSync(base).isFile()) return require(base);
   const asModule = isModuleFolder(path.dirname(base));
-  if (isFile(base + '.js')) return asModule ? importFile(base + '.js') : require(base + '.js');
-  if (isFile(base + '.mjs')) return importFile(base + '.mjs');
+  if (isFile(base + '.js')) return asModule ? importFile(base + '.js', settings) : require(base + '.js');
+  if (isFile(base + '.mjs')) return importFile(base + '.mjs', settings);
   if (isFile(base + '.cjs')) return require(base + '.cjs');
   for (const extension of ['.ts', '.mts', '.cts', '.tsx']) {
     if (isFile(base + extension)) {
-      return loadTypeScript(base + extension, extension, asModule, tools);
+      return loadTypeScript(base + extension, extension, asModule, settings);
     }
   }
   const found = require.resolve(name, { paths: [root, path.resolve(root, moduleRoot)] });
   return require(found);
 }
 
-async function loadHandler(root, text, tools) {
+async function loadHandler(root, text, settings) {
   if (text.includes('..')) {
     throw named(
       'Runtime.MalformedHandlerName',
@@ -95,7 +101,7 @@ async function loadHandler(root, text, tools) {
   const name = last.substring(0, dot);
   let loaded;
   try {
-    loaded = await loadModule(root, moduleRoot, name, tools);
+    loaded = await loadModule(root, moduleRoot, name, settings);
   } catch (error) {
     if (error instanceof SyntaxError) {
       throw named('Runtime.UserCodeSyntaxError', String(error), error);

@@ -3,6 +3,7 @@
 // An error that no handler catches ends the process, after the caller was told.
 function die(status, title, error) {
   logError(title, error);
+  tellFiles();
   send(handler === undefined ? INIT_ERROR : FATAL_ERROR, errorPayload(error));
   process.exit(status);
 }
@@ -45,16 +46,20 @@ async function main() {
   patchStream('stdout', STDOUT);
   patchStream('stderr', STDERR);
   installGlobal();
+  if (settings.sources) installSources();
+  if (settings.redirect) installRedirect(settings.redirect);
   listen();
   const found = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER, settings);
   streaming = found[HANDLER_STREAMING] === 'response';
   handler = found;
+  tellFiles();
   send(READY, '');
   next();
 }
 
 main().catch((error) => {
   logError('Uncaught Exception', error);
+  tellFiles();
   send(INIT_ERROR, errorPayload(error));
   process.exit(1);
 });

@@ -14,7 +14,7 @@
 const fs = require('fs');
 const path = require('path');
 const util = require('util');
-const { pathToFileURL } = require('url');
+const { fileURLToPath, pathToFileURL } = require('url');
 
 const CHANNEL = 3;
 
@@ -30,6 +30,8 @@ const RECORD = 20;
 const RESPONSE = 21;
 const ERROR = 22;
 const FATAL_ERROR = 23;
+const AWS_CALL = 24;
+const LOADED = 25;
 
 const HEADER = 5;
 const REQUEST_ID_LENGTH = 36;

@@ -1,5 +1,7 @@
-//! What API Gateway and Lambda accept, whichever file says it: the rules that both
-//! importers apply, with the same messages.
+//! What API Gateway, Lambda and DynamoDB accept, whichever file says it: the rules
+//! that both importers apply, with the same messages.
+
+pub(crate) mod table;
 
 use indexmap::IndexMap;
 
@@ -15,6 +17,12 @@ const PREDEFINED_ROUTES: [&str; 3] = ["$connect", "$disconnect", "$default"];
 
 /// Lambda's longest function name, which a key of ours becomes a part of.
 const MAX_FUNCTION_KEY: usize = 140;
+
+/// Whether a text is an `http://` or `https://` URL.
+pub(crate) fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty()) && !text.contains(char::is_whitespace)
+}
 
 /// Reports a function's key that cannot be a part of a function's name.
 pub(crate) fn check_function_key(key: &str, place: Span, issues: &mut Issues) {

@@ -1,0 +1,108 @@
+//! What differs between two versions of an App, in words for people.
+
+use std::fmt::Display;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{App, WebSocketApi};
+
+/// The parts of an App that are told entry by entry; the others are told by name.
+const APP_ENTRIES: [&str; 3] = ["functions", "websocket_apis", "tables"];
+
+/// The same of a WebSocket API, whose limits are told one by one.
+const API_ENTRIES: [&str; 3] = ["routes", "authorizers", "limits"];
+
+impl App {
+    /// What a newer version of the App has that this one does not, and the other way
+    /// round: one short text a thing, such as ``function `send` changed: timeout`` or
+    /// ``route `say` added``. Empty where the two are equal. Values are not told: they
+    /// may be secrets.
+    pub fn changes(&self, new: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        for field in differing(self, new).filter(|field| !APP_ENTRIES.contains(&field.as_str())) {
+            changes.push(format!("{} changed", words(&field)));
+        }
+        entries("function", "", &self.functions, &new.functions, &mut changes);
+        entries("table", "", &self.tables, &new.tables, &mut changes);
+        apis(self, new, &mut changes);
+        changes
+    }
+}
+
+/// The WebSocket APIs, which their names tell apart.
+fn apis(old: &App, new: &App, changes: &mut Vec<String>) {
+    fn by_name(app: &App) -> IndexMap<&str, &WebSocketApi> {
+        app.websocket_apis.iter().map(|api| (api.name.as_str(), api)).collect()
+    }
+    let (old, new) = (by_name(old), by_name(new));
+    // Where there is one API, there is no need to name it.
+    let is_only = old.len() <= 1 && new.len() <= 1;
+    for (name, old) in &old {
+        match new.get(name) {
+            Some(new) => api(old, new, is_only, changes),
+            None => changes.push(format!("WebSocket API `{name}` removed")),
+        }
+    }
+    let added = new.keys().filter(|name| !old.contains_key(*name));
+    changes.extend(added.map(|name| format!("WebSocket API `{name}` added")));
+}
+
+fn api(old: &WebSocketApi, new: &WebSocketApi, is_only: bool, changes: &mut Vec<String>) {
+    let of = if is_only { String::new() } else { format!(" of `{}`", old.name) };
+    for field in differing(old, new).filter(|field| !API_ENTRIES.contains(&field.as_str())) {
+        changes.push(format!("{}{of} changed", words(&field)));
+    }
+    entries("route", &of, &old.routes, &new.routes, changes);
+    entries("authorizer", &of, &old.authorizers, &new.authorizers, changes);
+    let limits: Vec<_> = differing(&old.limits, &new.limits).collect();
+    if !limits.is_empty() {
+        changes.push(format!("limits{of} changed: {}", limits.join(", ")));
+    }
+}
+
+/// The entries of a table that are new, gone or other than before.
+fn entries<T: PartialEq + Serialize>(
+    what: &str,
+    of: impl Display,
+    old: &IndexMap<String, T>,
+    new: &IndexMap<String, T>,
+    changes: &mut Vec<String>,
+) {
+    for (key, old) in old {
+        match new.get(key) {
+            Some(new) if old == new => {}
+            Some(new) => {
+                let fields: Vec<_> = differing(old, new).map(|field| words(&field)).collect();
+                changes.push(format!("{what} `{key}`{of} changed: {}", fields.join(", ")));
+            }
+            None => changes.push(format!("{what} `{key}`{of} removed")),
+        }
+    }
+    let added = new.keys().filter(|key| !old.contains_key(*key));
+    changes.extend(added.map(|key| format!("{what} `{key}`{of} added")));
+}
+
+/// The names of the fields that two values of one type do not have in common. They are
+/// read from what serde makes of the values, so that none can be forgotten.
+fn differing<T: Serialize>(old: &T, new: &T) -> impl Iterator<Item = String> + use<T> {
+    let fields = |value: &T| match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        // Everything in a model is a structure with plain keys.
+        _ => serde_json::Map::new(),
+    };
+    let (old, new) = (fields(old), fields(new));
+    old.into_iter().filter(move |(name, value)| new.get(name) != Some(value)).map(|(name, _)| name)
+}
+
+/// A field's name as people read it.
+fn words(field: &str) -> String {
+    match field {
+        "id" => "API id".to_owned(),
+        "dynamodb" => "DynamoDB".to_owned(),
+        "memory_mb" => "memory".to_owned(),
+        "not_served" => "what is not served".to_owned(),
+        other => other.replace('_', " "),
+    }
+}

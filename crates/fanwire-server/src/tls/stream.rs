@@ -1,0 +1,130 @@
+//! A client's bytes, over TLS or not, until its connection moves to a shard.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use fanwire_hub::Transport;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::{Authority, TlsError};
+
+/// The first byte of TLS: a record of the handshake. No method of HTTP begins with it.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// Tells clients that speak TLS from those that do not.
+#[derive(Clone)]
+pub(crate) struct Acceptor(TlsAcceptor);
+
+/// A client's bytes, over TLS or not.
+#[derive(Debug)]
+pub(crate) enum ClientStream {
+    /// As they are.
+    Plain(TcpStream),
+    /// Over TLS. Behind a pointer, because its state is large and most have none.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+// === impl Acceptor ===
+
+impl Acceptor {
+    /// Presents certificates of `authority` for a server that is bound to `address`.
+    pub(crate) fn new(authority: &Authority, address: IpAddr) -> Result<Self, TlsError> {
+        Ok(Self(TlsAcceptor::from(Arc::new(authority.server_config(address)?))))
+    }
+
+    /// Waits for the first byte, and for the handshake where it begins one.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<ClientStream> {
+        let mut first = [0];
+        // A byte that is looked at stays, so that HTTP finds it where it was.
+        stream.peek(&mut first).await?;
+        if first != [HANDSHAKE_RECORD] {
+            return Ok(ClientStream::Plain(stream));
+        }
+        // Boxed, so that the tasks of those who speak no TLS have no room for it.
+        let stream = Box::pin(self.0.accept(stream)).await?;
+        Ok(ClientStream::Tls(Box::new(stream)))
+    }
+}
+
+// === impl ClientStream ===
+
+impl ClientStream {
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Takes the socket out of the runtime's hands, with the state of its TLS.
+    pub(crate) fn into_transport(self) -> io::Result<Transport> {
+        match self {
+            Self::Plain(stream) => Ok(stream.into_std()?.into()),
+            Self::Tls(stream) => {
+                let (socket, connection) = stream.into_inner();
+                Ok(Transport::tls(socket.into_std()?, connection))
+            }
+        }
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+}
