@@ -297,8 +297,7 @@ describe('tables', { concurrency: true }, () => {
 
   test('are those of the endpoint that the user names instead', async (t) => {
     const other = await own(t);
-    const env = { AWS_ENDPOINT_URL_DYNAMODB: `http://${other.host}`, AWS_ACCESS_KEY_ID: 'any', AWS_SECRET_ACCESS_KEY: 'any' };
-    const here = await own(t, { env });
+    const here = await own(t, { args: ['--dynamodb', `http://${other.host}`] });
     await write(here);
     assert.deepEqual(await read(other), { Item });
   });
