@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import path from 'node:path';
 
+import { temporaryFolder } from './folder.mjs';
 import { Feed, PATIENCE_MS, within } from './patience.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -71,7 +72,9 @@ export class Fanwire {
   constructor(target, args, env) {
     // Endpoints and credentials of whoever runs the tests have no say in them.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
-    this.child = spawn(FANWIRE, ['dev', target, '--port', '0', '--json', ...args], {
+    // Several servers run the same app at once, so none keeps its tables in the app's folder.
+    const data = args.includes('--data') ? [] : ['--data', temporaryFolder('data')];
+    this.child = spawn(FANWIRE, ['dev', target, '--port', '0', '--json', ...data, ...args], {
       env: { ...Object.fromEntries(inherited), FANWIRE_HOME: HOME, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
