@@ -66,6 +66,9 @@ pub(crate) fn plan(
             if tsx {
                 args.extend(["--import".into(), "tsx".into()]);
             }
+            if let Some(port) = settings["inspect"].as_u64() {
+                args.push(format!("--inspect=127.0.0.1:{port}").into());
+            }
             args.push(written("node.cjs", NODE)?.into());
             settings["tsx"] = json!(tsx);
             settings["esbuild"] = json!(esbuild);
