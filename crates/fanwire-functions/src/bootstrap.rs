@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use fanwire_app::model::Runtime;
 use serde_json::{Value, json};
 
-/// One script in parts: they share its scope, and are joined as they stand here.
+/// Each is one script in parts: they share its scope, and are joined as they stand here.
 const NODE: &str = concat!(
     include_str!("bootstrap/node/opening.cjs"),
     include_str!("bootstrap/node/channel.cjs"),
@@ -23,7 +23,15 @@ const NODE: &str = concat!(
     include_str!("bootstrap/node/handler.cjs"),
     include_str!("bootstrap/node/life.cjs"),
 );
-const PYTHON: &str = include_str!("bootstrap/python.py");
+const PYTHON: &str = concat!(
+    include_str!("bootstrap/python/opening.py"),
+    include_str!("bootstrap/python/errors.py"),
+    include_str!("bootstrap/python/context.py"),
+    include_str!("bootstrap/python/redirect.py"),
+    include_str!("bootstrap/python/sources.py"),
+    include_str!("bootstrap/python/handler.py"),
+    include_str!("bootstrap/python/life.py"),
+);
 
 /// How to start a handler.
 #[derive(Debug)]
@@ -65,6 +73,9 @@ pub(crate) fn plan(
             let mut args = Vec::new();
             if tsx {
                 args.extend(["--import".into(), "tsx".into()]);
+            }
+            if let Some(port) = settings["inspect"].as_u64() {
+                args.push(format!("--inspect=127.0.0.1:{port}").into());
             }
             args.push(written("node.cjs", NODE)?.into());
             settings["tsx"] = json!(tsx);

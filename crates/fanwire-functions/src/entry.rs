@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanwire_app::model::{Code, Function};
+use fanwire_app::model::{Code, Function, Runtime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::aws_calls::AwsCalls;
@@ -59,6 +59,11 @@ impl EntryMaker {
         options: &Arc<HostOptions>,
         replaced: Option<&Entry>,
     ) -> Result<Entry, StartError> {
+        let is_node = matches!(function.code, Code::Handler { runtime: Runtime::Node, .. });
+        if options.inspect.contains_key(key) && !is_node {
+            let why = "only a handler in Node.js can be inspected".to_owned();
+            return Err(StartError::Function { key: key.to_owned(), why });
+        }
         // Code that did not change is made of the same files.
         let sources =
             replaced.filter(|entry| entry.spec.function.code == function.code).map_or_else(

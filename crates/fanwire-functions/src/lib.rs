@@ -35,7 +35,7 @@
 //!   for 10 seconds; no provisioned concurrency, no SnapStart, no extensions.
 //! - Streamed responses are collected and answered whole.
 //! - A Python handler's own threads go on between events; Node.js stands still, as on
-//!   Lambda.
+//!   Lambda, unless a debugger may be [attached](HostOptions::inspect).
 //!
 //! # Cancel safety
 //!

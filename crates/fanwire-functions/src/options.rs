@@ -56,6 +56,11 @@ pub struct HostOptions {
     /// Which connections of handlers in Node.js and Python go to this server, whatever
     /// address their code gives. Default: none, and calls of AWS are not told either.
     pub redirect: Option<Redirect>,
+    /// Node.js handlers that a debugger may attach to, by key, each at a port of
+    /// 127.0.0.1. Such a function has one process, which runs on between events, and no
+    /// time-out of any kind. New code needs the port: a reload ends the old process with
+    /// the event that it may have. Default: none.
+    pub inspect: IndexMap<String, u16>,
     /// How to start the watchdog that ends every function if this process is killed.
     /// Default: none, which leaves a killed host's `Command` functions running.
     pub watchdog: Option<WatchdogCommand>,
@@ -79,6 +84,7 @@ impl Default for HostOptions {
             lambda_endpoint: None,
             report_sources: false,
             redirect: None,
+            inspect: IndexMap::new(),
             watchdog: None,
         }
     }

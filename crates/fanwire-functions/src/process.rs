@@ -8,7 +8,7 @@
 //! from standard input to file descriptor 3, where no handler's child process finds it,
 //! and opens `/dev/null` as standard input: what Lambda gives.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -62,6 +62,8 @@ pub(crate) struct Processes {
 #[derive(Default)]
 struct Groups {
     running: HashSet<u32>,
+    /// Processes by the port that a debugger attaches to; the last that was started.
+    inspected: HashMap<u16, u32>,
     /// No more processes are started.
     closed: bool,
 }
@@ -183,6 +185,26 @@ impl Processes {
             watchdog.forget(pid);
         }
         self.count.send_modify(|count| *count -= 1);
+    }
+
+    /// The process has this port for a debugger.
+    pub(crate) fn has_port(&self, port: u16, pid: u32) {
+        self.lock().inspected.insert(port, pid);
+    }
+
+    /// Ends the process that has this port for a debugger, and waits until it is gone.
+    pub(crate) async fn free_port(&self, port: u16) {
+        let Some(pid) = self.lock().inspected.remove(&port) else { return };
+        let is_gone = || {
+            let groups = self.lock();
+            let is_running = groups.running.contains(&pid);
+            if is_running {
+                kill_group(pid);
+            }
+            !is_running
+        };
+        // The sender is in `self`: the channel cannot close before.
+        let _ = self.count.subscribe().wait_for(|_| is_gone()).await;
     }
 
     /// Kills every process of the host, and starts no more.

@@ -12,6 +12,9 @@ use crate::options::{HostOptions, InvokeOptions};
 use crate::process::Processes;
 use crate::sources::Sources;
 
+/// Nobody stands at a breakpoint for longer.
+const DEBUGGING: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What does not change about a function until the host is updated.
 pub(crate) struct Spec {
     pub(crate) key: String,
@@ -33,13 +36,27 @@ impl Spec {
         self.observer.observe(event);
     }
 
+    /// The port that a debugger attaches to.
+    pub(crate) fn inspect(&self) -> Option<u16> {
+        self.options.inspect.get(&self.key).copied()
+    }
+
     /// The most processes of this function.
     pub(crate) fn limit(&self) -> u32 {
+        if self.inspect().is_some() {
+            return 1;
+        }
         self.function.concurrency.unwrap_or(self.options.max_processes).max(1)
     }
 
+    /// How long one event may take.
     pub(crate) fn timeout(&self) -> Duration {
-        self.function.timeout
+        if self.inspect().is_some() { DEBUGGING } else { self.function.timeout }
+    }
+
+    /// How long a process may take to load its handler.
+    pub(crate) fn init_timeout(&self) -> Duration {
+        if self.inspect().is_some() { DEBUGGING } else { self.options.init_timeout }
     }
 }
 

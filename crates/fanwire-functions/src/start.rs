@@ -26,7 +26,7 @@ pub(crate) async fn start(
     on_exit: impl FnOnce(u32, &Exit) + Send + 'static,
 ) -> Result<Box<Worker>, InitFailure> {
     let mut worker = match &spec.function.code {
-        Code::Handler { .. } => start_handler(spec, on_exit)?,
+        Code::Handler { .. } => start_handler(spec, on_exit).await?,
         Code::Command { .. } => start_command(spec, generation, on_exit).await?,
         _ => return Err(not_started(&"not a function with a process")),
     };
@@ -39,7 +39,7 @@ pub(crate) async fn start(
     }
 }
 
-fn start_handler(
+async fn start_handler(
     spec: &Arc<Spec>,
     on_exit: impl FnOnce(u32, &Exit) + Send + 'static,
 ) -> Result<Box<Worker>, InitFailure> {
@@ -57,11 +57,17 @@ fn start_handler(
         environment.get(OsStr::new("VIRTUAL_ENV")),
     )
     .map_err(|error| not_started(&error))?;
+    if let Some(port) = spec.inspect() {
+        spec.processes.free_port(port).await;
+    }
     let launch =
         Launch { program: plan.program.into(), args: plan.args, folder: root, environment };
     let (started, stream) =
         spec.processes.spawn_with_channel(launch, on_exit).map_err(|error| not_started(&error))?;
     let Started { process, stdout, stderr } = started;
+    if let Some(port) = spec.inspect() {
+        spec.processes.has_port(port, process.pid());
+    }
     let configure = channel::configure(&plan.settings);
     let link = ChannelLink::new(stream, &configure, spec.options.max_payload)
         .map_err(|error| not_started(&error))?;
@@ -73,7 +79,7 @@ fn start_handler(
 fn settings(spec: &Spec) -> serde_json::Value {
     let redirect = spec.options.redirect.as_ref();
     let redirect = redirect.map(|to| json!({ "port": to.port, "hosts": to.hosts }));
-    json!({ "arn": spec.arn, "redirect": redirect, "sources": spec.options.report_sources })
+    json!({ "arn": spec.arn, "redirect": redirect, "sources": spec.options.report_sources, "inspect": spec.inspect() })
 }
 
 async fn start_command(

@@ -105,7 +105,7 @@ impl InitFailure {
 
 impl Worker {
     pub(crate) fn new(spec: Arc<Spec>, process: Process, link: Link, output: Output) -> Self {
-        let timer = Box::pin(tokio::time::sleep(spec.options.init_timeout));
+        let timer = Box::pin(tokio::time::sleep(spec.init_timeout()));
         spec.observe(FunctionEvent::Spawned { function: &spec.key, pid: process.pid() });
         Self {
             spec,
@@ -148,7 +148,7 @@ impl Worker {
             }
             Poll::Pending if self.timer.as_mut().poll(cx).is_ready() => {
                 self.process.kill();
-                Err(InitFailure::TimedOut(self.spec.options.init_timeout))
+                Err(InitFailure::TimedOut(self.spec.init_timeout()))
             }
             Poll::Pending => return Poll::Pending,
         };

@@ -5,6 +5,7 @@
 mod support;
 
 mod asynchronous;
+mod inspect;
 mod node;
 mod pool;
 mod python;

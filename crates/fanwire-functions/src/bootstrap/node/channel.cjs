@@ -47,9 +47,8 @@ function sendBytes(type, bytes) {
   writeAll(bytes, bytes.length);
 }
 
-// Makes `count` bytes available from inboxStart on, blocking until they are there.
-function need(count) {
-  if (inboxEnd - inboxStart >= count) return;
+// Makes room for `count` bytes from inboxStart on.
+function makeRoom(count) {
   if (inboxStart === inboxEnd) {
     inboxStart = inboxEnd = 0;
   }
@@ -60,6 +59,12 @@ function need(count) {
     inboxStart = 0;
     inbox = target;
   }
+}
+
+// Makes `count` bytes available from inboxStart on, blocking until they are there.
+function need(count) {
+  if (inboxEnd - inboxStart >= count) return;
+  makeRoom(count);
   while (inboxEnd - inboxStart < count) {
     let got = 0;
     try {
@@ -85,6 +90,23 @@ function readFrame() {
   frameStart = inboxStart + HEADER;
   frameEnd = frameStart + length;
   inboxStart = frameEnd;
+}
+
+// Calls `done` when the next frame is whole, and lets the event loop run until then.
+function whenFrame(done) {
+  const have = inboxEnd - inboxStart;
+  const count = have < HEADER ? HEADER : inbox.readUInt32BE(inboxStart) + HEADER - 1;
+  if (have >= count && have > HEADER) {
+    done();
+    return;
+  }
+  makeRoom(count);
+  fs.read(CHANNEL, inbox, inboxEnd, inbox.length - inboxEnd, null, (error, got) => {
+    if (error && !isRetry(error)) leave();
+    if (!error && got === 0) leave();
+    inboxEnd += error ? 0 : got;
+    whenFrame(done);
+  });
 }
 
 const reallyExit = process.reallyExit.bind(process);

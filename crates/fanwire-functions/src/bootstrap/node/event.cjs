@@ -79,7 +79,14 @@ class Context {
   }
 }
 
+// A process that is debugged must not stand still: debuggers talk to its event loop.
+let inspected = false;
 function next() {
+  if (inspected) whenFrame(takeEvent);
+  else takeEvent();
+}
+
+function takeEvent() {
   readFrame();
   if (frameType !== EVENT) {
     leave();

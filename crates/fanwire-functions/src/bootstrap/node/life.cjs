@@ -30,6 +30,7 @@ async function main() {
   if (frameType !== CONFIGURE) leave();
   const settings = JSON.parse(inbox.utf8Slice(frameStart, frameEnd));
   functionArn = settings.arn;
+  inspected = Boolean(settings.inspect);
   if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
     throw named(
       'Runtime.Unsupported',
