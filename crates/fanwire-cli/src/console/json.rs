@@ -65,7 +65,7 @@ pub(super) fn write(entry: &Entry, out: &mut String) {
 /// What stands for the outcome of a request that did not fail.
 const OK: &str = "ok";
 
-/// Reads what [`write`] wrote. `None` for what it did not write.
+/// Reads what [`write()`] wrote. `None` for what it did not write.
 pub(crate) fn read(line: &Value) -> Option<Entry> {
     let text = |key: &str| line[key].as_str().map(str::to_owned);
     let record = match line["type"].as_str()? {
