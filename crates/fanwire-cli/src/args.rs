@@ -5,6 +5,7 @@ mod tools;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use crate::inspect::Inspected;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use fanwire_app::model::{DynamoDbChoice, Profile};
 
@@ -64,7 +65,7 @@ Examples:
   fanwire dev
   fanwire dev --port 4000 --stage test
   fanwire dev --param tableName=chat-dev --json
-  fanwire dev --fresh --dynamodb embedded
+  fanwire dev --fresh --inspect say
   fanwire dev examples/native/fanwire.toml
 
 Connect with any WebSocket client, for instance:
@@ -89,6 +90,11 @@ pub(crate) struct DevArgs {
     /// Begin with empty tables.
     #[arg(long)]
     pub(crate) fresh: bool,
+
+    /// Let a debugger attach to a function in Node.js, at port 9229 or PORT; may be given
+    /// several times. The function has one process then, and no time-out.
+    #[arg(long, value_name = "FUNCTION[:PORT]")]
+    pub(crate) inspect: Vec<Inspected>,
 
     /// Leave functions and the app as they are when files change.
     #[arg(long)]

@@ -11,16 +11,17 @@ use fanwire_app::{App, Loaded};
 use fanwire_dynamodb::DynamoDbOptions;
 use fanwire_functions::{HostOptions, WatchdogCommand};
 use fanwire_server::{Authority, Observers, Server, ServerOptions};
+use indexmap::IndexMap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::WATCHDOG_ARGUMENT;
 use crate::args::DevArgs;
 use crate::console::{Console, Style};
 use crate::data::Announced;
 use crate::live::{Live, LoadTeller};
-use crate::{banner, data, project};
+use crate::{EXIT_USAGE, WATCHDOG_ARGUMENT};
+use crate::{banner, data, inspect, project};
 
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -76,22 +77,14 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
         logs: Some(console.journal()),
     };
     let authority = open_authority();
-    let options = ServerOptions {
-        address: SocketAddr::new(args.host, args.port),
-        functions: HostOptions {
-            max_processes: args.max_processes,
-            lambda_endpoint: std::env::var("AWS_ENDPOINT_URL_LAMBDA").ok(),
-            watchdog: std::env::current_exe().ok().map(|program| WatchdogCommand {
-                program,
-                args: vec![WATCHDOG_ARGUMENT.to_owned()],
-            }),
-            report_sources: !args.no_reload,
-            ..HostOptions::default()
-        },
-        tls: authority.clone(),
-        tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
-        ..ServerOptions::default()
+    let inspected = match inspect::ports(app, &args.inspect) {
+        Ok(inspected) => inspected,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
     };
+    let options = options(app, args, authority.clone(), inspected);
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
@@ -99,6 +92,8 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // Before anybody is told that the server is ready, so that no save is missed.
+    let live = follow(&loaded, args, &server, &console);
     announce(&console, app, args, server.address(), authority.as_deref());
     for note in server.table_notes() {
         console.news(note.to_string());
@@ -114,7 +109,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     };
     tokio::select! {
         () = signals.next() => {}
-        () = follow(loaded, args, &server, &console, &more_loaded) => {}
+        () = live.run(&more_loaded) => {}
     }
     drop(announced);
     console.note("stopping (Ctrl-C again to stop at once)");
@@ -128,21 +123,60 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     status
 }
 
-/// Follows the App's files for ever, if that is wanted and can be done.
-async fn follow(
-    loaded: Loaded,
+/// What the server is started with.
+fn options(
+    app: &App,
     args: &DevArgs,
-    server: &Server,
-    console: &Console,
-    more_loaded: &Notify,
-) {
-    if !args.no_reload {
-        match Live::new(&args.project, server, console, loaded) {
-            Ok(mut live) => live.follow(more_loaded).await,
-            Err(error) => console.news(format!("changes of files will not be noticed: {error}")),
-        }
+    authority: Option<Arc<Authority>>,
+    inspected: IndexMap<String, u16>,
+) -> ServerOptions {
+    ServerOptions {
+        address: SocketAddr::new(args.host, args.port),
+        functions: HostOptions {
+            max_processes: args.max_processes,
+            lambda_endpoint: std::env::var("AWS_ENDPOINT_URL_LAMBDA").ok(),
+            watchdog: std::env::current_exe().ok().map(|program| WatchdogCommand {
+                program,
+                args: vec![WATCHDOG_ARGUMENT.to_owned()],
+            }),
+            report_sources: !args.no_reload,
+            inspect: inspected,
+            ..HostOptions::default()
+        },
+        tls: authority,
+        tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
+        ..ServerOptions::default()
     }
-    std::future::pending::<()>().await;
+}
+
+/// Follows the App's files from now on, if that is wanted and can be done.
+fn follow<'a>(
+    loaded: &Loaded,
+    args: &'a DevArgs,
+    server: &'a Server,
+    console: &'a Console,
+) -> Following<'a> {
+    if args.no_reload {
+        return Following(None);
+    }
+    let live = Live::new(&args.project, server, console, loaded);
+    if let Err(error) = &live {
+        console.news(format!("changes of files will not be noticed: {error}"));
+    }
+    Following(live.ok())
+}
+
+/// What happens when files change: something, or nothing.
+struct Following<'a>(Option<Live<'a>>);
+
+impl Following<'_> {
+    /// Runs for ever.
+    async fn run(self, more_loaded: &Notify) {
+        if let Some(mut live) = self.0 {
+            live.follow(more_loaded).await;
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Where certificates come from. A machine on which none can be kept is served without

@@ -56,11 +56,11 @@ impl<'a> Live<'a> {
         project: &'a ProjectArgs,
         server: &'a Server,
         console: &'a Console,
-        loaded: Loaded,
+        loaded: &Loaded,
     ) -> notify::Result<Self> {
         let watcher = Watcher::new()?;
-        let Loaded { app, files, .. } = loaded;
-        let files = files.iter().map(|file| real(file)).collect();
+        let files = loaded.files.iter().map(|file| real(file)).collect();
+        let app = loaded.app.clone();
         let mut live = Self { project, server, console, app, files, watcher };
         live.watch()?;
         Ok(live)
@@ -87,12 +87,19 @@ impl<'a> Live<'a> {
         let functions = self.server.functions();
         // Handlers read `.env` themselves too, and nobody knows which.
         let everybody = changed.iter().any(|path| is_dotenv(path, &real(&self.app.root)));
-        let concerned = functions.sources().into_iter().filter(|(key, files)| {
-            !restarted.contains(key)
-                && (everybody || files.iter().any(|file| concerns(changed, file)))
-        });
-        let concerned: Vec<String> = concerned.map(|(key, _)| key).collect();
-        functions.reload(concerned.iter().map(String::as_str));
+        let sources = functions.sources();
+        let sources = sources.iter().filter(|(key, _)| !restarted.contains(key));
+        let is_edited = |files: &[PathBuf]| files.iter().any(|file| concerns(changed, file));
+        let edited = || {
+            let edited = sources.clone().filter(|(_, files)| is_edited(files));
+            edited.map(|(key, _)| key.as_str())
+        };
+        if everybody {
+            functions.reload(sources.clone().map(|(key, _)| key.as_str()));
+        } else {
+            functions.reload(edited());
+        }
+        functions.start_unused(edited());
     }
 
     /// Reads the project file again and serves what it says now. Says which functions

@@ -15,6 +15,7 @@ mod connections;
 mod console;
 mod data;
 mod dev;
+mod inspect;
 mod invoke;
 mod live;
 mod logs;

@@ -30,6 +30,8 @@ pub(crate) struct Watcher {
     watcher: RecommendedWatcher,
     folders: HashSet<PathBuf>,
     changed: Receiver<PathBuf>,
+    /// Changed paths that are not quiet yet.
+    stirring: BTreeSet<PathBuf>,
 }
 
 // === impl Watcher ===
@@ -51,7 +53,7 @@ impl Watcher {
                 }
             }
         })?;
-        Ok(Self { watcher, folders: HashSet::new(), changed })
+        Ok(Self { watcher, folders: HashSet::new(), changed, stirring: BTreeSet::new() })
     }
 
     /// Watches for changes of `files`, and no others: those that were watched before and
@@ -92,21 +94,21 @@ impl Watcher {
         failed
     }
 
-    /// The paths that have changed since the last call, once they are quiet. Cancel safe
-    /// until the first change.
+    /// The paths that have changed since the last call, once they are quiet. Cancel safe.
     pub(crate) async fn changed(&mut self) -> BTreeSet<PathBuf> {
-        let mut paths = BTreeSet::new();
-        let Some(first) = self.changed.recv().await else {
-            // The watcher lives as long as this does, so there always is a sender.
-            return std::future::pending().await;
-        };
-        paths.insert(first);
+        if self.stirring.is_empty() {
+            let Some(first) = self.changed.recv().await else {
+                // The watcher lives as long as this does, so there always is a sender.
+                return std::future::pending().await;
+            };
+            self.stirring.insert(first);
+        }
         let latest = Instant::now() + LATEST;
         loop {
             let quiet = (Instant::now() + QUIET).min(latest);
             match tokio::time::timeout_at(quiet, self.changed.recv()).await {
-                Ok(Some(path)) => drop(paths.insert(path)),
-                Ok(None) | Err(_) => return paths,
+                Ok(Some(path)) => drop(self.stirring.insert(path)),
+                Ok(None) | Err(_) => return std::mem::take(&mut self.stirring),
             }
         }
     }

@@ -111,6 +111,14 @@ impl Pool {
         Self { runtime, state: Mutex::new(state), quiet, renewed }
     }
 
+    /// Starts a process where there is none.
+    pub(crate) fn start_unused(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if !state.closed && state.ready + state.starting == 0 {
+            self.start_one(&mut state);
+        }
+    }
+
     /// Begins a generation: from now on events get processes that are started now, of
     /// another spec where one is given. Where there ever was a process, one is started
     /// at once, so that a mistake shows now and not with the next event.

@@ -54,6 +54,16 @@ impl Functions {
         entries.filter_map(|entry| entry.pool()).for_each(|pool| pool.renew(None));
     }
 
+    /// Starts a process of each of these functions that has none, so that a mistake in it
+    /// shows before its first event: [`InitFailed`](crate::FunctionEvent::InitFailed).
+    ///
+    /// Does not wait. Unknown keys, and functions elsewhere, are passed over.
+    pub fn start_unused<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
+        let served = self.host.served.load();
+        let entries = keys.into_iter().filter_map(|key| served.entries.get(key));
+        entries.filter_map(|entry| entry.pool()).for_each(|pool| pool.start_unused());
+    }
+
     /// Makes the host serve these functions with these options, and says what changed.
     ///
     /// A function that did not change keeps its processes, unless the options did.
