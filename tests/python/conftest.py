@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -22,8 +23,9 @@ class Server:
 
     def __init__(self, app):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self.data = tempfile.TemporaryDirectory(prefix="fanwire-data-")
         self.process = subprocess.Popen(
-            [FANWIRE, "dev", app, "--port", "0", "--json"],
+            [FANWIRE, "dev", app, "--port", "0", "--json", "--data", self.data.name],
             stdout=subprocess.PIPE,
             env=environment,
             text=True,
@@ -69,6 +71,7 @@ class Server:
         """Ends the server as Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait(timeout=PATIENCE_SECONDS) == 0
+        self.data.cleanup()
 
 
 def serve(app):

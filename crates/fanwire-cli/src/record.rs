@@ -30,7 +30,7 @@ pub(crate) fn run(args: &RecordArgs) -> ExitCode {
         let app = server.app().await?;
         let mut traffic = server.listen("traffic").await?;
         let mut file = Recording::create(args)?;
-        file.write(&heading(app))?;
+        file.write(&heading(&app))?;
         anstream::eprintln!("recording {} to {}; Ctrl-C ends", server.address, args.file.display());
         let end = tokio::time::sleep(args.length.unwrap_or(Duration::MAX));
         let mut end = std::pin::pin!(end);
@@ -117,7 +117,7 @@ fn create(path: &Path, replace: bool) -> Result<File, CommandError> {
     })
 }
 
-fn heading(app: Value) -> Value {
+fn heading(app: &Value) -> Value {
     json!({
         "type": "recording",
         "version": VERSION,

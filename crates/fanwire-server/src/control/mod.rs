@@ -117,7 +117,7 @@ fn is_local(host: &str) -> bool {
 /// The value of a query parameter; the last, where several.
 fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(given, _)| *given == name).map(|(_, value)| value).last()
+    pairs.filter(|(given, _)| *given == name).map(|(_, value)| value).next_back()
 }
 
 fn json(value: &impl serde::Serialize) -> Answer {
