@@ -42,6 +42,34 @@ export async function fanwire(args, { env = {}, cwd = ROOT } = {}) {
   }
 }
 
+/** Starts `fanwire ARGS` and gives it `input`; a feed of its output's lines, and its end. */
+export function launch(args, { env = {}, cwd = ROOT, input } = {}) {
+  const child = spawn(FANWIRE, args, { cwd, env: { ...process.env, ...env }, stdio: 'pipe' });
+  running.add(child);
+  const launched = { child, lines: new Feed(), stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    launched.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    launched.stderr += text;
+  });
+  createInterface({ input: child.stdout }).on('line', (line) => launched.lines.push(line));
+  // A program that has ended reads no more.
+  child.stdin.on('error', () => {});
+  if (input !== undefined) child.stdin.end(input);
+  launched.exited = within(new Promise((resolve) => {
+    child.on('close', (status, signal) => {
+      running.delete(child);
+      launched.lines.end(`the program ended with ${signal ?? status}: ${launched.stderr}`);
+      const { stdout, stderr } = launched;
+      resolve({ status, signal, stdout, stderr });
+    });
+  }), `fanwire ${args[0]} ends`);
+  // Whoever launched it awaits this where its end matters.
+  launched.exited.catch(() => {});
+  return launched;
+}
+
 /** Starts `fanwire dev` on a folder or file, and resolves once it is ready. */
 export async function start(target, { args = [], env = {}, patience = PATIENCE_MS } = {}) {
   const server = new Fanwire(target, args, env);
@@ -64,6 +92,8 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /** A running `fanwire dev`. */
 export class Fanwire {
+  /** Its data folder. */
+  data;
   /** Every JSON line of its standard output. */
   events = new Feed();
   /** What it wrote to its standard error. */
@@ -73,7 +103,8 @@ export class Fanwire {
     // Endpoints and credentials of whoever runs the tests have no say in them.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
     // Several servers run the same app at once, so none keeps its tables in the app's folder.
-    const data = args.includes('--data') ? [] : ['--data', temporaryFolder('data')];
+    this.data = args.includes('--data') ? args[args.indexOf('--data') + 1] : temporaryFolder('data');
+    const data = args.includes('--data') ? [] : ['--data', this.data];
     this.child = spawn(FANWIRE, ['dev', target, '--port', '0', '--json', ...data, ...args], {
       env: { ...Object.fromEntries(inherited), FANWIRE_HOME: HOME, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -18,9 +18,10 @@ use crate::client::{Address, CommandError, Server, encoded};
 /// A silence this long after the last step is taken for the end.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The close code of a connection that idled too long or was at its time limit, or whose
-/// server stopped: nothing that a client or handler did.
-const GOING_AWAY: u16 = 1001;
+/// Codes that the gateway itself closes with: for time that has passed or a server that
+/// stops (1001), and for frames that it does not take, which no recording has. A check
+/// asks for such a close.
+const GATEWAYS_OWN: [u16; 5] = [1001, 1002, 1003, 1007, 1009];
 
 pub(super) async fn run(
     args: &ReplayArgs,
@@ -94,8 +95,10 @@ impl Run<'_> {
     async fn step(&mut self, step: &Step) -> Result<(), CommandError> {
         let Some(key) = self.numbers.key(step) else { return Ok(()) };
         self.act(step, key.connection)?;
-        if let Step::Close { code: GOING_AWAY, reason, by: Side::Server, .. } = step {
-            self.close(key.connection, reason).await?;
+        if let Step::Close { code, reason, by: Side::Server, .. } = step
+            && GATEWAYS_OWN.contains(code)
+        {
+            self.close(key.connection, *code, reason).await?;
         }
         let count = self.counts.entry(key.clone()).or_default();
         *count += 1;
@@ -130,12 +133,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Has the server close a connection, as time had it in the recording.
-    async fn close(&self, number: usize, reason: &str) -> Result<(), CommandError> {
+    /// Has the server close a connection.
+    async fn close(&self, number: usize, code: u16, reason: &str) -> Result<(), CommandError> {
         let Some(id) = self.live.numbers.id(number) else { return Ok(()) };
         for path in self.paths.values() {
             let (id, reason) = (encoded(id), encoded(reason));
-            let path = format!("{path}/@connections/{id}?code={GOING_AWAY}&reason={reason}");
+            let path = format!("{path}/@connections/{id}?code={code}&reason={reason}");
             // Only the connection's own API knows it, and it may be gone already.
             self.server.send("DELETE", &path, &[], "").await?;
         }

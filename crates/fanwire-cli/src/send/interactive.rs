@@ -1,6 +1,7 @@
 //! On a terminal: a line editor with history below, what comes and goes above it.
 
 use std::fs::DirBuilder;
+use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,9 @@ const TYPED_AHEAD: usize = 64;
 
 /// Lines kept in the history.
 const MAX_HISTORY: usize = 1000;
+
+/// Ends the mode in which a terminal marks what is pasted, and begins the line anew.
+const PASTE_PLAIN_FROM_START: &str = "\x1b[?2004l\r\x1b[K";
 
 const DIM: Style = Style::new().effects(Effects::DIMMED);
 const CYAN: Style = AnsiColor::Cyan.on_default();
@@ -69,8 +73,7 @@ pub(super) async fn talk(
         }
     };
     // The editor still reads: it ends with the process, so its terminal is put right here.
-    terminal.restore();
-    output("\r")?;
+    terminal.restore()?;
     say_closed(&closed)
 }
 
@@ -157,10 +160,13 @@ impl SavedTerminal {
         Self(tcgetattr(std::io::stdin()).ok())
     }
 
-    fn restore(&self) {
+    fn restore(&self) -> Result<(), CommandError> {
         if let Some(saved) = &self.0 {
             // Nothing better can be done for a terminal that does not take it.
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, saved);
         }
+        // As it is: a terminal without colours takes this, too.
+        let written = std::io::stdout().write_all(PASTE_PLAIN_FROM_START.as_bytes());
+        written.map_err(CommandError::Output)
     }
 }
