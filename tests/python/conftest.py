@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -24,6 +25,8 @@ class Server:
     def __init__(self, app):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self.data = tempfile.TemporaryDirectory(prefix="fanwire-data-")
+        # Handlers run on the Python that runs the tests, which has boto3.
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
         environment["FANWIRE_HOME"] = str(ROOT / ".cache/fanwire-home")
         self.process = subprocess.Popen(
             [FANWIRE, "dev", app, "--port", "0", "--json", "--data", self.data.name],
