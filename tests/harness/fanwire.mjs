@@ -46,6 +46,7 @@ export async function fanwire(args, { env = {}, cwd = ROOT } = {}) {
 export function launch(args, { env = {}, cwd = ROOT, input } = {}) {
   const child = spawn(FANWIRE, args, { cwd, env: { ...process.env, ...env }, stdio: 'pipe' });
   running.add(child);
+  free(child);
   const launched = { child, lines: new Feed(), stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text) => {
     launched.stdout += text;
@@ -86,6 +87,11 @@ export async function start(target, { args = [], env = {}, patience = PATIENCE_M
   return server;
 }
 
+/** Lets the tests end while a program runs: one that a failed test left behind would hold them for ever. */
+function free(child) {
+  for (const each of [child, child.stdin, child.stdout, child.stderr]) each?.unref();
+}
+
 /** Servers that still run: they end with the tests, however those end. */
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -110,6 +116,7 @@ export class Fanwire {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     running.add(this.child);
+    free(this.child);
     this.child.stderr.setEncoding('utf8').on('data', (text) => {
       this.stderr += text;
     });

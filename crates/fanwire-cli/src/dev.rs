@@ -92,21 +92,19 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // Before anybody is told that the server is ready, so that no save is missed.
+    // All before anybody is told that the server is ready: no save is missed then, and
+    // the other commands find it.
     let live = follow(&loaded, args, &server, &console);
+    let announced = announce_to_tools(app, args, server.address());
     announce(&console, app, args, server.address(), authority.as_deref());
     for note in server.table_notes() {
         console.news(note.to_string());
     }
-    let announced = match announce_to_tools(app, args, server.address()) {
-        Ok(announced) => Some(announced),
-        Err(error) => {
-            console.note(&format!(
-                "other commands will not find this server: {error}; give them --url or this one --data"
-            ));
-            None
-        }
-    };
+    if let Err(error) = &announced {
+        console.note(&format!(
+            "other commands will not find this server: {error}; give them --url or this one --data"
+        ));
+    }
     tokio::select! {
         () = signals.next() => {}
         () = live.run(&more_loaded) => {}

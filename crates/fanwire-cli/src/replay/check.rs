@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::clients::{Act, Client};
 use super::live::{Key, Kind, Live, Numbers};
-use super::recording::{Recording, Side, Step};
+use super::recording::{Payload, Recording, Side, Step};
 use super::server::OwnServer;
 use super::{Difference, Mask};
 use crate::args::ReplayArgs;
@@ -119,7 +119,7 @@ impl Run<'_> {
             }
             Step::FrameIn { payload, .. } => {
                 if let Some(client) = self.clients.get(&number) {
-                    client.act(Act::Send(payload.clone()));
+                    client.act(Act::Send(self.as_now(payload)));
                 }
             }
             Step::Close { code, reason, by: Side::Client, .. } => {
@@ -131,6 +131,20 @@ impl Run<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A recorded message with the ids that connections have now in the places of those
+    /// that they had: clients tell each other theirs.
+    fn as_now(&self, payload: &Payload) -> Payload {
+        let mut payload = payload.clone();
+        if let Some(text) = &mut payload.text {
+            for (then, number) in self.numbers.iter() {
+                if let Some(now) = self.live.numbers.id(number) {
+                    *text = text.replace(then, now);
+                }
+            }
+        }
+        payload
     }
 
     /// Has the server close a connection.
