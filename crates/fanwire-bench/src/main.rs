@@ -13,6 +13,7 @@ mod echo;
 mod idle;
 mod post;
 mod procfs;
+mod reload;
 mod report;
 mod serve;
 mod server;
@@ -100,6 +101,12 @@ enum Scenario {
         #[arg(long, value_delimiter = ',', default_value = "1,10,100")]
         connections: Vec<usize>,
     },
+    /// The time from a save to the new code's answer.
+    Reload {
+        /// How many saves.
+        #[arg(long, default_value_t = 30)]
+        saves: usize,
+    },
     /// Serve the app without code in this process, and take commands on standard input.
     #[command(hide = true)]
     Serve {
@@ -131,6 +138,7 @@ fn measure(scenario: Option<Scenario>, settings: &Settings) -> Result<()> {
             Scenario::Broadcast { receivers: vec![100, 1000, 10_000], burst: vec![1, 8, 32] },
             Scenario::Echo { clients: vec![1, 50, 500] },
             Scenario::Post { connections: vec![1, 10, 100] },
+            Scenario::Reload { saves: 30 },
         ],
     };
     let open_files = server::raise_open_files()?;
@@ -145,6 +153,7 @@ fn measure(scenario: Option<Scenario>, settings: &Settings) -> Result<()> {
             }
             Scenario::Echo { clients } => echo::run(&clients, settings, &mut report)?,
             Scenario::Post { connections } => post::run(&connections, settings, &mut report)?,
+            Scenario::Reload { saves } => reload::run(saves, settings, &mut report)?,
             Scenario::Serve { .. } => {}
         }
     }

@@ -37,9 +37,14 @@ impl Server {
     /// `fanwire dev` on an app of the peers' folder, with the open profile: no quotas in
     /// the way.
     pub(crate) fn fanwire(app: &str, settings: &Settings) -> Result<Self> {
+        Self::fanwire_at(&settings.peers.join(app), settings)
+    }
+
+    /// The same, on an app in whichever folder.
+    pub(crate) fn fanwire_at(folder: &Path, settings: &Settings) -> Result<Self> {
         let port = free_port()?;
         let mut command = Command::new(&settings.fanwire);
-        command.arg("dev").arg(settings.peers.join(app));
+        command.arg("dev").arg(folder);
         command.args(["--profile", "open", "--json", "--port", &port.to_string()]);
         command.stdout(Stdio::null());
         Self::start("fanwire", "/dev", port, command)
