@@ -10,10 +10,10 @@ use super::json;
 use super::record::{Entry, Record};
 
 /// Records kept at the most.
-const MAX_KEPT: usize = 10_000;
+const MAX_KEPT: usize = 2_000;
 
 /// Bytes of text kept at the most, beyond which the oldest records go earlier.
-const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// The log of this server. Records are kept as they are, and only become text when
 /// somebody asks for them.
