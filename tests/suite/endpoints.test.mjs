@@ -56,6 +56,12 @@ test('aws-sdk v2 reaches the gateway by {domainName}/{stage}, which has no schem
   assert.deepEqual(await greeted('v2', 'domain without a scheme'), { greeting: 'hello, domain without a scheme' });
 });
 
+test('the IoT data plane says that it is not served', async () => {
+  const response = await fetch(`http://${server.host}/topics/news`, { method: 'POST', body: '{}' });
+  assert.equal(response.status, 501);
+  assert.match((await response.json()).message, /does not serve the IoT data plane/);
+});
+
 test('a call to a service that is not served is left alone, and named once in the log', async () => {
   const client = await connect(server.url());
   for (let call = 0; call < 2; call += 1) client.send({ action: 'unserved' });
