@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { ROOT, example, start } from '../harness/fanwire.mjs';
+import { ROOT, example, launch, start } from '../harness/fanwire.mjs';
+import { temporaryFolder } from '../harness/folder.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
 /** Starts an example for the tests of one group. */
@@ -39,6 +42,40 @@ describe('the chat example', () => {
     await ada.close();
     assert.deepEqual(await grace.json(), { left: 'Countess' });
     await grace.close();
+  });
+});
+
+describe('the walk from an AWS sample in the README', () => {
+  /** What the README shows between its heading and the next, as blocks of code. */
+  const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const [, walk] = /^## From an AWS sample[^\n]*\n([\s\S]*?)^## /m.exec(readme);
+  const blocks = [...walk.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].map(([, language, text]) => ({ language, text }));
+
+  test('holds when it is followed to the letter', async () => {
+    const folder = temporaryFolder('walk');
+    const files = blocks.filter(({ language }) => ['yaml', 'js'].includes(language));
+    for (const { text } of files) {
+      const [, name] = /^(?:#|\/\/) (\S+)\n/.exec(text);
+      writeFileSync(path.join(folder, name), text);
+    }
+    const [{ text: commands }] = blocks.filter(({ language }) => language === 'sh');
+    const [, packages] = /^npm install (.*)$/m.exec(commands);
+    // What the walk installs is here already, at pinned versions.
+    const modules = path.join(ROOT, 'tests/node_modules');
+    for (const name of packages.split(' ')) readFileSync(path.join(modules, name, 'package.json'));
+    symlinkSync(modules, path.join(folder, 'node_modules'));
+    const server = await start(folder, { args: ['--data', path.join(folder, '.fanwire')] });
+    try {
+      const other = await connect(server.url());
+      const [{ text: session }] = blocks.filter(({ language }) => language === 'console');
+      const [, said] = /^> (.*)$/m.exec(session);
+      const [, heard] = /^< (.*)$/m.exec(session);
+      const { stdout, stderr } = await launch(['send', '--wait', '1'], { cwd: folder, input: `${said}\n` }).exited;
+      assert.equal(stdout, `${heard}\n`, stderr);
+      assert.equal(await other.next(), heard);
+    } finally {
+      await server.stop();
+    }
   });
 });
 
