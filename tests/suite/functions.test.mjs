@@ -321,7 +321,7 @@ describe('a handler', { concurrency: 4 }, () => {
     });
   }
 
-  for (const tool of ['esbuild', 'tsx']) {
+  for (const tool of ['esbuild', 'tsx', 'typescript']) {
     test(`in TypeScript runs where the project has ${tool} only`, async () => {
       const folder = await projectWith(tool);
       try {
@@ -337,7 +337,7 @@ describe('a handler', { concurrency: 4 }, () => {
     });
   }
 
-  test('in TypeScript without tsx or esbuild fails with what to install', async () => {
+  test('in TypeScript without any of them fails with what to install', async () => {
     const folder = await projectWith();
     try {
       const server = await start(folder);

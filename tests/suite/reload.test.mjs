@@ -2,11 +2,11 @@
 // project file. Connections stay open through all of it.
 
 import assert from 'node:assert/strict';
-import { renameSync, rmSync, writeFileSync, mkdirSync, appendFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 
-import { start } from '../harness/fanwire.mjs';
+import { ROOT, start } from '../harness/fanwire.mjs';
 import { temporaryFolder } from '../harness/folder.mjs';
 import { openGate } from '../harness/gate.mjs';
 import { eventually } from '../harness/patience.mjs';
@@ -129,6 +129,24 @@ describe('a changed file', () => {
     assert.equal(await ask(client, 'a'), 'one');
     await it.change(() => it.write({ 'shared.py': "TEXT = 'two'\n" }), 'a');
     assert.equal(await ask(client, 'a'), 'two');
+  });
+
+  test('of TypeScript is compiled again, and its mistakes have their place', async () => {
+    const it = project({
+      'serverless.yml': YAML,
+      'shared.ts': "export const text: string = 'one';\n",
+      'a.ts': "import { text } from './shared.js';\nexport const handler = async () => ({ statusCode: 200, body: text });\n",
+      'b.js': answering("'b'"),
+    });
+    mkdirSync(it.path('node_modules'));
+    symlinkSync(path.join(ROOT, 'tests/node_modules/typescript'), it.path('node_modules/typescript'));
+    const client = await connect((await it.start()).url());
+    assert.equal(await ask(client, 'a'), 'one');
+    await it.change(() => it.write({ 'shared.ts': "export const text: string = 'two';\n" }), 'a');
+    assert.equal(await ask(client, 'a'), 'two');
+    it.write({ 'shared.ts': '\nexport const text: = 1;\n' });
+    const { text } = await it.said(/a: init failed: .*SyntaxError/);
+    assert.ok(text.includes(`${it.path('shared.ts')}:2`), text);
   });
 
   test('lets an event in flight finish on the old code, while the next one runs the new', async () => {

@@ -20,6 +20,7 @@ const NODE: &str = concat!(
     include_str!("bootstrap/node/redirect.cjs"),
     include_str!("bootstrap/node/sources.cjs"),
     include_str!("bootstrap/node/syntax.cjs"),
+    include_str!("bootstrap/node/typescript.cjs"),
     include_str!("bootstrap/node/handler.cjs"),
     include_str!("bootstrap/node/life.cjs"),
 );
@@ -69,7 +70,7 @@ pub(crate) fn plan(
             })?;
             let typescript = is_typescript(root, handler);
             let tsx = typescript && find_package(root, "tsx").is_some();
-            let esbuild = if typescript { find_package(root, "esbuild") } else { None };
+            let of_project = |name| find_package(root, name).filter(|_| typescript);
             let mut args = Vec::new();
             if tsx {
                 args.extend(["--import".into(), "tsx".into()]);
@@ -79,7 +80,8 @@ pub(crate) fn plan(
             }
             args.push(written("node.cjs", NODE)?.into());
             settings["tsx"] = json!(tsx);
-            settings["esbuild"] = json!(esbuild);
+            settings["esbuild"] = json!(of_project("esbuild"));
+            settings["typescript"] = json!(of_project("typescript"));
             Ok(Plan { program, args, settings })
         }
         Runtime::Python => {

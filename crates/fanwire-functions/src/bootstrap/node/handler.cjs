@@ -22,54 +22,6 @@ function importFile(file, settings) {
   return import(pathToFileURL(file).href);
 }
 
-function canStripTypes() {
-  return Boolean(process.features && process.features.typescript);
-}
-
-// Compiles a TypeScript file and what it imports by relative path with the project's
-// esbuild, and runs the result as a CommonJS module in the file's place.
-function loadWithEsbuild(esbuild, file) {
-  const { Module, createRequire } = require('module');
-  const folder = path.dirname(file);
-  const built = createRequire(file)(esbuild).buildSync({
-    entryPoints: [file],
-    absWorkingDir: folder,
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    target: 'node' + process.versions.node,
-    format: 'cjs',
-    sourcemap: 'inline',
-    define: { 'import.meta.url': JSON.stringify(pathToFileURL(file).href) },
-    metafile: true,
-    write: false,
-    logLevel: 'silent',
-  });
-  Object.keys(built.metafile.inputs).forEach((input) => noteFile(path.resolve(folder, input)));
-  const compiled = new Module(file, null);
-  compiled.filename = file;
-  compiled.paths = Module._nodeModulePaths(folder);
-  if (process.setSourceMapsEnabled) process.setSourceMapsEnabled(true);
-  compiled._compile(built.outputFiles[0].text, file);
-  return compiled.exports;
-}
-
-// The host looked for the project's tsx and esbuild before it started this process:
-// with tsx the loader is in place already.
-async function loadTypeScript(file, extension, asModule, settings) {
-  if (settings.tsx || canStripTypes()) {
-    if (extension === '.mts' || (extension !== '.cts' && asModule)) return importFile(file, settings);
-    return require(file);
-  }
-  if (settings.esbuild) return loadWithEsbuild(settings.esbuild, file);
-  throw named(
-    'Runtime.ImportModuleError',
-    'Error: ' + file + ' is TypeScript, which Node.js ' + process.versions.node +
-      ' does not run by itself. Install tsx or esbuild in the project (npm install --save-dev tsx),' +
-      ' or use Node.js 22.18 or later.',
-  );
-}
-
 async function loadModule(root, moduleRoot, name, settings) {
   const base = path.resolve(root, moduleRoot, name);
   const isFile = (file) => fs.statSync(file, { throwIfNoEntry: false }) !== undefined;
