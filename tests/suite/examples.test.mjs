@@ -7,8 +7,12 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBDocument } from '@aws-sdk/lib-dynamodb';
+
 import { ROOT, example, launch, start } from '../harness/fanwire.mjs';
 import { temporaryFolder } from '../harness/folder.mjs';
+import { eventually } from '../harness/patience.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
 /** Starts an example for the tests of one group. */
@@ -43,6 +47,29 @@ describe('the chat example', () => {
     assert.deepEqual(await grace.json(), { left: 'Countess' });
     await grace.close();
   });
+});
+
+test('the chat example keeps its people through a kill, and forgets those who are gone when it meets them', async () => {
+  const args = ['--data', temporaryFolder('chat')];
+  const killed = await start(example('chat'), { args });
+  await connect(killed.url('?name=Ada'));
+  await killed.kill();
+  const server = await start(example('chat'), { args });
+  const table = DynamoDBDocument.from(new DynamoDBClient({
+    endpoint: `http://${server.host}`, region: 'us-east-1', credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
+  }));
+  const names = async () => (await table.scan({ TableName: 'chat-dev-People' })).Items.map(({ name }) => name);
+  try {
+    assert.deepEqual(await names(), ['Ada']);
+    const grace = await connect(server.url('?name=Grace'));
+    grace.send({ action: 'say', text: 'anyone?' });
+    assert.deepEqual(await grace.json(), { from: 'Grace', text: 'anyone?' });
+    await eventually(async () => (await names()).join() === 'Grace', 'the row of a connection that is gone is removed');
+    await grace.close();
+  } finally {
+    table.destroy();
+    await server.stop();
+  }
 });
 
 describe('the walk from an AWS sample in the README', () => {
