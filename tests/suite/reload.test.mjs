@@ -272,6 +272,17 @@ describe('a changed project file', () => {
     assert.equal(await ask(client, 'z'), 'b');
   });
 
+  test('that includes a file that is not there yet is read again when it comes', async () => {
+    const it = project({ 'serverless.yml': YAML, 'a.js': answering("'a'"), 'b.js': answering("'b'") });
+    const client = await connect((await it.start()).url());
+    it.write({ 'serverless.yml': YAML.replace('functions:', 'functions: ${file(./functions.yml)}\nformer:') });
+    await it.said(/the app runs on as it was/);
+    const functions = 'z: { handler: b.handler, events: [{ websocket: { route: z, routeResponseSelectionExpression: $default } }] }\n';
+    it.write({ 'functions.yml': functions });
+    await it.said(/route `z` added/);
+    assert.equal(await ask(client, 'z'), 'b');
+  });
+
   test('makes the tables that it declares now', async () => {
     const it = project({ 'serverless.yml': YAML, 'a.js': answering("'a'"), 'b.js': answering("'b'") });
     await it.start();

@@ -109,6 +109,12 @@ impl<'a> Live<'a> {
             Ok(loaded) => loaded,
             Err(error) => {
                 self.console.news(format!("{error}\nthe app runs on as it was"));
+                // One that was not read before may mend it; one that was may come back.
+                for file in error.files.iter().map(|file| real(file)) {
+                    if !self.files.contains(&file) {
+                        self.files.push(file);
+                    }
+                }
                 return Vec::new();
             }
         };
@@ -117,14 +123,17 @@ impl<'a> Live<'a> {
         }
         let Loaded { app, files, .. } = loaded;
         self.files = files.iter().map(|file| real(file)).collect();
-        let changes = self.app.changes(&app);
-        if changes.is_empty() {
+        if self.app == app {
             return Vec::new();
         }
+        let changes = self.app.changes(&app);
         match self.server.apply(&app).await {
             Ok(applied) => {
                 let file = app.file.file_name().unwrap_or_default().to_string_lossy();
-                self.console.news(format!("{file} changed: {}", changes.join("; ")));
+                // What nobody would notice, such as the order of APIs, is not told.
+                if !changes.is_empty() {
+                    self.console.news(format!("{file} changed: {}", changes.join("; ")));
+                }
                 for note in applied.tables {
                     self.console.news(note.to_string());
                 }
