@@ -1,5 +1,5 @@
-//! The folders that Fanwire keeps things in: one in each app's folder, which also says
-//! where its running server is, and one for the user.
+//! The folder in each app's folder that Fanwire keeps things in. It also says where the
+//! app's running server is.
 
 use std::fs;
 use std::io;
@@ -58,17 +58,6 @@ pub(crate) fn announced(folder: &Path) -> Option<Announcement> {
         Ok(()) | Err(rustix::io::Errno::PERM) => Some(found),
         Err(_) => None,
     }
-}
-
-/// The user's folder: `$FANWIRE_HOME`, else `$XDG_DATA_HOME/fanwire`, else
-/// `~/.local/share/fanwire`.
-pub(crate) fn of_user() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    variable("FANWIRE_HOME").map(PathBuf::from).or_else(|| {
-        let base = variable("XDG_DATA_HOME").map(PathBuf::from);
-        let base = base.or_else(|| Some(Path::new(&variable("HOME")?).join(".local/share")));
-        base.map(|base| base.join("fanwire"))
-    })
 }
 
 impl Drop for Announced {

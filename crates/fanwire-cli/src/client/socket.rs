@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanwire_server::Authority;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -13,13 +14,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{Address, CommandError};
-use crate::data;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The certificate of the local authority, in the user's folder.
-const LOCAL_AUTHORITY: &str = "ca.pem";
 
 /// Which certificates are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +69,7 @@ fn config(trust: Trust) -> Result<ClientConfig, CommandError> {
     let mut roots = RootCertStore::empty();
     // A machine without certificates of its own can still know the local authority.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = data::of_user().map(|folder| folder.join(LOCAL_AUTHORITY))
+    if let Ok(path) = Authority::folder().map(|folder| Authority::certificate_in(&folder))
         && path.exists()
     {
         let certificate = CertificateDer::from_pem_file(&path)

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Effects, Style};
+use fanwire_server::Authority;
 use futures_util::{SinkExt as _, StreamExt as _};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::config::{BellStyle, Config};
@@ -17,7 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{Closed, broken, close, closed_by};
 use crate::client::{Address, CommandError, WebSocket, output};
-use crate::{data, pretty};
+use crate::pretty;
 
 /// Messages typed ahead of the socket at the most.
 const TYPED_AHEAD: usize = 64;
@@ -147,7 +148,7 @@ fn edit_lines() -> Result<(impl ExternalPrinter + use<>, mpsc::Receiver<String>)
 /// Where what was typed is kept: messages may hold secrets, so the folder is the user's
 /// own.
 fn history_file() -> Option<PathBuf> {
-    let folder = data::of_user()?;
+    let folder = Authority::folder().ok()?;
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
     Some(folder.join("history"))
 }
