@@ -1,0 +1,1 @@
+//! The realtime plane: an MQTT broker whose sessions live on the hub

@@ -1,0 +1,1 @@
+//! IoT SQL: which messages a rule takes, and what it makes of them

@@ -1,0 +1,1 @@
+//! Ordered tables that survive a crash, in an embedded engine
