@@ -79,8 +79,10 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         profile: project.profile,
         functions,
         websocket_apis,
+        realtime: None,
         tables,
         dynamodb,
+        links: indexmap::IndexMap::new(),
         not_served: Vec::new(),
     })
 }

@@ -90,8 +90,10 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         profile: options.profile.unwrap_or_default(),
         functions,
         websocket_apis: api.into_iter().collect(),
+        realtime: None,
         tables,
         dynamodb,
+        links: IndexMap::new(),
         not_served: service.not_served.into_list(),
     })
 }
