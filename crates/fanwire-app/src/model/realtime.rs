@@ -82,9 +82,9 @@ pub struct RealtimeJwt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JwksSource {
-    /// A file, read at start and whenever it changes.
+    /// A file, by a path that holds wherever it is used from.
     File(PathBuf),
-    /// An `https://` URL (or `http://` of this machine).
+    /// An `https://` or `http://` URL.
     Url(String),
 }
 
@@ -218,3 +218,27 @@ impl AccessList {
         Self { connect: all(), publish: all(), subscribe: all(), receive: all(), retain: true }
     }
 }
+
+// === impl TopicRule ===
+
+impl TopicRule {
+    /// The rule that a plain filter stands for, as SST makes it.
+    pub fn of_filter(filter: &str, function: String) -> Self {
+        Self {
+            sql: format!("{ALL_FROM}{filter}'"),
+            sql_version: SqlVersion::default(),
+            function,
+            error_function: None,
+            enabled: true,
+        }
+    }
+
+    /// The filter, where the rule is one that a plain filter stands for.
+    pub fn plain_filter(&self) -> Option<&str> {
+        let filter = self.sql.strip_prefix(ALL_FROM)?.strip_suffix('\'')?;
+        (!filter.contains('\'')).then_some(filter)
+    }
+}
+
+/// What stands before the filter.
+const ALL_FROM: &str = "SELECT * FROM '";
