@@ -164,7 +164,7 @@ pub enum Durability {
     /// At once: nothing is stored, and nothing outlives the server.
     Memory,
     /// Once the operating system has it: it outlives the server, however that ends. A
-    /// power cut can take what was written in the moment before.
+    /// power cut can take what was acknowledged in the last 100 ms.
     #[default]
     Written,
     /// Once the disk has it: it outlives a power cut. Slower by the disk's flush.

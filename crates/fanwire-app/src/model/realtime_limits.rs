@@ -120,6 +120,10 @@ pub struct RealtimeLimits {
     /// Bytes of topics, payloads and properties of retained messages; beyond them as
     /// above. IoT Core: not said.
     pub max_retained_bytes: usize,
+    /// Bytes of disk for sessions, waiting and retained messages together. Beyond it no
+    /// further one is kept: as above for what would be retained, and with 0x97 for QoS 1 and
+    /// 2 messages for sessions that are away. IoT Core: not said.
+    pub max_disk_bytes: usize,
     /// Messages a second in both directions of one connection. Beyond them its socket is
     /// not read for a while, and QoS 0 messages for it are dropped. IoT Core: 100.
     pub publishes_per_second: Option<u32>,
@@ -227,6 +231,7 @@ impl RealtimeLimits {
             max_queued_bytes_total: 1024 * MB,
             max_retained_messages: 500_000,
             max_retained_bytes: 1024 * MB,
+            max_disk_bytes: 4096 * MB,
             publishes_per_second: Some(100),
             bytes_per_second: Some(512 * KB),
             max_outbound_bytes: MB,

@@ -17,9 +17,6 @@ use super::{Project, keys, realtime_limits, texts};
 /// The largest file with a public key that is read, in bytes.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
 
-/// What a public key begins with; the second is that of PKCS #1.
-const KEY_HEADINGS: [&str; 2] = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];
-
 /// What the hash of a password begins with.
 const HASH_PREFIXES: [&str; 3] = ["$argon2id$", "$argon2i$", "$argon2d$"];
 
@@ -108,16 +105,13 @@ impl<'a> Builder<'a, '_> {
             self.read_key(&text)
         };
         let fault = match pem {
-            Ok(pem) if KEY_HEADINGS.iter().any(|heading| pem.contains(heading)) => {
-                return Some(pem);
-            }
-            Ok(pem) if pem.contains("PRIVATE KEY-----") => {
-                "this is a private key, which only its owner should have".to_owned()
-            }
-            Ok(_) => "this is not a public key".to_owned(),
+            Ok(pem) => match checks::check_public_key(&pem) {
+                Ok(()) => return Some(pem),
+                Err(fault) => format!("this {fault}"),
+            },
             Err(fault) => format!("`{text}` cannot be read as a public key: {fault}"),
         };
-        let expected = "a PEM text that begins with -----BEGIN PUBLIC KEY-----, or its file";
+        let expected = format!("{}, or the path of a file that holds one", checks::PUBLIC_KEY);
         self.reading.issues.push(Issue::error(node.span, fault).expected(expected));
         None
     }

@@ -105,6 +105,7 @@ fn sizes(node: &Node, limits: &mut RealtimeLimits) {
     bytes("max_queued_bytes", &mut limits.max_queued_bytes);
     bytes("max_queued_bytes_total", &mut limits.max_queued_bytes_total);
     bytes("max_retained_bytes", &mut limits.max_retained_bytes);
+    bytes("max_disk_bytes", &mut limits.max_disk_bytes);
     bytes("max_outbound_bytes", &mut limits.max_outbound_bytes);
     bytes("max_rule_bytes", &mut limits.max_rule_bytes);
     if let Some(node) = node.get("bytes_per_second") {

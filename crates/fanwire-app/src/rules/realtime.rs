@@ -63,6 +63,23 @@ pub(crate) fn check_sql(sql: &str, place: Span, issues: &mut Issues) {
     }
 }
 
+/// What a public key begins with; the second is that of PKCS #1.
+const KEY_HEADINGS: [&str; 2] = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];
+
+/// What a public key looks like, for messages.
+pub(crate) const PUBLIC_KEY: &str = "a PEM text that begins with -----BEGIN PUBLIC KEY-----";
+
+/// Whether a text is a public key, or what is wrong with it.
+pub(crate) fn check_public_key(pem: &str) -> Result<(), &'static str> {
+    if pem.contains("PRIVATE KEY-----") {
+        Err("is a private key, which only its owner should have")
+    } else if KEY_HEADINGS.iter().any(|heading| pem.contains(heading)) {
+        Ok(())
+    } else {
+        Err("is not a public key")
+    }
+}
+
 /// Reports a pattern that holds a variable which does not exist; those of tokens exist
 /// where `claims` do.
 pub(crate) fn check_pattern(pattern: &str, claims: bool, place: Span, issues: &mut Issues) {

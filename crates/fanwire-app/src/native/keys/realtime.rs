@@ -50,7 +50,7 @@ pub(super) static REALTIME: Table = Table {
         Key::new(
             "durability",
             Kind::Choice(&DURABILITIES),
-            "when what is acknowledged is kept: never (memory), once the system has it, so that it outlives the server (written), or once the disk has it, so that it outlives a power cut (synced); default \"written\"",
+            "when what is acknowledged is kept: never (memory), once the system has it, so that it outlives the server, and a power cut takes at most the last 100 ms (written), or once the disk has it, so that it outlives a power cut (synced); default \"written\"",
         ),
         Key::new("limits", Kind::Table(&LIMITS), "what clients may do; defaults by `profile`"),
     ],
@@ -400,6 +400,11 @@ static LIMITS: Table = Table {
             "retained messages; default 500000, open: 2000000",
         ),
         Key::new("max_retained_bytes", Kind::Size, "their bytes; default \"1GB\""),
+        Key::new(
+            "max_disk_bytes",
+            Kind::Size,
+            "the disk that sessions and messages may take; default \"4GB\"",
+        ),
         Key::new(
             "publishes_per_second",
             Kind::IntegerOrNone(1, 100_000_000),
