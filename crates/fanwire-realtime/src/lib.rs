@@ -1,5 +1,6 @@
 //! The realtime plane: an MQTT broker whose sessions live on the hub
 
 mod durable;
+pub mod topic;
 
 pub use self::durable::LoadError;
