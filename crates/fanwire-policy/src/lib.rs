@@ -5,10 +5,14 @@
 //! - [`PolicySet`] is parsed from AWS IoT policy documents, or made from an
 //!   [`AccessList`]; [`PolicySet::bind`] gives the [`Access`] of a [`Subject`], which
 //!   answers whether an [`Action`] on a [`Resource`] is allowed, and explains it.
+//! - Custom authorizers: [`AuthorizerParameters`] finds what a client says,
+//!   [`SigningKeys`] checks its token's signature, [`AuthorizerEvent`] is what the
+//!   function is told and [`Answer`] what it says.
 
 mod access;
 mod access_list;
 mod action;
+mod authorizer;
 mod condition;
 mod decision;
 mod error;
@@ -24,6 +28,10 @@ mod template;
 pub use access::Access;
 pub use access_list::AccessList;
 pub use action::Action;
+pub use authorizer::{
+    Answer, AuthorizerEvent, AuthorizerParameters, HttpData, MqttData, PublicKeyError, Refusal,
+    SigningKeys, Strictness,
+};
 pub use decision::{DecidingStatement, Decision};
 pub use error::PolicyError;
 pub use policy_set::{PolicyLimits, PolicySet};
