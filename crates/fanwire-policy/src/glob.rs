@@ -147,9 +147,9 @@ impl GlobBuilder {
         while let Some(at) = rest.find(['*', '?']) {
             self.text(&rest[..at]);
             if rest[at..].starts_with('*') {
-                self.run()
+                self.run();
             } else {
-                self.one()
+                self.one();
             }
             rest = &rest[at + 1..];
         }

@@ -172,3 +172,6 @@ fn parse_document(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
