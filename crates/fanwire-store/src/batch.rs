@@ -61,6 +61,13 @@ impl Batch {
         self.changes.is_empty() && self.misfit.is_none()
     }
 
+    /// Whether every key and value in it is of a size that can be stored. If not, committing
+    /// it is refused.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.misfit.is_none()
+    }
+
     /// Changes in it.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -159,7 +159,9 @@ fn keys_that_the_engine_cannot_hold_are_refused() {
     let store = open(folder.path());
     let table = store.table("t").unwrap();
     for size in [0, 65_536] {
-        let refused = store.commit(put(table, &"k".repeat(size), "v"), |_| panic!("not taken"));
+        let batch = put(table, &"k".repeat(size), "v");
+        assert!(!batch.fits() && !batch.is_empty());
+        let refused = store.commit(batch, |_| panic!("not taken"));
         assert!(matches!(refused, Err(Refused::Size { key, value: 1 }) if key == size));
     }
     store.commit(put(table, &"k".repeat(65_535), "v"), |_| {}).unwrap();
