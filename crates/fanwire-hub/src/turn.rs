@@ -40,19 +40,16 @@ impl<S: Session> Turn<'_, S> {
     }
 
     /// Queues `bytes` for the peer of a connection; they leave with what else the turn
-    /// brings, in one write. With a `limit`, nothing is queued where more than that would
-    /// wait for a peer that does not read. Says whether they are queued.
-    pub fn send(&mut self, id: ConnectionId, bytes: Bytes, limit: Option<usize>) -> bool {
+    /// brings, in one write. Says how many bytes wait for a peer that does not read: none
+    /// where the socket takes what it is given, or where the connection is gone.
+    pub fn send(&mut self, id: ConnectionId, bytes: Bytes) -> usize {
         let slot = id.slot;
         let Some(connection) = self.shard.connection(slot).filter(|found| found.id == id) else {
-            return false;
+            return 0;
         };
-        let waiting = connection.outbound.len();
-        if limit.is_some_and(|limit| waiting > 0 && waiting + bytes.len() > limit) {
-            return false;
-        }
         connection.outbound.push(bytes);
+        let waiting = if connection.blocked { connection.outbound.len() } else { 0 };
         self.shard.mark(slot);
-        true
+        waiting
     }
 }
