@@ -83,10 +83,12 @@ impl<V> TopicMap<V> {
         }
     }
 
-    /// All names after this one in the order of their bytes, with their values: a page is
-    /// some of them, and the next one begins after its last name. No name is before `""`.
-    pub fn list_after(&self, name: &str) -> impl Iterator<Item = (&Arc<str>, &V)> {
-        self.entries.range::<str, _>((Bound::Excluded(name), Bound::Unbounded))
+    /// The names behind `after` in the order of their bytes, with their values, at most
+    /// `limit`: the next page begins after the last of these.
+    pub fn list_after(&self, after: Option<&str>, limit: usize) -> Vec<(&str, &V)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.entries.range::<str, _>((start, Bound::Unbounded));
+        range.take(limit).map(|(name, value)| (&**name, value)).collect()
     }
 
     fn from(&self, name: &str) -> Range<'_, Arc<str>, V> {
