@@ -1,14 +1,12 @@
 // The ways to the broker: TCP, TLS, WebSockets with and without TLS, all on one port, in whatever pieces.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
+import { readFile } from 'node:fs/promises';
 import tls from 'node:tls';
 import { after, before, describe, test } from 'node:test';
 
 import { generate } from 'mqtt-packet';
 
-import { HOME, fanwire } from '../harness/fanwire.mjs';
 import { Wire, broker, connectPacket, join, unique } from '../harness/mqtt.mjs';
 import { within } from '../harness/patience.mjs';
 import { OPCODE, Tcp, frame, handshake, upgraded } from '../harness/raw.mjs';
@@ -17,10 +15,8 @@ import { refused } from '../harness/websocket.mjs';
 let server;
 let ca;
 before(async () => {
-  server = await broker('realtime', { args: ['--tls'] });
-  if (server.other) return;
-  const { stdout } = await fanwire(['certs', 'path']).catch(() => ({ stdout: '' }));
-  ca = readFileSync(stdout.trim() || path.join(HOME, 'ca.pem'));
+  server = await broker();
+  if (!server.other) ca = await readFile(server.ready.certificateAuthority);
 });
 after(async () => {
   const { code } = await server.stop();
