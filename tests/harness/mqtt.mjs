@@ -74,6 +74,8 @@ export class Peer {
     const connected = new Promise((resolve, reject) => {
       this.client.once('connect', (connack) => {
         this.connack = connack;
+        // One that a failed test left open does not hold the tests.
+        this.client.stream.unref?.();
         resolve(connack);
       });
       this.client.on('error', reject);
@@ -178,6 +180,7 @@ export class Wire {
       });
     });
     wire.socket = socket;
+    socket._socket.unref();
     return wire;
   }
 
@@ -188,6 +191,8 @@ export class Wire {
     incoming.on('packet', (packet) => this.packets.push({ ...packet }));
     incoming.on('error', (error) => this.packets.push({ cmd: 'unreadable', error: error.message }));
     stream.on('data', (bytes) => incoming.parse(bytes));
+    // One that a failed test left open does not hold the tests.
+    stream.unref?.();
     stream.on('error', () => {});
     this.closed = new Promise((resolve) => {
       const over = () => {
