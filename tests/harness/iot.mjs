@@ -2,10 +2,11 @@
 
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { cpSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 
 import { app, start } from './fanwire.mjs';
 import { temporaryFolder } from './folder.mjs';
-import { Wire, join, unique } from './mqtt.mjs';
+import { Wire, addresses, join, unique } from './mqtt.mjs';
 
 /** What the ARNs of the app begin with. */
 export const ARN = 'arn:aws:iot:eu-west-1:123456789012';
@@ -27,12 +28,10 @@ export async function startIot(options) {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   writeFileSync(`${folder}/public.pem`, publicKey.export({ type: 'spki', format: 'pem' }));
   const server = await start(folder, options);
-  const ws = `ws://${server.host}/mqtt`;
-  return Object.assign(server, {
-    ws,
-    tcp: `mqtt://${server.host}`,
-    tcpPort: server.port,
-    told: `${ws}?x-amz-customauthorizer-name=told`,
+  const at = addresses(server.port);
+  return Object.assign(server, at, {
+    ca: await readFile(server.ready.certificateAuthority),
+    told: `${at.ws}?x-amz-customauthorizer-name=told`,
     signature: (token) => sign('sha256', Buffer.from(token), privateKey).toString('base64'),
   });
 }

@@ -2,6 +2,7 @@
 // byte stream for what that library would never send, or hides.
 
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 
@@ -17,20 +18,37 @@ export const unique = (what = 'x') => `${what}-${randomUUID().slice(0, 8)}`;
 
 /**
  * The broker under test: Fanwire with the app called `name`. What is the protocol's alone can be run against
- * another: MQTT_BROKER=TCP-PORT,WEBSOCKET-PORT of this machine.
+ * another: MQTT_BROKER=PORTS of this machine for TCP, WebSockets, TLS and WebSockets over TLS, with commas, and
+ * MQTT_BROKER_CA=FILE.
  */
 export async function broker(name = 'realtime', options = {}) {
   const other = process.env.MQTT_BROKER?.split(',');
-  if (other) return { ...addresses(...other), other: true, stop: async () => ({ code: 0 }), stderr: '' };
+  if (other) {
+    const ca = process.env.MQTT_BROKER_CA && await readFile(process.env.MQTT_BROKER_CA);
+    return { ...addresses(...other), ca, other: true, stop: leaveAll, stderr: '' };
+  }
   const server = await start(app(name), options);
-  return Object.assign(server, addresses(server.port, server.port));
+  const { port } = server;
+  const ca = await readFile(server.ready.certificateAuthority);
+  return Object.assign(server, addresses(port), { ca });
 }
 
-const addresses = (tcp, websocket) => ({
+/** Where a broker is, on one port or on several. */
+export const addresses = (tcp, websocket = tcp, tls = tcp, secureWebsocket = tcp) => ({
   tcpPort: Number(tcp),
+  wssPort: Number(secureWebsocket),
   tcp: `mqtt://127.0.0.1:${tcp}`,
   ws: `ws://127.0.0.1:${websocket}/mqtt`,
+  tls: `mqtts://localhost:${tls}`,
+  wss: `wss://localhost:${secureWebsocket}/mqtt`,
 });
+
+/** What failed tests left at a broker that is not theirs to stop. */
+const peers = new Set();
+async function leaveAll() {
+  for (const { client } of peers) client.end(true);
+  return { code: 0 };
+}
 
 /** Connects mqtt.js, which then neither comes back nor subscribes again by itself. */
 export async function join(url, options = {}) {
@@ -69,6 +87,7 @@ export class Peer {
       connectTimeout: 15_000,
       ...options,
     });
+    peers.add(this);
     this.client.on('packetreceive', (packet) => this.packets.push(packet));
     this.client.on('message', (topic, payload, packet) => this.messages.push({ ...packet, topic, payload: String(payload) }));
     const connected = new Promise((resolve, reject) => {
@@ -83,6 +102,7 @@ export class Peer {
     });
     this.closed = new Promise((resolve) => {
       this.client.on('close', () => {
+        peers.delete(this);
         this.messages.end('the connection closed');
         this.packets.end('the connection closed');
         resolve();
@@ -220,12 +240,12 @@ export class Wire {
     return this.next('connack');
   }
 
-  /** The next packet of the kind `cmd`; others that come before it are left out. */
+  /** Takes the oldest packet of the kind `cmd`; those of other kinds stay. */
   async next(cmd, what = `a ${cmd} packet`) {
-    for (;;) {
-      const packet = await this.packets.take(what);
-      if (packet.cmd === cmd) return packet;
-    }
+    const { items } = this.packets;
+    const packet = await this.packets.find((each) => each.cmd === cmd, what);
+    items.splice(items.indexOf(packet), 1);
+    return packet;
   }
 
   /** Sends SUBSCRIBE and resolves with the codes of SUBACK. */

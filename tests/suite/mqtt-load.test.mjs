@@ -184,9 +184,10 @@ test('many retained messages are found again by a wildcard, and go', async () =>
   const reader = await raw();
   await reader.subscribe({ topic: `${base}/7/+`, qos: 0 });
   await reader.packets.count(({ cmd }) => cmd === 'publish', count / 50, 'the retained messages of a branch');
+  reader.packets.items.length = 0;
   await reader.subscribe({ topic: `${base}/#`, qos: 0 }, { messageId: 2 });
-  await reader.packets.count(({ cmd }) => cmd === 'publish', count / 50 + count + 1, 'all retained messages', LONG_MS);
-  const topics = new Set(reader.packets.items.map(({ topic }) => topic));
+  const found = await reader.packets.count(({ cmd }) => cmd === 'publish', count + 1, 'all retained messages', LONG_MS);
+  const topics = new Set(found.map(({ topic }) => topic));
   assert.equal(topics.size, count + 1);
   reader.drop();
   for (const topic of topics) publisher.publish(topic, '', { retain: true });

@@ -1,7 +1,6 @@
 // The ways to the broker: TCP, TLS, WebSockets with and without TLS, all on one port, in whatever pieces.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import tls from 'node:tls';
 import { after, before, describe, test } from 'node:test';
 
@@ -13,10 +12,8 @@ import { OPCODE, Tcp, frame, handshake, upgraded } from '../harness/raw.mjs';
 import { refused } from '../harness/websocket.mjs';
 
 let server;
-let ca;
 before(async () => {
   server = await broker();
-  if (!server.other) ca = await readFile(server.ready.certificateAuthority);
 });
 after(async () => {
   const { code } = await server.stop();
@@ -45,20 +42,16 @@ describe('mqtt.js', { concurrency: 4 }, () => {
 
     test(`speaks ${named} in a WebSocket`, async () => converse(await join(server.ws, options)));
 
-    test(`speaks ${named} over TLS`, async (t) => {
-      if (server.other) return t.skip('no certificate is known');
-      await converse(await join(`mqtts://localhost:${server.port}`, { ...options, ca }));
-    });
+    test(`speaks ${named} over TLS`, async () => converse(await join(server.tls, { ...options, ca: server.ca })));
 
-    test(`speaks ${named} in a WebSocket over TLS`, async (t) => {
-      if (server.other) return t.skip('no certificate is known');
-      await converse(await join(`wss://localhost:${server.port}/mqtt`, { ...options, wsOptions: { ca } }));
+    test(`speaks ${named} in a WebSocket over TLS`, async () => {
+      await converse(await join(server.wss, { ...options, wsOptions: { ca: server.ca } }));
     });
   }
 
   test('with the ALPN `mqtt` reaches the broker, as IoT Core has it on port 443', async (t) => {
-    if (server.other) return t.skip('no certificate is known');
-    const socket = tls.connect({ host: '127.0.0.1', port: server.port, servername: 'localhost', ca, ALPNProtocols: ['mqtt'] });
+    if (server.other) return t.skip('IoT Core\'s own');
+    const socket = tls.connect({ host: '127.0.0.1', port: server.port, servername: 'localhost', ca: server.ca, ALPNProtocols: ['mqtt'] });
     await within(new Promise((resolve, reject) => socket.on('secureConnect', resolve).on('error', reject)), 'a TLS connection');
     assert.equal(socket.alpnProtocol, 'mqtt');
     const wire = new Wire(socket, 5);
