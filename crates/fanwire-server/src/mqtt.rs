@@ -106,9 +106,9 @@ fn subprotocol(headers: &HeaderMap) -> Result<Option<&'static str>, String> {
         return Ok(None);
     }
     let known = offered.find_map(|offer| SUBPROTOCOLS.into_iter().find(|known| *known == offer));
-    known.map(Some).ok_or_else(|| {
-        "this address speaks MQTT; offer `Sec-WebSocket-Protocol: mqtt`".to_owned()
-    })
+    known
+        .map(Some)
+        .ok_or_else(|| "this address speaks MQTT; offer `Sec-WebSocket-Protocol: mqtt`".to_owned())
 }
 
 /// What AWS answers to a request that lacks what it wants.
