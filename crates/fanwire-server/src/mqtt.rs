@@ -126,7 +126,7 @@ mod tests {
     fn chosen(offers: &[&str]) -> Result<Option<&'static str>, String> {
         let values = offers.iter().map(|offer| HeaderValue::from_str(offer).unwrap());
         let mut headers = HeaderMap::new();
-        values.for_each(|value| drop(headers.append(SEC_WEBSOCKET_PROTOCOL, value)));
+        headers.extend(values.map(|value| (SEC_WEBSOCKET_PROTOCOL, value)));
         subprotocol(&headers)
     }
 
