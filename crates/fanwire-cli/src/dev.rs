@@ -74,6 +74,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     let observers = Observers {
         websocket: console.clone(),
         functions: Arc::new(teller),
+        realtime: console.clone(),
         logs: Some(console.journal()),
     };
     let authority = open_authority();
@@ -84,6 +85,10 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    if let Err(error) = forget(app, args) {
+        anstream::eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let options = options(app, args, authority.clone(), inspected);
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
@@ -143,6 +148,7 @@ fn options(
         },
         tls: authority,
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
+        realtime_folder: Some(realtime_folder(app, args)),
         ..ServerOptions::default()
     }
 }
@@ -240,6 +246,26 @@ fn announce(
 /// Where the App's tables are, and what else is kept between runs.
 fn data_folder(app: &App, args: &DevArgs) -> PathBuf {
     args.data.clone().unwrap_or_else(|| app.root.join(data::DEFAULT))
+}
+
+/// Where retained messages and the sessions of MQTT clients are.
+fn realtime_folder(app: &App, args: &DevArgs) -> PathBuf {
+    data_folder(app, args).join("realtime")
+}
+
+/// Forgets retained messages and sessions, where that is asked for. Tables are forgotten
+/// by who keeps them.
+fn forget(app: &App, args: &DevArgs) -> Result<(), String> {
+    let folder = realtime_folder(app, args);
+    if !args.fresh {
+        return Ok(());
+    }
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("cannot start afresh: {}: {error}", folder.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says in the data folder where the server is.

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Renderer;
+use super::realtime::RealtimeRecord;
 use super::record::{Entry, Record, Request};
 
 /// How long a handler's lines are held back while it runs.
@@ -95,6 +96,7 @@ impl Renderer for Human {
             }
             Record::Access { line, .. } => writeln!(out, "{DIM}access{DIM:#}   {line}"),
             Record::Execution(line) => writeln!(out, "{DIM}execution{DIM:#} {line}"),
+            Record::Realtime { what, times } => realtime_line(what, *times, at, out),
             Record::Note(text) => writeln!(out, "\n  {DIM}{text}{DIM:#}\n"),
             Record::Dropped(count) => {
                 writeln!(out, "{YELLOW}{count} lines were dropped: output is too slow{YELLOW:#}")
@@ -162,6 +164,41 @@ fn request_line(
     writeln!(out)
 }
 
+fn realtime_line(
+    what: &RealtimeRecord,
+    times: u64,
+    at: Timestamp,
+    out: &mut String,
+) -> std::fmt::Result {
+    let (time, title) = (time(at), what.title());
+    // A client's own texts must not steer the terminal.
+    let whose = visible(what.whose());
+    let text = what.to_string().replace("\n  ", "; ");
+    let text = visible(&text);
+    let style = if what.is_trouble() { RED } else { Style::new() };
+    write!(out, "{time} {BOLD}{title:<12}{BOLD:#} {DIM}{whose}{DIM:#} {style}{text}{style:#}")?;
+    if times > 1 {
+        write!(out, " {DIM}({times} times within a second){DIM:#}")?;
+    }
+    writeln!(out)
+}
+
+/// A text with its control characters written out.
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            visible.extend(c.escape_debug());
+        } else {
+            visible.push(c);
+        }
+    }
+    Cow::Owned(visible)
+}
+
 /// Leaves out what Lambda writes before a `console` line, time, request id and `INFO`:
 /// the request's own line stands right below it.
 fn without_prefix<'t>(text: &'t str, request_id: Option<&str>) -> Cow<'t, str> {
@@ -216,6 +253,12 @@ mod tests {
         for text in ["a\t{\"b\":1}", "a\t{", "plain", "x\t{\"stack\":[]}"] {
             assert_eq!(with_stack_unfolded(text), text);
         }
+    }
+
+    #[test]
+    fn what_a_client_calls_itself_does_not_steer_the_terminal() {
+        assert_eq!(visible("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert!(matches!(visible("plain"), Cow::Borrowed(_)));
     }
 
     #[test]

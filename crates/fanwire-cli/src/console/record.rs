@@ -8,6 +8,7 @@ use fanwire_websocket::{EventType, RequestRecord};
 use jiff::Timestamp;
 
 use super::Style;
+use super::realtime::RealtimeRecord;
 
 /// One thing to print, and when it happened.
 #[derive(Debug)]
@@ -38,6 +39,11 @@ pub(crate) enum Record {
         line: String,
     },
     Execution(String),
+    /// Something at the realtime endpoint, and how often it happened.
+    Realtime {
+        what: Box<RealtimeRecord>,
+        times: u64,
+    },
     /// Something about the App as a whole: its files or its tables have changed.
     News(String),
     Note(String),

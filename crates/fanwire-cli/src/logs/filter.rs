@@ -93,6 +93,7 @@ impl<'a> Filter<'a> {
         let narrow = self.args.route.is_some() || self.args.connection.is_some();
         let bad = match record {
             Record::FunctionNote { .. } | Record::Dropped(_) => true,
+            Record::Realtime { what, .. } => what.is_trouble(),
             Record::Line { stderr, text, .. } => *stderr || text.contains(ERROR_LEVEL),
             _ => false,
         };
@@ -103,7 +104,12 @@ impl<'a> Filter<'a> {
         let of_function = |function: Option<&str>| {
             self.args.function.as_deref().is_none_or(|wanted| function == Some(wanted))
         };
+        let told;
         let (function, texts) = match record {
+            Record::Realtime { what, .. } => {
+                told = format!("{} {} {what}", what.title(), what.whose());
+                (None, vec![&told])
+            }
             Record::Request(request) => {
                 let texts = [
                     Some(&request.route_key),
