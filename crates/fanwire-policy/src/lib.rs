@@ -4,10 +4,16 @@
 //!
 //! - [`PolicySet`] is parsed from AWS IoT policy documents, or made from an
 //!   [`AccessList`]; [`PolicySet::bind`] gives the [`Access`] of a [`Subject`], which
-//!   answers whether an [`Action`] on a [`Resource`] is allowed, and explains it.
+//!   answers whether an [`Action`] on a [`Resource`] is allowed, and explains it. A
+//!   [`PolicyPool`] keeps equal sets once.
 //! - Custom authorizers: [`AuthorizerParameters`] finds what a client says,
 //!   [`SigningKeys`] checks its token's signature, [`AuthorizerEvent`] is what the
 //!   function is told and [`Answer`] what it says.
+//! - Without functions: [`Users`] have password hashes, and [`JwtRules`] check tokens
+//!   with [`Jwks`].
+//!
+//! Nothing here opens a socket, reads a clock or knows an async runtime: times and
+//! random bytes come from the caller, and keys as text.
 
 mod access;
 mod access_list;
@@ -17,6 +23,7 @@ mod condition;
 mod decision;
 mod error;
 mod glob;
+mod jwt;
 mod members;
 mod policy_set;
 mod resource;
@@ -24,6 +31,7 @@ mod statement;
 mod subject;
 mod targets;
 mod template;
+mod users;
 
 pub use access::Access;
 pub use access_list::AccessList;
@@ -34,6 +42,8 @@ pub use authorizer::{
 };
 pub use decision::{DecidingStatement, Decision};
 pub use error::PolicyError;
-pub use policy_set::{PolicyLimits, PolicySet};
+pub use jwt::{Identity, Jwks, JwksError, JwtError, JwtRules};
+pub use policy_set::{PolicyLimits, PolicyPool, PolicySet};
 pub use resource::{Place, Resource};
 pub use subject::Subject;
+pub use users::{UserError, Users, hash_password};

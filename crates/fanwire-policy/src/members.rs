@@ -12,6 +12,9 @@ use crate::error::PolicyError;
 #[derive(Debug)]
 pub(crate) struct Members<'j>(Vec<(String, &'j RawValue)>);
 
+/// Members of an object: no object that is read here has a tenth of them.
+const MOST_MEMBERS: usize = 100;
+
 // === impl Members ===
 
 impl<'j> Members<'j> {
@@ -62,6 +65,9 @@ impl<'j> Deserialize<'j> for Members<'j> {
             fn visit_map<A: MapAccess<'j>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<(String, &RawValue)> = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    if members.len() == MOST_MEMBERS {
+                        return Err(A::Error::custom(format_args!("over {MOST_MEMBERS} members")));
+                    }
                     if members.iter().any(|(member, _)| *member == name) {
                         return Err(A::Error::custom(format_args!("{name:?} stands twice")));
                     }
@@ -121,6 +127,13 @@ mod tests {
     #[test]
     fn objects_are_read_in_order() {
         assert_eq!(parse(r#"{"b":1,"a":[]}"#, &["a", "b"]).unwrap(), ["b", "a"]);
+    }
+
+    #[test]
+    fn an_object_has_a_size() {
+        let members: Vec<_> = (0..=MOST_MEMBERS).map(|n| format!("\"{n}\":0")).collect();
+        let error = parse(&format!("{{{}}}", members.join(",")), &[]).unwrap_err();
+        assert!(error.contains("over 100 members"), "{error}");
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Variable {
 }
 
 /// The text of a claim that has one: lists and objects have none.
-fn claim_text(value: &Value) -> Option<String> {
+pub(crate) fn claim_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -16,12 +16,13 @@ pub(crate) struct Targets(Vec<(KindSet, Glob)>);
 impl Targets {
     /// Adds what an ARN pattern matches. `no_filters` leaves out topic filters.
     pub(crate) fn add(&mut self, pattern: &Glob, place: &Place, no_filters: bool) {
+        let others = self.0.len();
         for kind in Kind::ALL {
             if no_filters && kind == Kind::TopicFilter {
                 continue;
             }
             for left in pattern.after(&place.prefix(kind)) {
-                match self.0.iter_mut().find(|(_, glob)| *glob == left) {
+                match self.0[others..].iter_mut().find(|(_, glob)| *glob == left) {
                     Some((kinds, _)) => kinds.insert(kind),
                     None => self.0.push((KindSet::of(kind), left)),
                 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ pub struct ServerOptions {
     /// Where the embedded DynamoDB keeps the App's tables. `None`: there is none, even
     /// for an App that wants it.
     pub tables: Option<DynamoDbOptions>,
+    /// Where the realtime endpoint keeps retained messages and sessions. `None`: they end
+    /// with the process.
+    pub realtime_folder: Option<PathBuf>,
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
@@ -50,6 +54,7 @@ impl Default for ServerOptions {
             functions: HostOptions::default(),
             hub: HubOptions::default(),
             tables: None,
+            realtime_folder: None,
             tls: None,
         }
     }
@@ -156,7 +161,12 @@ impl Server {
         let own = Port::of_server(acceptor);
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
-        let realtime = RealtimeHost::new(hub_options, functions.clone(), observers.realtime);
+        let realtime = RealtimeHost::new(
+            hub_options,
+            functions.clone(),
+            observers.realtime,
+            options.realtime_folder,
+        );
         realtime.apply(app, Duration::ZERO)?;
         let control = Control::new(app, observers.logs, traffic);
         let planes = (plane, realtime);

@@ -236,6 +236,8 @@ fn policies(
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "what `json!` makes is passed on at once")]
+
     use super::*;
     use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! What explanations say.
 
+#![expect(clippy::needless_pass_by_value, reason = "what `json!` makes is passed on at once")]
+
 use std::sync::Arc;
 
 use serde_json::value::RawValue;

@@ -1,5 +1,7 @@
 //! All that is said about what somebody may do.
 
+mod pool;
+
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -10,6 +12,8 @@ use crate::members::{Members, one_or_many, show, string};
 use crate::resource::Place;
 use crate::statement::{Effect, Statement};
 use crate::subject::Subject;
+
+pub use self::pool::PolicyPool;
 
 /// How much policy documents may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +53,7 @@ impl PolicyLimits {
     /// AWS's for the answer of an authorizer.
     pub const AWS: Self = Self { documents: 10, characters: 2048 };
     /// Enough for anything that is meant, and bounded.
-    pub const LAX: Self = Self { documents: 100, characters: 65_536 };
+    pub const LAX: Self = Self { documents: 50, characters: 20_480 };
 }
 
 // === impl PolicySet ===

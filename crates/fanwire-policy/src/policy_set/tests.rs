@@ -1,5 +1,7 @@
 //! What policies allow.
 
+#![expect(clippy::needless_pass_by_value, reason = "what `json!` makes is passed on at once")]
+
 use serde_json::{Value, json};
 
 use super::*;

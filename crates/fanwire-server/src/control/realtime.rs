@@ -119,7 +119,7 @@ impl Subscribers {
         let listening = feed.listen([]).ok_or(Refusal::Busy)?;
         let mut index = TopicIndex::default();
         for (number, filter) in filters.iter().enumerate() {
-            index.insert(filter, number);
+            *index.get_or_default(filter) = number;
         }
         let index = Arc::new(index);
         let subscribe = |(number, filter): (usize, &String)| {
@@ -190,7 +190,7 @@ fn described(message: &Message) -> Value {
     set("responseTopic", properties.response_topic.as_deref().map(Value::from));
     set("correlationData", properties.correlation_data.as_ref().map(|d| STANDARD.encode(d).into()));
     set("messageExpiry", properties.message_expiry.map(Value::from));
-    set("userProperties", (!properties.user.is_empty()).then(|| json!(properties.user)));
+    set("userProperties", (!properties.user.is_empty()).then(|| json!(properties.user.iter().collect::<Vec<_>>())));
     value
 }
 

@@ -49,8 +49,8 @@ pub(crate) fn message(topic: String, payload: Bytes, parameters: Parameters) -> 
         correlation_data: parameters.correlation_data.map(Bytes::from),
         user: parameters
             .user_properties
-            .into_iter()
-            .map(|(name, value)| (text(name), text(value)))
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect(),
     };
     let mut message = Message::new(topic, payload);
@@ -78,7 +78,7 @@ pub(super) fn get_retained(endpoint: &Endpoint, path: &str) -> Result<Answer, Da
         "lastModifiedTime": message.published_at,
     });
     if let Some(properties) = message.properties.as_ref().filter(|each| !each.user.is_empty()) {
-        let user = properties.user.iter().map(|(name, value)| (&**name, &**value));
+        let user = properties.user.iter();
         body["userProperties"] = encode_user_properties(user).into();
     }
     Ok(ok(&body))

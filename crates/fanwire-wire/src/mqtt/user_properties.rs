@@ -116,6 +116,11 @@ impl UserPropertiesBuf {
         UserProperties { block: &self.0 }
     }
 
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.as_ref().iter()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
