@@ -39,7 +39,38 @@ impl Targets {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// However a pattern is made from an ARN, matching what its start leaves is
+        /// matching the whole.
+        #[test]
+        fn cutting_the_start_off_changes_nothing(
+            edits in prop::collection::vec((0usize..60, 0usize..20, "[*?:/a-c]{0,2}"), 0..4),
+            name in "[a-c/:+#]{0,6}",
+            kind in 0usize..3,
+        ) {
+            let resource = match kind {
+                0 => Resource::Topic(&name),
+                1 => Resource::TopicFilter(&name),
+                _ => Resource::Client(&name),
+            };
+            let arn = Place::new("aws", "us-east-1", "123456789012").arn(resource);
+            let mut pattern = arn.clone();
+            for (at, length, text) in edits {
+                let at = at.min(pattern.len());
+                let end = (at + length).min(pattern.len());
+                pattern.replace_range(at..end, &text);
+            }
+            prop_assert_eq!(
+                targets(&pattern).contain(resource),
+                Glob::parse(&pattern).matches(&arn),
+                "{}", pattern
+            );
+        }
+    }
 
     fn targets(pattern: &str) -> Targets {
         let mut targets = Targets::default();

@@ -6,6 +6,8 @@ use percent_encoding::percent_decode_str;
 
 const NAME: &str = "x-amz-customauthorizer-name";
 const SIGNATURE: &str = "x-amz-customauthorizer-signature";
+/// What AWS's device SDKs put behind every user name, authorizer or not.
+const SDK: &str = "SDK";
 
 /// The places where a client may put the parameters of custom authentication.
 ///
@@ -50,10 +52,10 @@ impl<'a> AuthorizerParameters<'a> {
     pub fn plain_username(&self) -> Option<&'a str> {
         let username = self.username?;
         let (plain, query) = username.split_once('?').unwrap_or((username, ""));
-        let custom = parameters(query).any(|(name, _)| {
-            name.eq_ignore_ascii_case(NAME) || name.eq_ignore_ascii_case(SIGNATURE)
+        let known = parameters(query).any(|(name, _)| {
+            [NAME, SIGNATURE, SDK].iter().any(|known| known.eq_ignore_ascii_case(name))
         });
-        Some(if custom { plain } else { username })
+        Some(if known { plain } else { username })
     }
 
     fn find(&self, name: &str) -> Option<Cow<'a, str>> {
@@ -139,6 +141,9 @@ mod tests {
         let parameters = AuthorizerParameters { username, ..Default::default() };
         assert_eq!(parameters.authorizer().as_deref(), Some("AUTHZ"));
         assert_eq!(parameters.plain_username(), Some(""));
+        let username = Some("ann?SDK=NodeJSv2&Version=1.21.8");
+        let parameters = AuthorizerParameters { username, ..Default::default() };
+        assert_eq!(parameters.plain_username(), Some("ann"));
     }
 
     #[test]

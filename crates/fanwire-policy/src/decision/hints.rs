@@ -138,8 +138,8 @@ impl Question<'_> {
         let applies = matches!(bound, Bound::Fixed | Bound::Resolved(_));
         (applies && statement.actions.contains(self.action)).then(|| {
             let name = self.set.name_of(statement);
-            let only = if statement.excludes { "all but" } else { "only" };
-            format!("{name} allows {} on {only} {}", self.action, patterns(self.set, statement))
+            let only = if statement.excludes { "on all but" } else { "only on" };
+            format!("{name} allows {} {only} {}", self.action, patterns(self.set, statement))
         })
     }
 

@@ -17,7 +17,7 @@ use crate::statement::Statement;
 pub struct Decision {
     /// What was asked for.
     pub action: Action,
-    /// The ARN it was asked for on.
+    /// The ARN it was asked for on, just as the client has it.
     pub resource: String,
     /// Whether it is allowed.
     pub allowed: bool,
@@ -63,8 +63,8 @@ impl Decision {
             resource: set.place.arn(resource),
             allowed,
             statement: statement.map(|statement| DecidingStatement::new(set, statement)),
-            would_have_allowed,
-            short_resource: resource.to_string(),
+            would_have_allowed: would_have_allowed.iter().map(|hint| visible(hint)).collect(),
+            short_resource: visible(&resource.to_string()),
         }
     }
 }
@@ -96,6 +96,20 @@ impl DecidingStatement {
             name: set.name_of(statement),
         }
     }
+}
+
+/// A text with its control characters written out: a client's topics and an
+/// authorizer's patterns must not steer the terminal that a log is read on.
+fn visible(text: &str) -> String {
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            visible.extend(c.escape_debug());
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
 }
 
 /// The key of an access list that an action is a matter of.

@@ -78,7 +78,7 @@ fn wildcards_of_mqtt_are_pointed_out() {
         Resource::TopicFilter("chat/#"),
     );
     assert!(
-        said.contains("statement 1 allows iot:Subscribe on only topicfilter/chat/+/x"),
+        said.contains("statement 1 allows iot:Subscribe only on topicfilter/chat/+/x"),
         "{said}"
     );
     let said = self::said(
@@ -167,6 +167,15 @@ fn access_lists_are_explained_in_their_own_words() {
     assert!(subscribe.contains("add a pattern for it to `subscribe`"), "{subscribe}");
     let retain = said(Action::RetainPublish, Resource::Topic("chat/#"));
     assert!(retain.contains("set `retain = true`"), "{retain}");
+}
+
+/// A topic is what a client makes it, and a log is read on terminals.
+#[test]
+fn control_characters_are_shown_and_not_sent() {
+    let topic = Resource::Topic("a\u{1b}[2J\nb");
+    let said = access(json!([])).explain(Action::Publish, topic).to_string();
+    assert!(said.starts_with("iot:Publish on topic/a\\u{1b}[2J\\nb is denied"), "{said}");
+    assert_eq!(said.matches(|c: char| c.is_control()).count(), 1, "the end of the first line");
 }
 
 #[test]
