@@ -216,6 +216,11 @@ fn announce(
             "port": address.port(),
             "certificateAuthority": authority.map(Authority::certificate),
             "apis": apis.collect::<Vec<_>>(),
+            "realtime": app.realtime.as_ref().map(|realtime| serde_json::json!({
+                "name": realtime.name,
+                "url": banner::realtime_url(&host, realtime),
+                "mqtt": format!("mqtt://{host}"),
+            })),
             "functions": functions.collect::<Vec<_>>(),
             "notServed": app.not_served,
         }));

@@ -5,10 +5,11 @@
 //! many of its messages are in integrations decides whether it reads: over the limit
 //! it pauses, and its client gets back-pressure from TCP.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanwire_hub::{Audience, Context, Ending, Session};
+use fanwire_hub::{Audience, Context, Ending, Session, Turn};
 use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
     ReceiverLimits, SharedFrame, WireForm,
@@ -275,6 +276,7 @@ impl Session for WebSocketSession {
     type Command = Command;
     type Message = SharedFrame;
     type Shared = Codecs;
+    type Notice = Infallible;
 
     fn audience(&self) -> Audience {
         Audience(self.peer.api)
@@ -398,7 +400,11 @@ impl Session for WebSocketSession {
         self.last_active = now;
     }
 
-    fn closed(self, ending: Ending) {
+    fn noticed(_turn: &mut Turn<'_, Self>, notice: Infallible) {
+        match notice {}
+    }
+
+    fn closed(self, ending: Ending, _shared: &mut Codecs) {
         let cause = match (self.cause, ending) {
             (Some(cause), _) => *cause,
             (None, Ending::HubStopped) => {

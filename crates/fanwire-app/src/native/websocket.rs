@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use crate::aws_id::derived_api_id;
-use crate::decode::units::{duration, size};
+use crate::decode::units::{duration, is_none, size};
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{
     AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, Limits, LogSettings,
@@ -22,13 +22,7 @@ use super::{Project, text_map};
 pub(super) fn build(project: &Project<'_>, reading: &mut Reading<'_>) -> Vec<WebSocketApi> {
     let Some(node) = project.tree.get("websocket") else { return Vec::new() };
     let nodes = node.as_list().unwrap_or(std::slice::from_ref(node));
-    let declared: Vec<&str> = project
-        .tree
-        .get("functions")
-        .and_then(Node::as_map)
-        .into_iter()
-        .flat_map(|map| map.keys().map(String::as_str))
-        .collect();
+    let declared = project.declared_functions();
     let mut seen: HashSet<(&str, String)> = HashSet::new();
     let mut apis = Vec::new();
     for node in nodes.iter().filter(|node| node.as_map().is_some()) {
@@ -251,7 +245,7 @@ fn limits(node: Option<&Node>, profile: Limits) -> Limits {
         *limit = node.get(key).and_then(size).unwrap_or(*limit);
     };
     let time = |key: &str, limit: &mut Option<std::time::Duration>| match node.get(key) {
-        Some(node) if node.as_str() == Some("none") => *limit = None,
+        Some(node) if is_none(node) => *limit = None,
         Some(node) => *limit = duration(node).or(*limit),
         None => {}
     };
