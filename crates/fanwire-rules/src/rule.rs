@@ -1,5 +1,7 @@
 //! A statement, ready for messages.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
@@ -25,11 +27,11 @@ pub struct Rule {
 
 /// What a rule makes of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selected {
-    /// One JSON value.
-    Json(Vec<u8>),
+pub enum Selected<'m> {
+    /// One JSON value. Borrowed: the payload, as it is.
+    Json(Cow<'m, [u8]>),
     /// The payload of `SELECT *`, which is not JSON. A function cannot take it.
-    Raw(Vec<u8>),
+    Raw(&'m [u8]),
 }
 
 // === impl Rule ===
@@ -48,7 +50,10 @@ impl Rule {
 
     /// What the rule makes of a message whose topic its filter matches; `None` where its
     /// WHERE is not true.
-    pub fn evaluate(&self, message: &Message<'_>) -> Result<Option<Selected>, EvaluateError> {
+    pub fn evaluate<'m>(
+        &self,
+        message: &Message<'m>,
+    ) -> Result<Option<Selected<'m>>, EvaluateError> {
         if self.whole && self.query.condition.is_none() {
             return Ok(Some(whole(message.payload)));
         }
@@ -64,7 +69,7 @@ impl Rule {
         if json.len() > crate::MAX_RESULT_BYTES {
             return Err(EvaluateError::TooLong);
         }
-        Ok(Some(Selected::Json(json.into_bytes())))
+        Ok(Some(Selected::Json(Cow::Owned(json.into_bytes()))))
     }
 
     /// The payload as a value. Where it is not JSON, and nothing asks for members of it,
@@ -85,7 +90,10 @@ impl Rule {
 }
 
 /// The payload, byte for byte: numbers, order and white space stay what they are.
-fn whole(payload: &[u8]) -> Selected {
-    let payload = payload.to_vec();
-    if value::is_json(&payload) { Selected::Json(payload) } else { Selected::Raw(payload) }
+fn whole(payload: &[u8]) -> Selected<'_> {
+    if value::is_json(payload) {
+        Selected::Json(Cow::Borrowed(payload))
+    } else {
+        Selected::Raw(payload)
+    }
 }

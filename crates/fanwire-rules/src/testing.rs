@@ -25,7 +25,7 @@ pub(crate) fn message() -> Message<'static> {
 pub(crate) fn select(sql: &str, payload: &str) -> String {
     let rule = Rule::parse(sql, SqlVersion::default()).unwrap_or_else(|e| panic!("{sql}: {e}"));
     match rule.evaluate(&Message { payload: payload.as_bytes(), ..message() }) {
-        Ok(Some(Selected::Json(json))) => String::from_utf8(json).unwrap(),
+        Ok(Some(Selected::Json(json))) => String::from_utf8(json.into_owned()).unwrap(),
         Ok(Some(Selected::Raw(bytes))) => format!("raw {bytes:?}"),
         Ok(None) => "(nothing)".to_owned(),
         Err(error) => format!("error: {error}"),
@@ -46,7 +46,7 @@ pub(crate) fn value_of(expression: &str, message: &Message<'_>, version: SqlVers
     let Some(Selected::Json(json)) = rule.evaluate(message).unwrap() else {
         panic!("{expression}")
     };
-    let json = String::from_utf8(json).unwrap();
+    let json = String::from_utf8(json.into_owned()).unwrap();
     match json.strip_prefix("{\"v\":").and_then(|json| json.strip_suffix('}')) {
         Some(value) => value.to_owned(),
         None => "undefined".to_owned(),
