@@ -29,6 +29,7 @@ mod message;
 mod operators;
 mod parser;
 mod rule;
+mod uuid;
 mod value;
 mod version;
 
@@ -42,6 +43,7 @@ pub use error::{EvaluateError, Place, SqlError};
 pub use failure::{Failure, error_payload};
 pub use message::{Message, Properties};
 pub use rule::{Rule, Selected};
+pub use uuid::uuid;
 pub use version::{SqlVersion, SqlVersionError};
 
 /// The longest statement, in bytes.

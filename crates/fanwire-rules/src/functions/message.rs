@@ -52,19 +52,9 @@ fn account_id(call: &Call<'_, '_>) -> Option<Value> {
     text(Some(call.evaluation.message.account_id))
 }
 
-/// A random UUID (RFC 9562, version 4).
 fn new_uuid(call: &mut Call<'_, '_>) -> Value {
-    let random = call.evaluation.random.u128(..);
-    let hex = format!("{:032x}", (random & !VERSION_BITS) | VERSION_4);
-    let groups = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    Value::String(groups.join("-"))
+    Value::String(crate::uuid(call.evaluation.random.u128(..)))
 }
-
-/// The bits of a UUID that say which version and variant it is.
-const VERSION_BITS: u128 = 0xF000_C000_0000_0000_0000;
-
-/// Those of a random one.
-const VERSION_4: u128 = 0x4000_8000_0000_0000_0000;
 
 /// A property of the PUBLISH; binary data in base64.
 fn mqtt_property(call: &Call<'_, '_>) -> Option<Value> {
