@@ -208,11 +208,36 @@ impl<S: Session> Hub<S> {
         }
     }
 
+    /// Tells several shards something, each notice carrying `bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for any of the shards; then none is told.
+    pub fn notify_all(&self, notices: Vec<(usize, S::Notice)>, bytes: usize) -> Result<(), Busy> {
+        let weight = bytes + LETTER_BYTES;
+        let shards = &self.shared.shards;
+        let has_room =
+            |shard: usize| shards.get(shard).is_none_or(|shard| shard.mailbox.has_room(weight));
+        if !notices.iter().all(|(shard, _)| has_room(*shard)) {
+            return Err(Busy);
+        }
+        for (shard, notice) in notices {
+            // As with a broadcast: rather one notice too many than half of them.
+            self.notify_anyway(shard, notice, bytes);
+        }
+        Ok(())
+    }
+
     /// As [`notify`](Self::notify), for notices whose number is bounded by something else.
     pub fn notify_anyway(&self, shard: usize, notice: S::Notice, bytes: usize) {
         if let Some(shard) = self.shared.shards.get(shard) {
             shard.mailbox.send_anyway(Letter::Notice(notice), bytes + LETTER_BYTES);
         }
+    }
+
+    /// The shard of a connection id. `None` where it is of another node, or of none.
+    pub fn shard_number(&self, id: ConnectionId) -> Option<usize> {
+        self.shard_of(id).map(|_| id.shard())
     }
 
     /// The time that connections live in.

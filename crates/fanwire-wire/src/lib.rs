@@ -11,4 +11,5 @@
 //!   [`ws::SharedFrame`] and [`ws::encode`] turn messages into bytes, and
 //!   [`ws::handshake`] judges the HTTP request that comes first.
 
+pub mod mqtt;
 pub mod ws;

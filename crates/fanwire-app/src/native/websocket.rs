@@ -16,7 +16,7 @@ use crate::reading::Reading;
 use crate::rules;
 use crate::source::Span;
 
-use super::{Project, text_map};
+use super::{Project, text_map, texts};
 
 /// The WebSocket APIs of the App.
 pub(super) fn build(project: &Project<'_>, reading: &mut Reading<'_>) -> Vec<WebSocketApi> {
@@ -68,9 +68,20 @@ impl Api<'_> {
             routes: self.routes(),
             authorizers: self.authorizers(),
             stage_variables: text_map(node.get("stage_variables")),
+            topics: self.topics(),
             logs: logs(node.get("logs"), folder),
             limits: limits(node.get("limits"), Limits::of(project.profile)),
         }
+    }
+
+    fn topics(&mut self) -> Vec<String> {
+        let nodes = self.node.get("topics").and_then(Node::as_list).unwrap_or_default();
+        for node in nodes {
+            // A connection's own id or principal is part of a level, as other text is.
+            let filter = node.scalar_text().unwrap_or_default();
+            rules::realtime::check_filter(&filter, node.span, self.issues);
+        }
+        texts(self.node.get("topics"))
     }
 
     fn authorizers(&mut self) -> IndexMap<String, Authorizer> {

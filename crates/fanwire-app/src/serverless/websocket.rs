@@ -64,6 +64,7 @@ pub(super) fn build(
         routes,
         authorizers,
         stage_variables: IndexMap::new(),
+        topics: Vec::new(),
         logs,
         limits: Limits::of(reading.options.profile.unwrap_or_default()),
     })

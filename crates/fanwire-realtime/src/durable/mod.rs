@@ -75,7 +75,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fanwire_store::{NoRoom, Store, StoreError, StoreStats, Table};
 
-pub(crate) use self::keeper::{Behind, Keeper};
+pub(crate) use self::keeper::Keeper;
 pub(crate) use self::record::{Entry, StoredSession, StoredSubscription, StoredWill};
 pub use self::recover::LoadError;
 pub(crate) use self::recover::{Flight, Recovered, RecoveredSession, StoredEntry};

@@ -349,8 +349,8 @@ fn write_properties(properties: &Properties, writer: &mut Writer) {
     if let Some(data) = &properties.correlation_data {
         writer.bytes(data);
     }
-    writer.count(properties.user.len());
-    for (name, value) in &properties.user {
+    writer.count(properties.user.iter().count());
+    for (name, value) in properties.user.iter() {
         writer.bytes(name.as_bytes());
         writer.bytes(value.as_bytes());
     }
@@ -369,7 +369,7 @@ fn read_properties(reader: &mut Reader<'_>) -> Result<Properties, Corrupt> {
             Ok(Bytes::copy_from_slice(reader.bytes()?))
         })?,
         user: (0..reader.count()?)
-            .map(|_| Ok((reader.text()?.into(), reader.text()?.into())))
+            .map(|_| Ok((reader.text()?, reader.text()?)))
             .collect::<Result<_, _>>()?,
     })
 }

@@ -367,7 +367,7 @@ prop_compose! {
             content_type: content_type.map(Into::into),
             response_topic: response_topic.map(Into::into),
             correlation_data: correlation_data.map(Bytes::from),
-            user: user.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            user: user.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         }
     }
 }

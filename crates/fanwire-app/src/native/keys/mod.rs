@@ -162,6 +162,12 @@ static WEBSOCKET: Table = Table {
         ),
         Key::new("authorizers", Kind::Tables(&AUTHORIZER), "the authorizers by name"),
         Key::new("stage_variables", Kind::TextMap, "values that events carry as stageVariables"),
+        Key::new(
+            "topics",
+            Kind::TextList,
+            "topics of the realtime endpoint that every connection is sent the messages of; may \
+             hold ${connectionId} and ${principalId}; default: none",
+        ),
         Key::new("logs", Kind::Table(&LOGS), "what is logged"),
         Key::new("limits", Kind::Table(&LIMITS), "what connections may do; defaults by `profile`"),
     ],

@@ -1,0 +1,149 @@
+//! The beginning of a connection, on the runtime: its first packet, who it is, what it may
+//! do. Only a client that is admitted becomes a connection of the hub, on the shard where
+//! its session is.
+
+mod admit;
+mod authorize;
+mod reader;
+mod refusal;
+
+use std::io;
+use std::net::SocketAddr;
+
+use fanwire_hub::Transport;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+pub(crate) use self::authorize::bind;
+use self::reader::{First, Reader};
+use self::refusal::Refusal;
+pub(crate) use self::refusal::refusal;
+use crate::session::{Arrived, MqttSession};
+use crate::{Realtime, RealtimeEvent};
+
+/// A client's connection while it is on the runtime.
+pub trait ClientStream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Takes the socket out of the runtime's hands, with the state of its TLS.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn into_transport(self) -> io::Result<Transport>;
+}
+
+/// Where a connection came in, and what is known of it before its first packet.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The client, or the nearest proxy.
+    pub peer: SocketAddr,
+    /// The name that the client asked for in its TLS handshake; `None` without TLS.
+    pub tls: Option<TlsArrival>,
+    /// The HTTP request that the WebSocket began with; `None` without a WebSocket.
+    pub http: Option<HttpArrival>,
+}
+
+/// What a TLS handshake told.
+#[derive(Debug, Clone, Default)]
+pub struct TlsArrival {
+    /// The server name, where the client sent one.
+    pub server_name: Option<String>,
+}
+
+/// The HTTP request that a WebSocket began with.
+#[derive(Debug, Clone, Default)]
+pub struct HttpArrival {
+    /// Names, as the client wrote them, and values.
+    pub headers: Vec<(String, String)>,
+    /// The query, as it stands in the URL, without its `?`.
+    pub query: Option<String>,
+}
+
+// === impl Arrival ===
+
+impl Arrival {
+    /// The host name that the client connected to.
+    pub(crate) fn domain_name(&self) -> Option<&str> {
+        let asked = self.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+        asked.or_else(|| {
+            let headers = &self.http.as_ref()?.headers;
+            let (_, host) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
+            host.split(':').next()
+        })
+    }
+}
+
+impl Realtime {
+    /// Takes a connection from its first byte of MQTT, or of its WebSocket, on: `early` is
+    /// what has been read of it already. Done when the connection lives on its shard, or is
+    /// over.
+    pub async fn handshake(&self, stream: impl ClientStream, early: Vec<u8>, arrival: Arrival) {
+        let patience = self.inner.settings.load().limits().connect_timeout;
+        let websocket = arrival.http.is_some();
+        let max_packet = self.inner.settings.load().limits().max_packet_bytes;
+        let mut reader = Reader::new(stream, early, websocket, max_packet);
+        let first = match tokio::time::timeout(patience, reader.first()).await {
+            Ok(Ok(first)) => first,
+            // It left, or spoke something else, before it said who it is.
+            Ok(Err(Refusal::Gone)) => return,
+            Ok(Err(refusal)) => return self.turn_away(reader, "", &arrival, &refusal).await,
+            Err(_) => {
+                let refusal = Refusal::TooLate(patience);
+                return self.turn_away(reader, "", &arrival, &refusal).await;
+            }
+        };
+        let client_id = first.client_id().to_owned();
+        match self.admit(&first, &arrival).await {
+            Ok(admitted) => self.hand_over(reader, first, admitted),
+            Err(refusal) => self.turn_away(reader, &client_id, &arrival, &refusal).await,
+        }
+    }
+
+    fn hand_over<S: ClientStream>(
+        &self,
+        reader: Reader<S>,
+        first: First,
+        admitted: admit::Admitted,
+    ) {
+        drop(first);
+        let shard = self.shard_of(&admitted.admission.publisher.client_id);
+        let Ok(reservation) = self.inner.hub.reserve_on(shard) else {
+            // As full as it may be: the client tries again.
+            return;
+        };
+        let (stream, websocket, framer, early) = reader.into_parts();
+        let Ok(transport) = stream.into_transport() else { return };
+        let session = MqttSession::new(Arrived {
+            admission: admitted.admission,
+            websocket,
+            framer,
+            now: self.inner.hub.clock().now(),
+            ends: admitted.ends,
+            refresh: admitted.refresh,
+        });
+        self.inner.hub.attach(reservation, transport, session, early);
+    }
+
+    /// Tells a client why it is not let in, and the observer.
+    async fn turn_away<S: ClientStream>(
+        &self,
+        mut reader: Reader<S>,
+        client_id: &str,
+        arrival: &Arrival,
+        refusal: &Refusal,
+    ) {
+        let why = refusal.to_string();
+        self.inner.observer.observe(&RealtimeEvent::Refused {
+            client_id,
+            source_ip: arrival.peer.ip(),
+            why: &why,
+        });
+        if let Some(bytes) = reader.refusal(refusal, &why) {
+            let stream = reader.stream();
+            // A client that is gone has nothing to be told.
+            let told = async {
+                stream.write_all(&bytes).await?;
+                stream.shutdown().await
+            };
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), told).await;
+        }
+    }
+}

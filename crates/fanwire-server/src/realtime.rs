@@ -1,0 +1,147 @@
+//! The realtime endpoint of the App: started with the server or when the App gets one,
+//! stopped when it has none any more.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use fanwire_app::App;
+use fanwire_app::model::{self, Durability as DurabilitySetting};
+use fanwire_functions::Functions;
+use fanwire_hub::{Clock, HubOptions};
+use fanwire_realtime::{Observer, Realtime, RealtimeParts, SettingsError};
+use fanwire_store::{Durability, Store, StoreError, StoreOptions};
+use tokio::runtime::Handle;
+
+/// How long clients get to hear goodbye where the App has no endpoint any more.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How often the disk is made to write, so that a power cut takes no more than that.
+const SYNC_EVERY: Duration = Duration::from_millis(100);
+
+/// An endpoint that is served.
+pub(crate) struct Endpoint {
+    pub(crate) plane: Realtime,
+    /// The path of MQTT over WebSocket.
+    pub(crate) path: String,
+}
+
+/// What an endpoint is started with, and the one that is served now.
+pub(crate) struct RealtimeHost {
+    hub: HubOptions,
+    functions: Functions,
+    observer: Arc<dyn Observer>,
+    /// The folder where retained messages and sessions are kept, if they are.
+    folder: Option<PathBuf>,
+    now: ArcSwapOption<Endpoint>,
+}
+
+/// Why an endpoint does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RealtimeError {
+    /// Its folder cannot be used.
+    #[error("cannot keep the realtime endpoint's sessions: {0}")]
+    Store(#[from] StoreError),
+    /// It cannot be started.
+    #[error("cannot start the realtime endpoint: {0}")]
+    Start(#[from] fanwire_realtime::StartError),
+    /// What it is set to cannot be served.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+// === impl RealtimeHost ===
+
+impl RealtimeHost {
+    /// Starts nothing yet. The endpoint lives on a hub of its own, by the same options.
+    pub(crate) fn new(
+        hub: HubOptions,
+        functions: Functions,
+        observer: Arc<dyn Observer>,
+        folder: Option<PathBuf>,
+    ) -> Arc<Self> {
+        // Its clock is its own, too: who moves a clock ahead also wakes its connections.
+        let hub = HubOptions { clock: Clock::default(), ..hub };
+        Arc::new(Self { hub, functions, observer, folder, now: ArcSwapOption::empty() })
+    }
+
+    /// The endpoint that is served now, if there is one.
+    pub(crate) fn endpoint(&self) -> Option<Arc<Endpoint>> {
+        self.now.load_full()
+    }
+
+    /// Whether there is one.
+    pub(crate) fn is_served(&self) -> bool {
+        self.now.load().is_some()
+    }
+
+    /// Serves what the App says from now on: starts, changes or stops the endpoint. A new
+    /// one has its clock `ahead` of the machine's.
+    ///
+    /// # Errors
+    ///
+    /// [`RealtimeError`]; what was served before is served on.
+    pub(crate) fn apply(&self, app: &App, ahead: Duration) -> Result<(), RealtimeError> {
+        let Some(model) = &app.realtime else {
+            if let Some(endpoint) = self.now.swap(None) {
+                tokio::spawn(async move { endpoint.plane.stop(GOODBYE).await });
+            }
+            return Ok(());
+        };
+        let plane = match self.endpoint() {
+            Some(endpoint) => {
+                endpoint.plane.update(model, &app.region, &app.account_id)?;
+                endpoint.plane.clone()
+            }
+            None => {
+                let store = self.folder.as_deref().map(|folder| open_store(folder, model));
+                let parts = RealtimeParts {
+                    hub: self.hub.clone(),
+                    functions: self.functions.clone(),
+                    store: store.transpose()?.flatten(),
+                    observer: Arc::clone(&self.observer),
+                    runtime: Handle::current(),
+                    region: app.region.clone(),
+                    account_id: app.account_id.clone(),
+                };
+                let plane = Realtime::start(model, parts)?;
+                if !ahead.is_zero() {
+                    plane.advance_clock(ahead);
+                }
+                plane
+            }
+        };
+        self.now.store(Some(Arc::new(Endpoint { plane, path: model.path.clone() })));
+        Ok(())
+    }
+
+    /// Moves the connections' clock ahead.
+    pub(crate) fn advance_clock(&self, by: Duration) {
+        if let Some(endpoint) = self.endpoint() {
+            endpoint.plane.advance_clock(by);
+        }
+    }
+
+    /// Says goodbye to all clients, within `grace`.
+    pub(crate) async fn stop(&self, grace: Duration) {
+        if let Some(endpoint) = self.now.swap(None) {
+            endpoint.plane.stop(grace).await;
+        }
+    }
+}
+
+/// Opens the store that a model asks for; `None` where nothing is to survive the process.
+fn open_store(folder: &Path, model: &model::Realtime) -> Result<Option<Store>, StoreError> {
+    let durability = match model.durability {
+        DurabilitySetting::Memory => return Ok(None),
+        DurabilitySetting::Written => Durability::Power { every: SYNC_EVERY },
+        DurabilitySetting::Synced => Durability::Always,
+    };
+    let options = StoreOptions {
+        durability,
+        max_disk_bytes: model.limits.max_disk_bytes as u64,
+        ..StoreOptions::default()
+    };
+    Store::open(folder, options).map(Some)
+}
