@@ -200,6 +200,5 @@ fn principal(message: &Message) -> Option<&str> {
 }
 
 fn user_properties(message: &Message) -> Vec<(&str, &str)> {
-    let user = message.properties.as_ref().map(|properties| properties.user.as_slice());
-    user.unwrap_or_default().iter().map(|(name, value)| (&**name, &**value)).collect()
+    message.properties.as_ref().map_or_else(Vec::new, |properties| properties.user.iter().collect())
 }

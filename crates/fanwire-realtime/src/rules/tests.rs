@@ -187,7 +187,7 @@ async fn a_rule_sees_properties_and_who_did_not_publish() {
     let f = follow(&[("r", rule(sql))]);
     let properties = Properties {
         content_type: Some("text/plain".into()),
-        user: vec![("k".into(), "1".into()), ("k".into(), "2".into())],
+        user: [("k", "1"), ("k", "2")].into_iter().collect(),
         ..Properties::default()
     };
     f.publish_message(Message {
