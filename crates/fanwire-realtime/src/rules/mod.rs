@@ -97,6 +97,15 @@ impl Rules {
         Self::start_on(ground, model)
     }
 
+    /// Reads the statements of a model's rules that are enabled, and follows none.
+    ///
+    /// # Errors
+    ///
+    /// The first statement that is wrong.
+    pub fn check(model: &model::Realtime) -> Result<(), RuleError> {
+        enabled(model).try_for_each(|(name, rule)| compile(name, rule).map(drop))
+    }
+
     fn start_on(ground: Ground, model: &model::Realtime) -> Result<Self, RuleError> {
         let followed = Arc::new(ArcSwap::from_pointee(ByName::new()));
         let ingest = BasicIngest::new(&followed, Arc::clone(&ground.observer));
@@ -121,7 +130,7 @@ impl Rules {
         };
         let mut followed = ByName::new();
         let mut changed = Vec::new();
-        for (name, rule) in model.rules.iter().filter(|(_, rule)| rule.enabled) {
+        for (name, rule) in enabled(model) {
             match is_same(name, rule) {
                 Some(same) => _ = followed.insert(name.clone(), same),
                 None => changed.push((name, rule, compile(name, rule)?)),
@@ -165,6 +174,10 @@ impl Ground {
         let subscription = filter.map(|filter| self.subscribe(&filter, tap()));
         Followed { rule: rule.clone(), feed, _subscription: subscription }
     }
+}
+
+fn enabled(model: &model::Realtime) -> impl Iterator<Item = (&String, &TopicRule)> {
+    model.rules.iter().filter(|(_, rule)| rule.enabled)
 }
 
 /// Reads a rule's statement.

@@ -370,9 +370,11 @@ async fn a_wrong_statement_is_refused_and_the_rules_stay_as_they_were() {
     let mut wrong = f.model.clone();
     wrong.rules.insert("wrong".to_owned(), rule("SELECT uper(a) FROM 'a'"));
     wrong.rules.insert("r".to_owned(), rule("SELECT VALUE 2 FROM 'a'"));
-    let error = f.rules.update(&wrong).unwrap_err().to_string();
+    let error = f.rules.update(&wrong).unwrap_err();
+    assert_eq!(Rules::check(&wrong), Err(error.clone()));
+    assert_eq!(Rules::check(&f.model), Ok(()));
     assert_eq!(
-        error,
+        error.to_string(),
         "topic rule `wrong`: line 1, column 8: there is no function `uper`; did you mean `upper`?"
     );
     f.publish("a", "{}");
