@@ -26,6 +26,9 @@ use crate::{banner, data, inspect, project};
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// The folder in the data folder where retained messages and MQTT sessions are.
+const REALTIME: &str = "realtime";
+
 /// The exit status of a process that was told to stop twice.
 const EXIT_INTERRUPTED: u8 = 130;
 
@@ -74,6 +77,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     let observers = Observers {
         websocket: console.clone(),
         functions: Arc::new(teller),
+        realtime: console.clone(),
         logs: Some(console.journal()),
     };
     let authority = open_authority();
@@ -84,6 +88,10 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    if args.fresh {
+        // What is not there need not go.
+        let _ = std::fs::remove_dir_all(data_folder(app, args).join(REALTIME));
+    }
     let options = options(app, args, authority.clone(), inspected);
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
@@ -142,6 +150,7 @@ fn options(
             ..HostOptions::default()
         },
         tls: authority,
+        realtime_folder: Some(data_folder(app, args).join(REALTIME)),
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
         ..ServerOptions::default()
     }

@@ -6,6 +6,7 @@ mod access_files;
 mod human;
 mod journal;
 mod json;
+mod realtime;
 mod record;
 
 use std::io::Write as _;
@@ -17,12 +18,14 @@ use std::time::{Duration, Instant};
 
 use fanwire_app::model::WebSocketApi;
 use fanwire_functions::FunctionEvent;
+use fanwire_realtime::RealtimeEvent;
 use fanwire_websocket::RequestRecord;
 
 use self::access_files::AccessFiles;
 pub(crate) use self::human::Human;
 pub(crate) use self::journal::Journal;
 pub(crate) use self::json::{Json, read};
+pub(crate) use self::realtime::RealtimeRecord;
 pub(crate) use self::record::{Entry, Record, Request};
 
 /// Records that may wait for the printer. Beyond it they are dropped and counted.
@@ -135,6 +138,16 @@ impl fanwire_websocket::Observer for Console {
 
     fn execution(&self, _api: &WebSocketApi, request_id: &str, line: &str) {
         self.send(Record::Execution(format!("({request_id}) {line}")));
+    }
+
+    fn trouble(&self, api: &WebSocketApi, text: &str) {
+        self.send(Record::News(format!("{}: {text}", api.name)));
+    }
+}
+
+impl fanwire_realtime::Observer for Console {
+    fn observe(&self, event: &RealtimeEvent<'_>) {
+        self.send(Record::Realtime(Box::new(RealtimeRecord::of(event))));
     }
 }
 
