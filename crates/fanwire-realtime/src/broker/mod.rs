@@ -89,6 +89,8 @@ pub(crate) struct Broker {
     /// What `now` is in milliseconds since the epoch.
     now_ms: u64,
     connections: u64,
+    /// Messages that clients have published.
+    published: u64,
     versions: lifecycle::Versions,
 }
 
@@ -130,6 +132,7 @@ impl Broker {
             now: parts.now,
             now_ms: parts.now_ms,
             connections: 0,
+            published: 0,
             versions: lifecycle::Versions::default(),
         }
     }
@@ -168,6 +171,11 @@ impl Broker {
     /// What the turn leads to, to be emptied.
     pub(crate) fn output(&mut self) -> &mut Output {
         &mut self.output
+    }
+
+    /// How many messages clients have published.
+    pub(crate) fn published(&self) -> u64 {
+        self.published
     }
 
     /// The longest packet that clients may send, in bytes.
