@@ -15,10 +15,10 @@ use fanwire_hub::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::authorize::bind;
-pub use self::trial::{Credentials, Trial};
 use self::reader::{First, Reader};
 use self::refusal::Refusal;
 pub(crate) use self::refusal::refusal;
+pub use self::trial::{Credentials, Trial};
 use crate::session::{Arrived, MqttSession};
 use crate::{Realtime, RealtimeEvent};
 
