@@ -63,7 +63,8 @@ fn decide(args: &PolicyTestArgs) -> Result<Value, CommandError> {
         documents.extend(found.documents);
         principal = principal.or(found.principal);
     }
-    let place = place_of(&documents);
+    let place = documents.iter().find_map(|document| place_of(document.get()));
+    let place = place.unwrap_or_else(|| Place::new("aws", REGION, ACCOUNT));
     let borrowed: Vec<&RawValue> = documents.iter().map(|document| &**document).collect();
     let set = PolicySet::parse(&borrowed, &place, PolicyLimits::LAX)
         .map_err(|error| CommandError::Usage(error.to_string()))?;
@@ -87,7 +88,7 @@ fn decide(args: &PolicyTestArgs) -> Result<Value, CommandError> {
 }
 
 /// The action whose resource is a client.
-pub(crate) const CONNECT: &str = "iot:Connect";
+const CONNECT: &str = "iot:Connect";
 
 /// The policy documents of a file, and the principal where it is an authorizer's answer.
 struct Documents {
@@ -123,20 +124,21 @@ impl Documents {
     }
 }
 
-/// The region and account of the first ARN in the documents: what they were written for.
-fn place_of(documents: &[Box<RawValue>]) -> Place {
-    let found = documents.iter().find_map(|document| {
-        let (_, arn) = document.get().split_once("arn:")?;
-        let mut parts = arn.split(':');
-        let (partition, _iot) = (parts.next()?, parts.next()?);
-        let (region, account) = (parts.next()?, parts.next()?);
-        let plain = |part: &str| !part.is_empty() && !part.contains(['*', '?', '$']);
-        [partition, region, account]
-            .into_iter()
-            .all(plain)
-            .then(|| Place::new(partition, region, account))
-    });
-    found.unwrap_or_else(|| Place::new("aws", REGION, ACCOUNT))
+/// The partition, region and account of the first ARN that has them: the documents were
+/// written for there.
+fn place_of(text: &str) -> Option<Place> {
+    let (_, rest) = text.split_once("arn:")?;
+    let end = rest.find('"').unwrap_or(rest.len());
+    let mut parts = rest[..end].split(':');
+    let partition = parts.next()?;
+    let (service, region, account) = (parts.next()?, parts.next()?, parts.next()?);
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if service == "iot" && [partition, region, account].into_iter().all(plain) {
+        return Some(Place::new(partition, region, account));
+    }
+    place_of(rest)
 }
 
 /// The answer for people.
@@ -148,7 +150,7 @@ fn described(answer: &Value) -> String {
         if answer["allowed"] == true { (GREEN, "allowed") } else { (RED, "denied") };
     let principal = answer["principal"].as_str().filter(|principal| !principal.is_empty());
     let who = principal.map_or_else(String::new, |principal| format!(" for {principal}"));
-    let text = answer["text"].as_str().unwrap_or_default();
+    let text = answer["explanation"].as_str().unwrap_or_default();
     format!("{color}{word}{color:#}{who}\n{text}\n")
 }
 
@@ -169,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_that_of_the_first_arn() {
-        let place = |text: &str| place_of(&documents(text).documents);
-        let resource = r#"{"Resource":"arn:aws:iot:eu-west-1:123456789012:topic/a"}"#;
-        assert_eq!(place(resource), Place::new("aws", "eu-west-1", "123456789012"));
-        for text in [r#"{"Resource":"*"}"#, r#"{"Resource":"arn:aws:iot:*:*:topic/a"}"#] {
-            assert_eq!(place(text), Place::new("aws", REGION, ACCOUNT), "{text}");
-        }
+    fn documents_hold_where_they_were_written_for() {
+        let arn = r#"{"Resource":"arn:aws:iot:eu-west-1:111122223333:topic/a"}"#;
+        let place = Some(Place::new("aws", "eu-west-1", "111122223333"));
+        assert_eq!(place_of(arn), place);
+        let later = format!(r#"["arn:aws:iot:*:*:topic/x","arn:aws:s3:::b",{arn}]"#);
+        assert_eq!(place_of(&later), place);
+        assert_eq!(place_of(r#"{"Resource":"*"}"#), None);
     }
 }

@@ -347,17 +347,31 @@ impl Broker {
             return;
         };
         let outbox = &mut session.outbox;
-        flow.in_flight.retain(|sent| match (&sent.step, &sent.copy) {
-            (Step::Complete, _) => {
-                let release = Ack::new(sent.id, ReasonCode::Success);
-                release.encode(AckKind::PubRel, live.form.version(), outbox);
-                true
+        let client_id = Arc::clone(&session.client_id);
+        let mut given_up = Vec::new();
+        flow.in_flight.retain(|sent| {
+            let again = match (&sent.step, &sent.copy) {
+                (Step::Complete, _) => {
+                    let release = Ack::new(sent.id, ReasonCode::Success);
+                    release.encode(AckKind::PubRel, live.form.version(), outbox);
+                    true
+                }
+                (_, Some(copy)) => {
+                    let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
+                    live.write_queued(copy, sent.id, expiry, true, outbox)
+                }
+                (_, None) => false,
+            };
+            if let (false, Some(seq), Some(copy)) = (again, sent.seq, &sent.copy) {
+                given_up.push((seq, Arc::clone(&copy.message)));
             }
-            (_, Some(copy)) => {
-                let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
-                live.write_queued(copy, sent.id, expiry, true, outbox)
+            again
+        });
+        self.kept(|keeper| {
+            for (seq, message) in &given_up {
+                keeper.dequeue(&client_id, *seq, message);
+                keeper.completed(&client_id, *seq);
             }
-            (_, None) => false,
         });
         self.mark(key);
     }

@@ -114,7 +114,7 @@ pub fn describe_decision(decision: &Decision) -> Value {
         "resource": decision.resource,
         "statement": statement,
         "wouldHaveAllowed": decision.would_have_allowed,
-        "text": decision.to_string(),
+        "explanation": decision.to_string(),
     })
 }
 
