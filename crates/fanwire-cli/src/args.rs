@@ -104,7 +104,7 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Begin with empty tables, and without retained messages and MQTT sessions.
+    /// Begin with empty tables, and with no retained messages and MQTT sessions.
     #[arg(long)]
     pub(crate) fresh: bool,
 

@@ -26,6 +26,9 @@ use crate::{banner, data, inspect, project};
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// The folder in the data folder where retained messages and MQTT sessions are.
+const REALTIME: &str = "realtime";
+
 /// The exit status of a process that was told to stop twice.
 const EXIT_INTERRUPTED: u8 = 130;
 
@@ -85,9 +88,9 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    if let Err(error) = forget(app, args) {
-        anstream::eprintln!("error: {error}");
-        return ExitCode::FAILURE;
+    if args.fresh {
+        // What is not there need not go.
+        let _ = std::fs::remove_dir_all(data_folder(app, args).join(REALTIME));
     }
     let options = options(app, args, authority.clone(), inspected);
     let server = match Server::start(app, options, observers).await {
@@ -147,8 +150,8 @@ fn options(
             ..HostOptions::default()
         },
         tls: authority,
+        realtime_folder: Some(data_folder(app, args).join(REALTIME)),
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
-        realtime_folder: Some(realtime_folder(app, args)),
         ..ServerOptions::default()
     }
 }
@@ -246,26 +249,6 @@ fn announce(
 /// Where the App's tables are, and what else is kept between runs.
 fn data_folder(app: &App, args: &DevArgs) -> PathBuf {
     args.data.clone().unwrap_or_else(|| app.root.join(data::DEFAULT))
-}
-
-/// Where retained messages and the sessions of MQTT clients are.
-fn realtime_folder(app: &App, args: &DevArgs) -> PathBuf {
-    data_folder(app, args).join("realtime")
-}
-
-/// Forgets retained messages and sessions, where that is asked for. Tables are forgotten
-/// by who keeps them.
-fn forget(app: &App, args: &DevArgs) -> Result<(), String> {
-    let folder = realtime_folder(app, args);
-    if !args.fresh {
-        return Ok(());
-    }
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(format!("cannot start afresh: {}: {error}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Says in the data folder where the server is.

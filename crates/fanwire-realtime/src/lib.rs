@@ -35,7 +35,9 @@ mod tap;
 pub mod topic;
 
 pub use self::durable::LoadError;
-pub use self::handshake::{Arrival, ClientStream, HttpArrival, TlsArrival};
+pub use self::handshake::{
+    Arrival, ClientStream, Credentials, HttpArrival, TlsArrival, Trial,
+};
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
 pub use self::message::{Message, Properties, Publisher};
 pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fanwire_wire::mqtt::QoS;
+use fanwire_policy::Access;
 use serde::Serialize;
 
 /// Facts about one session.
@@ -40,6 +41,9 @@ pub struct SessionInfo {
     pub in_flight: usize,
     /// Messages that were dropped for it.
     pub dropped: u64,
+    /// What it may do, while it is connected; `None` where everything.
+    #[serde(skip)]
+    pub(crate) access: Option<Arc<Access>>,
 }
 
 /// Facts about one subscription.

@@ -19,7 +19,9 @@ pub(crate) enum Target {
     Api(ApiIndex),
     /// The management API's address for one connection, by the id as it was sent.
     Connection(ApiIndex, String),
-    /// The management API's address for all connections of an API.
+    /// The management API's address for the tags or topics of one connection.
+    Groups(ApiIndex, GroupPath),
+    /// The management API's address for many connections of an API, or all.
     Connections(ApiIndex),
     /// DynamoDB's API.
     DynamoDb,
@@ -39,11 +41,29 @@ pub(crate) enum Target {
     Unknown,
 }
 
+/// The tags or topics of one connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct GroupPath {
+    /// The connection's id, as it was sent.
+    pub(crate) id: String,
+    pub(crate) kind: GroupKind,
+    /// The tag, or the topic filter, where one is named.
+    pub(crate) name: Option<String>,
+}
+
+/// What connections are in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupKind {
+    Tags,
+    Topics,
+}
+
 impl Target {
     /// Whether it lets a caller act on others' connections, or run code.
     pub(crate) fn is_privileged(&self) -> bool {
         match self {
             Self::Connection(..)
+            | Self::Groups(..)
             | Self::Connections(_)
             | Self::Control(_)
             | Self::Invoke(_)
@@ -116,6 +136,14 @@ pub(crate) fn resolve<'a>(
         [] => Target::Api(api),
         [CONNECTIONS] => Target::Connections(api),
         [CONNECTIONS, id] => Target::Connection(api, (*id).to_owned()),
+        [CONNECTIONS, id, kind @ ("tags" | "topics"), ..] => {
+            let kind = if *kind == "tags" { GroupKind::Tags } else { GroupKind::Topics };
+            // All that follows is one name, in which slashes count.
+            let before = segments.len() - rest.len() + 3;
+            let name = percent_decode_str(behind(path, before)).decode_utf8_lossy().into_owned();
+            let name = Some(name).filter(|name| !name.is_empty());
+            Target::Groups(api, GroupPath { id: (*id).to_owned(), kind, name })
+        }
         _ => Target::Unknown,
     }
 }
@@ -143,6 +171,17 @@ fn only<'a>(
         (Some((number, _)), None) => Some(number),
         _ => None,
     }
+}
+
+/// What follows the first `count` segments of a path, as it stands there. An endpoint that
+/// is configured with a slash at its end doubles the one in front.
+pub(crate) fn behind(path: &str, count: usize) -> &str {
+    let mut rest = path;
+    for _ in 0..count {
+        rest = rest.trim_start_matches('/');
+        rest = rest.find('/').map_or("", |at| &rest[at..]);
+    }
+    rest.strip_prefix('/').unwrap_or(rest)
 }
 
 /// Whether a path has these segments.
@@ -190,6 +229,15 @@ mod tests {
             "/chat/%40connections/x=",
         ] {
             assert_eq!(at(path), Target::Connection(0, "x=".to_owned()), "{path}");
+        }
+        for (path, name) in [
+            ("/dev/@connections/x=/topics", None),
+            ("/@connections/x=/topics/a%2F%2Fb%2F%2B", Some("a//b/+")),
+            ("//dev/%40connections/x%3D/topics/a//b/+", Some("a//b/+")),
+        ] {
+            let name = name.map(str::to_owned);
+            let group = GroupPath { id: "x=".to_owned(), kind: GroupKind::Topics, name };
+            assert_eq!(at(path), Target::Groups(0, group), "{path}");
         }
         for path in ["/prod", "/dev/x", "/dev/@connections/x/y", "/prod/@connections/x"] {
             assert_eq!(at(path), Target::Unknown, "{path}");

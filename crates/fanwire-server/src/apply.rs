@@ -53,8 +53,13 @@ impl Server {
         // The new code may look for its tables at once, the new routes for their code.
         let tables = make_tables(self.router.tables(), app).await?;
         let functions = self.functions().update(&app.functions, self.host_update(app))?;
-        self.router.realtime_host().apply(app, self.clock_ahead())?;
+        let realtime = self.router.realtime_host();
+        let had_endpoint = self.router.has_realtime();
+        realtime.apply(app, self.clock_ahead()).await?;
         self.websocket().update(app.websocket_apis.clone(), &app.region, &app.account_id);
+        if had_endpoint != self.router.has_realtime() {
+            self.websocket().topics_changed();
+        }
         self.router.apply(app);
         Ok(Applied { tables, functions })
     }

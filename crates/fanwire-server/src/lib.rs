@@ -10,8 +10,8 @@
 //!   goes to a shard. `mqtt` is the way to the broker.
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
 //!   come from.
-//! - `address` says which API a URL means; `upgrade`, `management`, `lambda_api`,
-//!   `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
+//! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
+//!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
 //!   `fanwire` command asks.
 
 mod address;
@@ -19,6 +19,7 @@ mod apply;
 mod control;
 mod dynamodb;
 mod endpoints;
+mod groups;
 mod head_tap;
 mod iot_data;
 mod lambda_api;

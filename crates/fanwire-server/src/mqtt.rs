@@ -106,9 +106,9 @@ fn subprotocol(headers: &HeaderMap) -> Result<Option<&'static str>, String> {
         return Ok(None);
     }
     let known = offered.find_map(|offer| SUBPROTOCOLS.into_iter().find(|known| *known == offer));
-    known.map(Some).ok_or_else(|| {
-        "this address speaks MQTT; offer `Sec-WebSocket-Protocol: mqtt`".to_owned()
-    })
+    known
+        .map(Some)
+        .ok_or_else(|| "this address speaks MQTT; offer `Sec-WebSocket-Protocol: mqtt`".to_owned())
 }
 
 /// What AWS answers to a request that lacks what it wants.
@@ -126,7 +126,7 @@ mod tests {
     fn chosen(offers: &[&str]) -> Result<Option<&'static str>, String> {
         let values = offers.iter().map(|offer| HeaderValue::from_str(offer).unwrap());
         let mut headers = HeaderMap::new();
-        values.for_each(|value| drop(headers.append(SEC_WEBSOCKET_PROTOCOL, value)));
+        headers.extend(values.map(|value| (SEC_WEBSOCKET_PROTOCOL, value)));
         subprotocol(&headers)
     }
 

@@ -1,6 +1,7 @@
 //! The realtime endpoint of the App: started with the server or when the App gets one,
 //! stopped when it has none any more.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use fanwire_app::App;
 use fanwire_app::model::{self, Durability as DurabilitySetting};
 use fanwire_functions::Functions;
 use fanwire_hub::{Clock, HubOptions};
-use fanwire_realtime::{Observer, Realtime, RealtimeParts, SettingsError};
+use fanwire_realtime::{Message, Observer, Realtime, RealtimeParts, SettingsError};
 use fanwire_store::{Durability, Store, StoreError, StoreOptions};
+use fanwire_websocket::{Deliver, TopicSource, TopicSubscription};
 use tokio::runtime::Handle;
 
 /// How long clients get to hear goodbye where the App has no endpoint any more.
@@ -56,13 +58,13 @@ pub enum RealtimeError {
 impl RealtimeHost {
     /// Starts nothing yet. The endpoint lives on a hub of its own, by the same options.
     pub(crate) fn new(
-        hub: HubOptions,
+        hub: &HubOptions,
         functions: Functions,
         observer: Arc<dyn Observer>,
         folder: Option<PathBuf>,
     ) -> Arc<Self> {
         // Its clock is its own, too: who moves a clock ahead also wakes its connections.
-        let hub = HubOptions { clock: Clock::default(), ..hub };
+        let hub = HubOptions { clock: Clock::default(), ..hub.clone() };
         Arc::new(Self { hub, functions, observer, folder, now: ArcSwapOption::empty() })
     }
 
@@ -82,7 +84,11 @@ impl RealtimeHost {
     /// # Errors
     ///
     /// [`RealtimeError`]; what was served before is served on.
-    pub(crate) fn apply(&self, app: &App, ahead: Duration) -> Result<(), RealtimeError> {
+    pub(crate) async fn apply(
+        self: &Arc<Self>,
+        app: &App,
+        ahead: Duration,
+    ) -> Result<(), RealtimeError> {
         let Some(model) = &app.realtime else {
             if let Some(endpoint) = self.now.swap(None) {
                 tokio::spawn(async move { endpoint.plane.stop(GOODBYE).await });
@@ -95,17 +101,13 @@ impl RealtimeHost {
                 endpoint.plane.clone()
             }
             None => {
-                let store = self.folder.as_deref().map(|folder| open_store(folder, model));
-                let parts = RealtimeParts {
-                    hub: self.hub.clone(),
-                    functions: self.functions.clone(),
-                    store: store.transpose()?.flatten(),
-                    observer: Arc::clone(&self.observer),
-                    runtime: Handle::current(),
-                    region: app.region.clone(),
-                    account_id: app.account_id.clone(),
-                };
-                let plane = Realtime::start(model, parts)?;
+                let (host, app) = (Arc::clone(self), app.clone());
+                let model = model.clone();
+                // It reads what is kept from the disk.
+                let starting = tokio::task::spawn_blocking(move || host.start(&app, &model));
+                // It fails only where it panics, which would be a defect of ours.
+                let failed = |error| fanwire_realtime::StartError::Hub(io::Error::other(error));
+                let plane = starting.await.map_err(failed)??;
                 if !ahead.is_zero() {
                     plane.advance_clock(ahead);
                 }
@@ -114,6 +116,20 @@ impl RealtimeHost {
         };
         self.now.store(Some(Arc::new(Endpoint { plane, path: model.path.clone() })));
         Ok(())
+    }
+
+    fn start(&self, app: &App, model: &model::Realtime) -> Result<Realtime, RealtimeError> {
+        let store = self.folder.as_deref().map(|folder| open_store(folder, model));
+        let parts = RealtimeParts {
+            hub: self.hub.clone(),
+            functions: self.functions.clone(),
+            store: store.transpose()?.flatten(),
+            observer: Arc::clone(&self.observer),
+            runtime: Handle::current(),
+            region: app.region.clone(),
+            account_id: app.account_id.clone(),
+        };
+        Ok(Realtime::start(model, parts)?)
     }
 
     /// Moves the connections' clock ahead.
@@ -128,6 +144,17 @@ impl RealtimeHost {
         if let Some(endpoint) = self.now.swap(None) {
             endpoint.plane.stop(grace).await;
         }
+    }
+}
+
+/// What connections of WebSocket APIs can be subscribed to: the topics of whichever
+/// endpoint is served.
+pub(crate) struct EndpointTopics(pub(crate) Arc<RealtimeHost>);
+
+impl TopicSource for EndpointTopics {
+    fn subscribe(&self, filter: &str, deliver: Deliver) -> Option<TopicSubscription> {
+        let tap = move |message: &Arc<Message>| deliver(&message.payload);
+        Some(Box::new(self.0.endpoint()?.plane.subscribe(filter, Arc::new(tap))))
     }
 }
 

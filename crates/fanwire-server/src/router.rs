@@ -96,7 +96,7 @@ impl Router {
         &self.plane
     }
 
-    pub(crate) fn realtime_host(&self) -> &RealtimeHost {
+    pub(crate) fn realtime_host(&self) -> &Arc<RealtimeHost> {
         &self.realtime
     }
 
@@ -189,6 +189,7 @@ impl Router {
         match target {
             Target::Api(api) => self.upgrade(api, request, source).await,
             Target::Connection(api, id) => self.connection(api, &id, request).await,
+            Target::Groups(api, group) => self.groups(api, &group, &request).await,
             Target::Connections(api) => self.connections(api, request).await,
             Target::Invoke(name) => self.invoke(&name, request).await,
             Target::InvokeAsync(name) => self.invoke_async(&name, request).await,

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::port::Port;
-use crate::realtime::{RealtimeError, RealtimeHost};
+use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::tls::{Acceptor, Authority, TlsError};
 use crate::{dynamodb, endpoints, listener};
@@ -146,9 +146,12 @@ impl Server {
         }
         let host = host_update(app, address, &environment).into_options(options.functions);
         let functions = Functions::start(&app.functions, host, observers.functions)?;
-        let hub_options = options.hub;
-        let hub = Hub::start(hub_options.clone()).map_err(StartError::Hub)?;
+        let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
         let traffic = Feed::default();
+        let folder = options.realtime_folder;
+        let realtime =
+            RealtimeHost::new(&options.hub, functions.clone(), observers.realtime, folder);
+        realtime.apply(app, Duration::ZERO).await?;
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
@@ -156,18 +159,12 @@ impl Server {
             runtime: Handle::current(),
             region: app.region.clone(),
             account_id: app.account_id.clone(),
+            topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
         let own = Port::of_server(acceptor);
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
-        let realtime = RealtimeHost::new(
-            hub_options,
-            functions.clone(),
-            observers.realtime,
-            options.realtime_folder,
-        );
-        realtime.apply(app, Duration::ZERO)?;
         let control = Control::new(app, observers.logs, traffic);
         let planes = (plane, realtime);
         let router = Router::new(app, planes, functions, tables.clone(), address.port(), control);

@@ -31,9 +31,9 @@ pub(crate) fn of(
             _ => return true,
         };
         let names = value.split(',').map(str::trim).filter(|text| !text.is_empty());
-        found.extend(names.map(|text| {
-            make(text).map_err(|error| format!("`{text}` in {name}: {error}"))
-        }));
+        found.extend(
+            names.map(|text| make(text).map_err(|error| format!("`{text}` in {name}: {error}"))),
+        );
         false
     });
     let principal = peer.authorizer.as_ref().map(|authorized| authorized.principal.as_str());
@@ -41,10 +41,7 @@ pub(crate) fn of(
         found.extend(own_topic(template, &peer.id.to_string(), principal).transpose());
     }
     let (groups, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
-    (
-        groups.into_iter().flatten().collect(),
-        wrong.into_iter().filter_map(Result::err).collect(),
-    )
+    (groups.into_iter().flatten().collect(), wrong.into_iter().filter_map(Result::err).collect())
 }
 
 /// The topic that a template of the API stands for. `None` where it asks for a principal

@@ -78,7 +78,9 @@ impl Group {
             return Err(GroupError::Name("a topic filter of more than 256 bytes"));
         }
         if filter.starts_with("$share/") {
-            return Err(GroupError::Name("a shared subscription, which connections have no part in"));
+            return Err(GroupError::Name(
+                "a shared subscription, which connections have no part in",
+            ));
         }
         Ok(Self::Topic(filter.into()))
     }

@@ -158,7 +158,11 @@ impl Plane {
         answer.await.map_err(|_| ManagementError::Gone)
     }
 
-    pub(crate) fn command(&self, connection_id: &str, command: Command) -> Result<(), ManagementError> {
+    pub(crate) fn command(
+        &self,
+        connection_id: &str,
+        command: Command,
+    ) -> Result<(), ManagementError> {
         let id = parse_id(connection_id)?;
         self.dispatcher.hub().command(id, command, 0).map_err(|_| ManagementError::Busy)
     }

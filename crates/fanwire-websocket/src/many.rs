@@ -7,12 +7,12 @@ use fanwire_hub::ConnectionId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::Plane;
 use crate::groups::{Group, GroupError};
 use crate::management::{ManagementError, parse_id};
 use crate::notice::{Notice, Reached};
 use crate::peer::ApiIndex;
 use crate::session::Command;
-use crate::Plane;
 
 /// Ids that one call may name.
 const MAX_IDS: usize = 10_000;

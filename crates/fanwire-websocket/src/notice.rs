@@ -41,7 +41,7 @@ pub enum Notice {
 
 /// What became of a message for many connections, on one shard.
 #[derive(Debug, Default)]
-pub(crate) struct Reached {
+pub struct Reached {
     /// How many have it.
     pub(crate) sent: usize,
     /// Those that were named and are no connections of the API.

@@ -12,9 +12,8 @@ use anstyle::{AnsiColor, Effects, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Renderer;
-use super::realtime::RealtimeRecord;
 use super::record::{Entry, Record, Request};
+use super::{RealtimeRecord, Renderer};
 
 /// How long a handler's lines are held back while it runs.
 const MAX_HOLD: Duration = Duration::from_millis(500);
@@ -81,6 +80,7 @@ impl Renderer for Human {
                 }
                 request_line(request, at, self.verbose, out)
             }
+            Record::Realtime(record) => realtime_lines(record, at, out),
             Record::Line { function, request_id, stderr, text } => {
                 let text = without_prefix(text, request_id.as_deref());
                 let text = with_stack_unfolded(&text);
@@ -96,7 +96,6 @@ impl Renderer for Human {
             }
             Record::Access { line, .. } => writeln!(out, "{DIM}access{DIM:#}   {line}"),
             Record::Execution(line) => writeln!(out, "{DIM}execution{DIM:#} {line}"),
-            Record::Realtime { what, times } => realtime_line(what, *times, at, out),
             Record::Note(text) => writeln!(out, "\n  {DIM}{text}{DIM:#}\n"),
             Record::Dropped(count) => {
                 writeln!(out, "{YELLOW}{count} lines were dropped: output is too slow{YELLOW:#}")
@@ -164,39 +163,31 @@ fn request_line(
     writeln!(out)
 }
 
-fn realtime_line(
-    what: &RealtimeRecord,
-    times: u64,
-    at: Timestamp,
-    out: &mut String,
-) -> std::fmt::Result {
-    let (time, title) = (time(at), what.title());
-    // A client's own texts must not steer the terminal.
-    let whose = visible(what.whose());
-    let text = what.to_string().replace("\n  ", "; ");
-    let text = visible(&text);
-    let style = if what.is_trouble() { RED } else { Style::new() };
-    write!(out, "{time} {BOLD}{title:<12}{BOLD:#} {DIM}{whose}{DIM:#} {style}{text}{style:#}")?;
-    if times > 1 {
-        write!(out, " {DIM}({times} times within a second){DIM:#}")?;
+/// What happened at the realtime endpoint: a line, and what there is to say below it.
+fn realtime_lines(record: &RealtimeRecord, at: Timestamp, out: &mut String) -> std::fmt::Result {
+    let color = if record.is_bad() { RED } else { GREEN };
+    let RealtimeRecord { event, client_id, principal, .. } = record;
+    write!(out, "{} {color}{event:<12}{color:#}", time(at))?;
+    if !client_id.is_empty() {
+        write!(out, " {BOLD}{}{BOLD:#}", printable(client_id))?;
     }
-    writeln!(out)
+    if !principal.is_empty() {
+        write!(out, " {CYAN}{}{CYAN:#}", printable(principal))?;
+    }
+    let facts = record.described();
+    if !facts.is_empty() {
+        write!(out, " {DIM}{}{DIM:#}", printable(&facts))?;
+    }
+    writeln!(out)?;
+    for line in record.why.iter().flat_map(|why| why.lines()) {
+        writeln!(out, "             {color}│{color:#} {}", printable(line))?;
+    }
+    Ok(())
 }
 
-/// A text with its control characters written out.
-fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut visible = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            visible.extend(c.escape_debug());
-        } else {
-            visible.push(c);
-        }
-    }
-    Cow::Owned(visible)
+/// Text that clients chose, as a terminal may show it.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Leaves out what Lambda writes before a `console` line, time, request id and `INFO`:
@@ -253,12 +244,6 @@ mod tests {
         for text in ["a\t{\"b\":1}", "a\t{", "plain", "x\t{\"stack\":[]}"] {
             assert_eq!(with_stack_unfolded(text), text);
         }
-    }
-
-    #[test]
-    fn what_a_client_calls_itself_does_not_steer_the_terminal() {
-        assert_eq!(visible("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
-        assert!(matches!(visible("plain"), Cow::Borrowed(_)));
     }
 
     #[test]

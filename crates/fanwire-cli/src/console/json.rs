@@ -6,8 +6,7 @@ use fanwire_websocket::EventType;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Renderer;
-use super::realtime::RealtimeRecord;
+use super::{RealtimeRecord, Renderer};
 use super::record::{Entry, Record, Request};
 
 /// Prints each record at once.
@@ -51,9 +50,9 @@ pub(super) fn write(entry: &Entry, out: &mut String) {
         Record::FunctionNote { function, text } => {
             json!({ "type": "function", "function": function, "text": text })
         }
+        Record::Realtime(record) => record.to_json(),
         Record::Access { line, .. } => json!({ "type": "access", "line": line }),
         Record::Execution(line) => json!({ "type": "execution", "line": line }),
-        Record::Realtime { what, times } => realtime(what, *times),
         Record::News(text) => json!({ "type": "news", "text": text }),
         Record::Note(text) => json!({ "type": "note", "text": text }),
         Record::Dropped(count) => json!({ "type": "dropped", "records": count }),
@@ -62,15 +61,6 @@ pub(super) fn write(entry: &Entry, out: &mut String) {
     value["time"] = format!("{:.3}", entry.at).into();
     out.push_str(&value.to_string());
     out.push('\n');
-}
-
-/// An event at the realtime endpoint, by its own members.
-fn realtime(what: &RealtimeRecord, times: u64) -> Value {
-    // Texts and numbers: there is nothing that JSON could not hold.
-    let mut value = serde_json::to_value(what).unwrap_or_default();
-    value["type"] = "realtime".into();
-    value["times"] = times.into();
-    value
 }
 
 /// What stands for the outcome of a request that did not fail.
@@ -103,12 +93,9 @@ pub(crate) fn read(line: &Value) -> Option<Entry> {
             text: text("text")?,
         },
         "function" => Record::FunctionNote { function: text("function")?, text: text("text")? },
+        "realtime" => Record::Realtime(Box::new(RealtimeRecord::of_json(line)?)),
         "access" => Record::Access { file: None, line: text("line")? },
         "execution" => Record::Execution(text("line")?),
-        "realtime" => Record::Realtime {
-            what: Box::new(serde_json::from_value(line.clone()).ok()?),
-            times: line["times"].as_u64()?,
-        },
         "news" => Record::News(text("text")?),
         "note" => Record::Note(text("text")?),
         "dropped" => Record::Dropped(line["records"].as_u64()?),
@@ -156,17 +143,6 @@ mod tests {
             Record::News("x changed".to_owned()),
             Record::Note("n".to_owned()),
             Record::Dropped(3),
-            Record::Realtime {
-                what: Box::new(RealtimeRecord::Connected {
-                    client_id: "c".to_owned(),
-                    principal: String::new(),
-                    source_ip: "::1".parse().unwrap(),
-                    protocol: "MQTT 5".to_owned(),
-                    resumed: true,
-                    authorized_ms: Some(1.5),
-                }),
-                times: 2,
-            },
         ] {
             let mut once = String::new();
             write(&Entry::new(record), &mut once);

@@ -26,7 +26,7 @@ use self::access_files::AccessFiles;
 pub(crate) use self::human::Human;
 pub(crate) use self::journal::Journal;
 pub(crate) use self::json::{Json, read};
-use self::realtime::RealtimeRecord;
+pub(crate) use self::realtime::RealtimeRecord;
 pub(crate) use self::record::{Entry, Record, Request};
 use self::throttle::Throttle;
 
@@ -143,20 +143,23 @@ impl fanwire_websocket::Observer for Console {
     fn execution(&self, _api: &WebSocketApi, request_id: &str, line: &str) {
         self.send(Record::Execution(format!("({request_id}) {line}")));
     }
-}
 
-impl fanwire_functions::Observer for Console {
-    fn observe(&self, event: FunctionEvent<'_>) {
-        if let Some(record) = Record::function(event, self.style) {
-            self.send(record);
-        }
+    fn trouble(&self, api: &WebSocketApi, text: &str) {
+        self.send(Record::News(format!("{}: {text}", api.name)));
     }
 }
 
 impl fanwire_realtime::Observer for Console {
     fn observe(&self, event: &RealtimeEvent<'_>) {
-        let record = RealtimeRecord::of(event);
-        if let Some(record) = record.and_then(|it| self.throttle.pass(it, Instant::now())) {
+        if let Some(record) = self.throttle.pass(RealtimeRecord::of(event), Instant::now()) {
+            self.send(record);
+        }
+    }
+}
+
+impl fanwire_functions::Observer for Console {
+    fn observe(&self, event: FunctionEvent<'_>) {
+        if let Some(record) = Record::function(event, self.style) {
             self.send(record);
         }
     }

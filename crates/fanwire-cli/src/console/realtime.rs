@@ -1,65 +1,41 @@
-//! What happens at the realtime endpoint, owned: an object of JSON, or a line for people.
-
-use std::fmt;
-use std::net::IpAddr;
+//! What happens at the realtime endpoint, owned, as a record of the log.
 
 use fanwire_realtime::RealtimeEvent;
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-/// What has happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub(crate) enum RealtimeRecord {
-    Connected {
-        client_id: String,
-        principal: String,
-        source_ip: IpAddr,
-        protocol: String,
-        resumed: bool,
-        /// How long its authorizer took, where one was asked.
-        authorized_ms: Option<f64>,
-    },
-    Refused {
-        client_id: String,
-        source_ip: IpAddr,
-        why: String,
-    },
-    Disconnected {
-        client_id: String,
-        principal: String,
-        reason: String,
-        detail: String,
-    },
-    Denied {
-        client_id: String,
-        principal: String,
-        explanation: String,
-    },
-    Note {
-        client_id: String,
-        note: String,
-    },
-    Dropped {
-        client_id: String,
-        messages: u64,
-        why: String,
-    },
-    StoreFailed {
-        why: String,
-    },
-    Rule {
-        rule: String,
-        topic: String,
-        why: String,
-    },
+/// Something that happened at the realtime endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RealtimeRecord {
+    /// What: `connected`, `refused`, `disconnected`, `denied`, and so on.
+    pub(crate) event: String,
+    /// Whose, where it is a client's; empty otherwise.
+    pub(crate) client_id: String,
+    /// The client's principal; empty where nobody was asked.
+    pub(crate) principal: String,
+    /// What else is known, by the names that JSON has for it.
+    pub(crate) facts: Map<String, Value>,
+    /// Why, for people, where something went wrong or is odd.
+    pub(crate) why: Option<String>,
+    /// How often it happened, the last time like this.
+    pub(crate) times: u64,
 }
+
+/// The events that tell of nothing wrong.
+const GOOD: [&str; 2] = ["connected", "disconnected"];
 
 // === impl RealtimeRecord ===
 
 impl RealtimeRecord {
-    /// `None` for what is not told.
-    pub(crate) fn of(event: &RealtimeEvent<'_>) -> Option<Self> {
-        Some(match *event {
+    pub(crate) fn of(event: &RealtimeEvent<'_>) -> Self {
+        let record = |event: &str, client_id: &str, principal: &str| Self {
+            event: event.to_owned(),
+            client_id: client_id.to_owned(),
+            principal: principal.to_owned(),
+            facts: Map::new(),
+            why: None,
+            times: 1,
+        };
+        match event {
             RealtimeEvent::Connected {
                 client_id,
                 principal,
@@ -67,149 +43,127 @@ impl RealtimeRecord {
                 protocol,
                 resumed,
                 authorized_in,
-            } => Self::Connected {
-                client_id: client_id.to_owned(),
-                principal: principal.to_owned(),
-                source_ip,
-                protocol: protocol.to_owned(),
-                resumed,
-                authorized_ms: authorized_in.map(|time| time.as_secs_f64() * 1000.0),
-            },
+            } => record("connected", client_id, principal)
+                .fact("sourceIp", json!(source_ip))
+                .fact("protocol", json!(protocol))
+                .fact("resumed", json!(resumed))
+                .fact("authorizedMs", json!(authorized_in.map(|took| took.as_secs_f64() * 1000.0))),
             RealtimeEvent::Refused { client_id, source_ip, why } => {
-                Self::Refused { client_id: client_id.to_owned(), source_ip, why: why.to_owned() }
+                record("refused", client_id, "").fact("sourceIp", json!(source_ip)).why(why)
             }
             RealtimeEvent::Disconnected { client_id, principal, reason, detail } => {
-                Self::Disconnected {
-                    client_id: client_id.to_owned(),
-                    principal: principal.to_owned(),
-                    reason: reason.as_str().to_owned(),
-                    detail: detail.to_owned(),
-                }
+                record("disconnected", client_id, principal)
+                    .fact("reason", json!(reason.as_str()))
+                    .why(detail)
             }
-            RealtimeEvent::Denied { client_id, principal, explanation } => Self::Denied {
-                client_id: client_id.to_owned(),
-                principal: principal.to_owned(),
-                explanation: explanation.to_owned(),
-            },
-            RealtimeEvent::Note { client_id, note } => {
-                Self::Note { client_id: client_id.to_owned(), note: note.to_owned() }
+            RealtimeEvent::Denied { client_id, principal, explanation } => {
+                record("denied", client_id, principal).why(explanation)
             }
+            RealtimeEvent::Note { client_id, note } => record("note", client_id, "").why(note),
             RealtimeEvent::Dropped { client_id, messages, why } => {
-                Self::Dropped { client_id: client_id.to_owned(), messages, why: why.to_owned() }
+                record("dropped", client_id, "").fact("messages", json!(messages)).why(why)
             }
-            RealtimeEvent::StoreFailed { why } => Self::StoreFailed { why: why.to_owned() },
-            RealtimeEvent::Rule { rule, topic, why } => {
-                Self::Rule { rule: rule.to_owned(), topic: topic.to_owned(), why: why.to_owned() }
-            }
-            _ => return None,
+            RealtimeEvent::StoreFailed { why } => record("store-failed", "", "").why(why),
+            RealtimeEvent::Rule { rule, topic, why } => record("rule", "", "")
+                .fact("rule", json!(rule))
+                .fact("topic", json!(topic))
+                .why(why),
+            // One that this program does not know yet is shown as it is.
+            other => record("event", "", "").why(&format!("{other:?}")),
+        }
+    }
+
+    /// Whether it tells of something that went wrong.
+    pub(crate) fn is_bad(&self) -> bool {
+        !GOOD.contains(&self.event.as_str())
+    }
+
+    /// Whose looping makes this come over and over, a client's or a rule's. `None` for what
+    /// comes once a connection.
+    pub(super) fn repeats(&self) -> Option<&str> {
+        match self.event.as_str() {
+            "connected" | "disconnected" => None,
+            // Who is refused chose its id, and would get around a bound for each of them.
+            "refused" => Some(""),
+            "rule" => self.facts["rule"].as_str(),
+            _ => Some(&self.client_id),
+        }
+    }
+
+    /// Becomes what is told of this and an earlier one of its kind: this one, with the sum
+    /// of what they count.
+    pub(super) fn join(&mut self, earlier: &Self) {
+        let count = |record: &Self| record.facts.get("messages").and_then(Value::as_u64);
+        if let (Some(now), Some(before)) = (count(self), count(earlier)) {
+            self.facts["messages"] = json!(now + before);
+        }
+    }
+
+    /// The record as JSON, without its time.
+    pub(super) fn to_json(&self) -> Value {
+        let mut value = json!({ "type": "realtime", "event": self.event });
+        let texts = [("clientId", &self.client_id), ("principal", &self.principal)];
+        for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            value[name] = json!(text);
+        }
+        for (name, fact) in &self.facts {
+            value[name] = fact.clone();
+        }
+        if let Some(why) = &self.why {
+            value["why"] = json!(why);
+        }
+        if self.times > 1 {
+            value["times"] = json!(self.times);
+        }
+        value
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    pub(super) fn of_json(line: &Value) -> Option<Self> {
+        let text = |name: &str| line[name].as_str().map(str::to_owned);
+        let known = ["type", "event", "clientId", "principal", "why", "times", "time"];
+        let facts = line.as_object()?.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+        Some(Self {
+            event: text("event")?,
+            client_id: text("clientId").unwrap_or_default(),
+            principal: text("principal").unwrap_or_default(),
+            facts: facts.map(|(name, fact)| (name.clone(), fact.clone())).collect(),
+            why: text("why"),
+            times: line["times"].as_u64().unwrap_or(1),
         })
     }
 
-    /// What of this kind may come over and over from the same client or rule, by a name for
-    /// the kind, and who that is. `None` for what comes once a connection.
-    pub(super) fn repeats(&self) -> Option<(&'static str, &str)> {
-        match self {
-            Self::Connected { .. } | Self::Disconnected { .. } => None,
-            // Whoever is refused chose its id: it would get around a bound for each of them.
-            Self::Refused { .. } => Some(("refused", "")),
-            Self::Denied { client_id, .. } => Some(("denied", client_id)),
-            Self::Note { client_id, .. } => Some(("note", client_id)),
-            Self::Dropped { client_id, .. } => Some(("dropped", client_id)),
-            Self::StoreFailed { .. } => Some(("store", "")),
-            Self::Rule { rule, .. } => Some(("rule", rule)),
-        }
-    }
-
-    /// Becomes what is told of this and an earlier one of its kind: the later one, with the
-    /// sum of what they count.
-    pub(super) fn join(&mut self, earlier: &Self) {
-        if let (Self::Dropped { messages, .. }, Self::Dropped { messages: before, .. }) =
-            (self, earlier)
-        {
-            *messages += before;
-        }
-    }
-
-    /// The bytes of its longest text.
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Connected { .. } => 0,
-            Self::Disconnected { detail: text, .. }
-            | Self::Denied { explanation: text, .. }
-            | Self::Note { note: text, .. }
-            | Self::Refused { why: text, .. }
-            | Self::Dropped { why: text, .. }
-            | Self::StoreFailed { why: text }
-            | Self::Rule { why: text, .. } => text.len(),
-        }
-    }
-
-    /// What a line for people begins with, in twelve columns.
-    pub(crate) fn title(&self) -> &'static str {
-        match self {
-            Self::Connected { .. } => "MQTT connect",
-            Self::Refused { .. } => "MQTT refused",
-            Self::Disconnected { .. } => "MQTT close",
-            Self::Denied { .. } => "MQTT denied",
-            Self::Note { .. } => "MQTT note",
-            Self::Dropped { .. } => "MQTT dropped",
-            Self::StoreFailed { .. } => "MQTT store",
-            Self::Rule { .. } => "MQTT rule",
-        }
-    }
-
-    /// The client that it is about, or the rule.
-    pub(crate) fn whose(&self) -> &str {
-        match self {
-            Self::Connected { client_id, .. }
-            | Self::Refused { client_id, .. }
-            | Self::Disconnected { client_id, .. }
-            | Self::Denied { client_id, .. }
-            | Self::Note { client_id, .. }
-            | Self::Dropped { client_id, .. } => client_id,
-            Self::Rule { rule, .. } => rule,
-            Self::StoreFailed { .. } => "",
-        }
-    }
-
-    /// Whether somebody should look at it.
-    pub(crate) fn is_trouble(&self) -> bool {
-        !matches!(self, Self::Connected { .. } | Self::Disconnected { .. } | Self::Note { .. })
-    }
-}
-
-/// What is said beside the title and the client.
-impl fmt::Display for RealtimeRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connected { principal, source_ip, protocol, resumed, authorized_ms, .. } => {
-                write_principal(f, principal)?;
-                write!(f, "{protocol} from {source_ip}")?;
-                if *resumed {
-                    f.write_str(" session resumed")?;
+    /// The facts for people, in one line.
+    pub(super) fn described(&self) -> String {
+        let mut parts = Vec::new();
+        for (name, fact) in &self.facts {
+            let text = fact.as_str().map_or_else(|| fact.to_string(), str::to_owned);
+            match (name.as_str(), fact) {
+                (_, Value::Null) | ("resumed", Value::Bool(false)) => {}
+                ("resumed", _) => parts.push("session resumed".to_owned()),
+                ("authorizedMs", fact) => {
+                    let took = fact.as_f64().unwrap_or_default();
+                    parts.push(format!("authorized in {took:.1} ms"));
                 }
-                authorized_ms.map_or(Ok(()), |millis| write!(f, " {millis:.1} ms"))
+                ("messages", _) => parts.push(format!("{text} messages")),
+                _ => parts.push(text),
             }
-            Self::Refused { source_ip, why, .. } => write!(f, "from {source_ip} {why}"),
-            Self::Disconnected { principal, reason, detail, .. } => {
-                write_principal(f, principal)?;
-                f.write_str(reason)?;
-                if detail.is_empty() { Ok(()) } else { write!(f, " {detail}") }
-            }
-            Self::Denied { principal, explanation, .. } => {
-                write_principal(f, principal)?;
-                f.write_str(explanation)
-            }
-            Self::Note { note, .. } => f.write_str(note),
-            Self::Dropped { messages, why, .. } => write!(f, "{messages} messages: {why}"),
-            Self::StoreFailed { why } => f.write_str(why),
-            Self::Rule { topic, why, .. } => write!(f, "`{topic}`: {why}"),
         }
+        if self.times > 1 {
+            parts.push(format!("{} times", self.times));
+        }
+        parts.join(" ")
     }
-}
 
-fn write_principal(f: &mut fmt::Formatter<'_>, principal: &str) -> fmt::Result {
-    if principal.is_empty() { Ok(()) } else { write!(f, "principal {principal} ") }
+    fn fact(mut self, name: &str, value: Value) -> Self {
+        self.facts.insert(name.to_owned(), value);
+        self
+    }
+
+    fn why(mut self, why: &str) -> Self {
+        self.why = Some(why.to_owned()).filter(|why| !why.is_empty());
+        self
+    }
 }
 
 #[cfg(test)]
@@ -217,18 +171,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connect_is_told_in_a_line() {
+    fn an_event_is_told_and_read_again() {
         let event = RealtimeEvent::Connected {
-            client_id: "c1",
-            principal: "ada",
-            source_ip: "127.0.0.1".parse().unwrap(),
+            client_id: "c",
+            principal: "p",
+            source_ip: [127, 0, 0, 1].into(),
             protocol: "MQTT 5",
-            resumed: false,
-            authorized_in: Some(std::time::Duration::from_micros(12_340)),
+            resumed: true,
+            authorized_in: Some(std::time::Duration::from_micros(1500)),
         };
-        let record = RealtimeRecord::of(&event).unwrap();
-        assert_eq!(record.to_string(), "principal ada MQTT 5 from 127.0.0.1 12.3 ms");
-        assert_eq!((record.title(), record.whose()), ("MQTT connect", "c1"));
-        assert_eq!(record.repeats(), None);
+        let record = RealtimeRecord::of(&event);
+        assert_eq!(record.described(), "127.0.0.1 MQTT 5 session resumed authorized in 1.5 ms");
+        assert!(!record.is_bad());
+        assert_eq!(RealtimeRecord::of_json(&record.to_json()), Some(record));
+        let denied = RealtimeEvent::Denied { client_id: "c", principal: "", explanation: "no" };
+        let record = RealtimeRecord::of(&denied);
+        assert!(record.is_bad());
+        assert_eq!(RealtimeRecord::of_json(&record.to_json()), Some(record));
     }
 }

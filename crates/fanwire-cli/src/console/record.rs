@@ -7,8 +7,7 @@ use fanwire_functions::{FunctionEvent, Stream};
 use fanwire_websocket::{EventType, RequestRecord};
 use jiff::Timestamp;
 
-use super::Style;
-use super::realtime::RealtimeRecord;
+use super::{RealtimeRecord, Style};
 
 /// One thing to print, and when it happened.
 #[derive(Debug)]
@@ -21,6 +20,8 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) enum Record {
     Request(Box<Request>),
+    /// Something at the realtime endpoint.
+    Realtime(Box<RealtimeRecord>),
     /// A line that a function wrote.
     Line {
         function: String,
@@ -39,11 +40,6 @@ pub(crate) enum Record {
         line: String,
     },
     Execution(String),
-    /// Something at the realtime endpoint, and how often it happened.
-    Realtime {
-        what: Box<RealtimeRecord>,
-        times: u64,
-    },
     /// Something about the App as a whole: its files or its tables have changed.
     News(String),
     Note(String),

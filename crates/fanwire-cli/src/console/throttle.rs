@@ -26,7 +26,7 @@ pub(super) struct Throttle {
 
 #[derive(Debug, Default)]
 struct Lately {
-    windows: HashMap<(&'static str, Box<str>), Window>,
+    windows: HashMap<(Box<str>, Box<str>), Window>,
     swept: Option<Instant>,
 }
 
@@ -49,10 +49,10 @@ struct Held {
 impl Throttle {
     /// The record to print now, if it is not held back.
     pub(super) fn pass(&self, mut record: RealtimeRecord, now: Instant) -> Option<Record> {
-        if let Some((kind, whose)) = record.repeats() {
+        if let Some(whose) = record.repeats() {
             let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
             let full = lately.windows.len() >= MAX_KEYS;
-            let mut key = (kind, Box::from(whose));
+            let mut key = (record.event.as_str().into(), Box::from(whose));
             if full && !lately.windows.contains_key(&key) {
                 key.1 = "".into();
             }
@@ -66,7 +66,7 @@ impl Throttle {
             }
             lately.windows.insert(key, Window { ends: now + WINDOW, held: None });
         }
-        Some(Record::Realtime { what: Box::new(record), times: 1 })
+        Some(Record::Realtime(Box::new(record)))
     }
 
     /// The records that have been held back for long enough.
@@ -81,8 +81,9 @@ impl Throttle {
             if window.ends > now {
                 return true;
             }
-            let Some(Held { latest, times }) = window.held.take() else { return false };
-            due.push(Record::Realtime { what: Box::new(latest), times });
+            let Some(Held { mut latest, times }) = window.held.take() else { return false };
+            latest.times = times;
+            due.push(Record::Realtime(Box::new(latest)));
             window.ends = now + WINDOW;
             true
         });
@@ -92,11 +93,13 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
+    use fanwire_realtime::RealtimeEvent;
+
     use super::*;
 
     fn dropped(client: &str) -> RealtimeRecord {
-        let (client_id, why) = (client.to_owned(), "slow".to_owned());
-        RealtimeRecord::Dropped { client_id, messages: 2, why }
+        let (messages, why) = (2, "slow");
+        RealtimeRecord::of(&RealtimeEvent::Dropped { client_id: client, messages, why })
     }
 
     #[test]
@@ -109,8 +112,8 @@ mod tests {
         }
         assert!(throttle.due(start + WINDOW / 2).is_empty());
         let due = throttle.due(start + WINDOW);
-        let [Record::Realtime { what, times: 1000 }] = due.as_slice() else { panic!("{due:?}") };
-        assert!(matches!(**what, RealtimeRecord::Dropped { messages: 2000, .. }));
+        let [Record::Realtime(record)] = due.as_slice() else { panic!("{due:?}") };
+        assert_eq!((record.times, record.facts["messages"].as_u64()), (1000, Some(2000)));
         assert!(throttle.pass(dropped("a"), start + WINDOW).is_none(), "a second once more");
         assert_eq!(throttle.due(start + 2 * WINDOW).len(), 1);
         assert!(throttle.due(start + 3 * WINDOW).is_empty());

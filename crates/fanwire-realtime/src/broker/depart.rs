@@ -14,6 +14,10 @@ use super::{Broker, Fault};
 use crate::settings::NEVER;
 use crate::{DisconnectReason, Message, RealtimeEvent};
 
+/// How much longer than its delay a will waits. Clients count in whole seconds, and one that
+/// comes back in the last of them is not late.
+const WILL_GRACE: Duration = Duration::from_secs(1);
+
 impl Broker {
     /// Ends a connection from this side: MQTT 5 clients are told why.
     pub(crate) fn fail(&mut self, key: Key, fault: &Fault) {
@@ -127,7 +131,8 @@ impl Broker {
     fn delay_will(&mut self, key: Key, message: Message, delay: u32) {
         let session = &mut self.sessions[key as usize];
         // It is due when the session ends at the latest (MQTT 5, 3.1.3.2.2).
-        let at = self.now + Duration::from_secs(u64::from(delay.min(session.expiry)));
+        let delay = Duration::from_secs(u64::from(delay)) + WILL_GRACE;
+        let at = self.now + delay.min(Duration::from_secs(u64::from(session.expiry)));
         if let Presence::Away(away) = &mut session.presence {
             away.will = Some((at, Box::new(message)));
             self.deadlines.insert((at, key));

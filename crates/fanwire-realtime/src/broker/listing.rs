@@ -48,5 +48,6 @@ fn info(session: &Session) -> SessionInfo {
         queued: session.flow.as_ref().map_or(0, |flow| flow.queue.len()),
         in_flight: session.flow.as_ref().map_or(0, |flow| flow.in_flight.len()),
         dropped: session.dropped,
+        access: live.and_then(|live| live.access.clone()),
     }
 }

@@ -51,7 +51,7 @@ impl Realtime {
         Ok(authorized)
     }
 
-    async fn identify(&self, asked: &Asked<'_>) -> Result<Authorized, Refusal> {
+    pub(super) async fn identify(&self, asked: &Asked<'_>) -> Result<Authorized, Refusal> {
         let Asked { settings, connect, arrival, .. } = asked;
         let headers = header_pairs(arrival.http.as_ref());
         let parameters = AuthorizerParameters {

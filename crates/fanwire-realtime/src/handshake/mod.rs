@@ -6,6 +6,7 @@ mod admit;
 mod authorize;
 mod reader;
 mod refusal;
+mod trial;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use fanwire_hub::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::authorize::bind;
+pub use self::trial::{Credentials, Trial};
 use self::reader::{First, Reader};
 use self::refusal::Refusal;
 pub(crate) use self::refusal::refusal;

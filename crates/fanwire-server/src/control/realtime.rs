@@ -92,7 +92,7 @@ impl Router {
         let topic = Query::new(request.uri().query()).get("topic");
         let topic = topic.ok_or_else(|| DataError::invalid("expected `topic` in the query"))?;
         let parameters = Parameters::read(request.uri(), request.headers())?;
-        let payload = self.body(request, MAX_PAYLOAD).await.map_err(unreadable)?;
+        let payload = self.body(request, MAX_PAYLOAD).await.map_err(|error| unreadable(&error))?;
         let published = plane.publish(message(topic.clone(), payload, parameters)).await;
         published.map_err(DataError::from)?;
         Ok(super::json(&json!({ "published": topic })))
@@ -148,8 +148,7 @@ fn first_match(index: &TopicIndex<usize>, topic: &str) -> Option<usize> {
 /// The retained messages that a filter matches.
 fn retained(plane: &Realtime, query: Query<'_>) -> Result<Value, DataError> {
     let filter = query.get("filter").unwrap_or_else(|| "#".to_owned());
-    check_filter(&filter)
-        .map_err(|error| DataError::invalid(format!("`{filter}`: {error}")))?;
+    check_filter(&filter).map_err(|error| DataError::invalid(format!("`{filter}`: {error}")))?;
     let mut found = plane.find_retained(&filter, MAX_RETAINED + 1);
     let more = found.len() > MAX_RETAINED;
     found.truncate(MAX_RETAINED);
@@ -190,7 +189,10 @@ fn described(message: &Message) -> Value {
     set("responseTopic", properties.response_topic.as_deref().map(Value::from));
     set("correlationData", properties.correlation_data.as_ref().map(|d| STANDARD.encode(d).into()));
     set("messageExpiry", properties.message_expiry.map(Value::from));
-    set("userProperties", (!properties.user.is_empty()).then(|| json!(properties.user.iter().collect::<Vec<_>>())));
+    set(
+        "userProperties",
+        (!properties.user.is_empty()).then(|| json!(properties.user.iter().collect::<Vec<_>>())),
+    );
     value
 }
 

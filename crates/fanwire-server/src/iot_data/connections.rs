@@ -76,12 +76,11 @@ pub(super) async fn list_subscriptions(
     let session = session(endpoint, id).await?;
     let all = &session.subscriptions;
     let shown = all.iter().skip(from).take(limit);
-    let shown: Vec<_> = shown
-        .map(|each| json!({ "topicFilter": each.filter, "qos": each.qos }))
-        .collect();
+    let shown: Vec<_> =
+        shown.map(|each| json!({ "topicFilter": each.filter, "qos": each.qos })).collect();
     let end = from.saturating_add(shown.len());
     let next = (end < all.len()).then(|| end.to_string());
-    Ok(ok(&page("subscriptions", shown.into(), next)))
+    Ok(ok(&page("subscriptions", &shown, next)))
 }
 
 async fn session(endpoint: &Endpoint, id: &str) -> Result<SessionInfo, DataError> {

@@ -32,7 +32,7 @@ impl Router {
         let topic = rest_of(request.uri().path())?;
         let topic = topic.ok_or_else(|| DataError::invalid("expected a topic in the path"))?;
         let parameters = Parameters::read(request.uri(), request.headers())?;
-        let payload = self.body(request, MAX_PAYLOAD).await.map_err(unreadable)?;
+        let payload = self.body(request, MAX_PAYLOAD).await.map_err(|error| unreadable(&error))?;
         endpoint.plane.publish(message(topic, payload, parameters)).await?;
         Ok(ok(&json!({ "message": "OK", "traceId": trace_id() })))
     }
@@ -98,13 +98,13 @@ pub(super) fn list_retained(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(&*last.topic));
-    Ok(ok(&page("retainedTopics", json!(found), next)))
+    Ok(ok(&page("retainedTopics", &found, next)))
 }
 
 /// A list's answer, with the token of its next page where there is one.
 pub(super) fn page(
     name: &str,
-    list: serde_json::Value,
+    list: &impl serde::Serialize,
     next: Option<String>,
 ) -> serde_json::Value {
     let mut body = json!({ name: list });
@@ -130,7 +130,7 @@ fn after_of(token: &str) -> Result<String, DataError> {
     topic.ok_or_else(|| DataError::invalid("nextToken is not one that was given out"))
 }
 
-pub(crate) fn unreadable(error: BodyError) -> DataError {
+pub(crate) fn unreadable(error: &BodyError) -> DataError {
     match error {
         BodyError::TooLarge { .. } => DataError::too_large(error.to_string()),
         BodyError::TimedOut | BodyError::Broken => DataError::invalid(error.to_string()),

@@ -18,7 +18,6 @@ use crate::realtime::Endpoint;
 use crate::response::{self, Answer};
 use crate::router::Router;
 
-
 impl Router {
     /// Answers a request to the data plane.
     pub(crate) async fn iot_data(&self, request: Request<Incoming>) -> Answer {
@@ -35,8 +34,7 @@ impl Router {
         request: Request<Incoming>,
     ) -> Result<Answer, DataError> {
         let path = request.uri().path().to_owned();
-        let segments: Vec<&str> =
-            path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match (request.method(), segments.as_slice()) {
             (&Method::POST, ["topics", ..]) => self.publish_to_topic(endpoint, request).await,
             (&Method::GET, ["retainedMessage"]) => messages::list_retained(endpoint, &request),

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::DataError;
+use crate::address::behind;
 use crate::query::Query;
 
 const USER_PROPERTIES: &str = "x-amz-mqtt5-user-properties";
@@ -31,8 +32,7 @@ pub(crate) struct Parameters {
 /// What follows the first segment of a path, such as `/topics/`, decoded once. SDKs send a
 /// topic as one segment, with its slashes encoded, and people as it is.
 pub(super) fn rest_of(path: &str) -> Result<Option<String>, DataError> {
-    // An endpoint that is configured with a slash at its end doubles the one in front.
-    let Some((_, rest)) = path.trim_start_matches('/').split_once('/') else { return Ok(None) };
+    let rest = behind(path, 1);
     if rest.is_empty() {
         return Ok(None);
     }
@@ -61,9 +61,8 @@ impl Parameters {
                 None => None,
                 Some(text) => {
                     let seconds = text.parse::<u64>();
-                    let seconds = seconds.map_err(|_| {
-                        wrong("messageExpiry", &text, "a number of seconds")
-                    })?;
+                    let seconds = seconds
+                        .map_err(|_| wrong("messageExpiry", &text, "a number of seconds"))?;
                     Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX))
                 }
             },
@@ -83,8 +82,9 @@ impl Parameters {
             },
             user_properties: match header(headers, USER_PROPERTIES)? {
                 None => Vec::new(),
-                Some(text) => user_properties(text)
-                    .ok_or_else(|| wrong(USER_PROPERTIES, text, "base64 of [{\"NAME\":\"TEXT\"}]"))?,
+                Some(text) => user_properties(text).ok_or_else(|| {
+                    wrong(USER_PROPERTIES, text, "base64 of [{\"NAME\":\"TEXT\"}]")
+                })?,
             },
         })
     }
