@@ -85,7 +85,7 @@ impl RealtimeRecord {
             "connected" | "disconnected" => None,
             // Who is refused chose its id, and would get around a bound for each of them.
             "refused" => Some(""),
-            "rule" => self.facts["rule"].as_str(),
+            "rule" => self.facts.get("rule").and_then(Value::as_str),
             _ => Some(&self.client_id),
         }
     }
