@@ -1,5 +1,6 @@
 //! CONNECT: the first packet of every connection (MQTT 5, 3.1).
 
+use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use super::message::{MessageProperties, MessagePropertiesReader};
@@ -12,8 +13,8 @@ use super::{DecodeError, Frame, QoS, ReasonCode, Version};
 /// The first byte of a CONNECT.
 pub(super) const FIRST: u8 = 0x10;
 
-/// A client introduces itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A client introduces itself. Its `Debug` form shows no secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Connect<'b> {
     /// What both sides speak from here on.
     pub version: Version,
@@ -168,6 +169,19 @@ impl<'b> Connect<'b> {
         will | if self.clean_start { flag::CLEAN_START } else { 0 }
             | if self.username.is_some() { flag::USERNAME } else { 0 }
             | if self.password.is_some() { flag::PASSWORD } else { 0 }
+    }
+}
+
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // User names may carry tokens, properties authentication data.
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("will", &self.will)
+            .finish_non_exhaustive()
     }
 }
 

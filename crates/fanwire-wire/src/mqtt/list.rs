@@ -4,15 +4,12 @@ use std::fmt;
 
 use super::reader::Reader;
 
-/// What a list is made of.
-pub trait Items {
-    /// One item.
-    type Item<'b>: Copy + PartialEq + fmt::Debug;
-
+/// Something that a packet has a list of.
+pub trait Item<'b>: Copy + PartialEq + fmt::Debug {
     /// Takes the next item off a list's bytes, which were checked when the packet was
     /// decoded. `None` at the end.
     #[doc(hidden)]
-    fn next<'b>(from: &mut Bytes<'b>) -> Option<Self::Item<'b>>;
+    fn next(from: &mut Bytes<'b>) -> Option<Self>;
 }
 
 /// The checked bytes of a list.
@@ -22,30 +19,34 @@ pub struct Bytes<'b>(pub(super) Reader<'b>);
 
 /// A list that borrows either the bytes of a packet or the items themselves, so that
 /// decoding one allocates nothing and encoding one needs no bytes.
-pub struct List<'b, K: Items> {
-    source: Source<'b, K>,
+#[derive(Clone, Copy)]
+pub struct List<'b, T> {
+    source: Source<'b, T>,
 }
 
-enum Source<'b, K: Items> {
+#[derive(Clone, Copy)]
+enum Source<'b, T> {
     Wire(&'b [u8]),
-    Items(&'b [K::Item<'b>]),
+    Items(&'b [T]),
 }
 
 /// The items of a [`List`], in order.
-pub struct Iter<'b, K: Items> {
-    source: IterSource<'b, K>,
+#[derive(Debug, Clone)]
+pub struct Iter<'b, T> {
+    source: IterSource<'b, T>,
 }
 
-enum IterSource<'b, K: Items> {
+#[derive(Debug, Clone)]
+enum IterSource<'b, T> {
     Wire(Bytes<'b>),
-    Items(std::slice::Iter<'b, K::Item<'b>>),
+    Items(std::slice::Iter<'b, T>),
 }
 
 // === impl List ===
 
-impl<'b, K: Items> List<'b, K> {
+impl<'b, T> List<'b, T> {
     /// The list with these items.
-    pub const fn new(items: &'b [K::Item<'b>]) -> Self {
+    pub const fn new(items: &'b [T]) -> Self {
         Self { source: Source::Items(items) }
     }
 
@@ -55,7 +56,7 @@ impl<'b, K: Items> List<'b, K> {
     }
 
     /// Whether there are no items.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         match self.source {
             Source::Wire(bytes) => bytes.is_empty(),
             Source::Items(items) => items.is_empty(),
@@ -63,7 +64,7 @@ impl<'b, K: Items> List<'b, K> {
     }
 
     /// The items, in order.
-    pub fn iter(&self) -> Iter<'b, K> {
+    pub fn iter(&self) -> Iter<'b, T> {
         Iter {
             source: match self.source {
                 Source::Wire(bytes) => IterSource::Wire(Bytes(Reader::new(bytes))),
@@ -73,67 +74,44 @@ impl<'b, K: Items> List<'b, K> {
     }
 }
 
-impl<K: Items> Clone for List<'_, K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K: Items> Copy for List<'_, K> {}
-
-impl<K: Items> Clone for Source<'_, K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K: Items> Copy for Source<'_, K> {}
-
-impl<K: Items> Default for List<'_, K> {
+impl<T> Default for List<'_, T> {
     fn default() -> Self {
         Self::from_wire(&[])
     }
 }
 
 /// Lists are equal if their items are, wherever they come from.
-impl<K: Items> PartialEq for List<'_, K> {
+impl<'b, T: Item<'b>> PartialEq for List<'b, T> {
     fn eq(&self, other: &Self) -> bool {
-        let (mut mine, mut others) = (self.iter(), other.iter());
-        loop {
-            match (mine.next(), others.next()) {
-                (None, None) => return true,
-                (mine, others) if mine == others => {}
-                _ => return false,
-            }
-        }
+        self.iter().eq(other.iter())
     }
 }
 
-impl<K: Items> Eq for List<'_, K> {}
+impl<'b, T: Item<'b>> Eq for List<'b, T> {}
 
-impl<K: Items> fmt::Debug for List<'_, K> {
+impl<'b, T: Item<'b>> fmt::Debug for List<'b, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
 }
 
-impl<'b, K: Items> IntoIterator for List<'b, K> {
-    type Item = K::Item<'b>;
-    type IntoIter = Iter<'b, K>;
+impl<'b, T: Item<'b>> IntoIterator for List<'b, T> {
+    type Item = T;
+    type IntoIter = Iter<'b, T>;
 
-    fn into_iter(self) -> Iter<'b, K> {
+    fn into_iter(self) -> Iter<'b, T> {
         self.iter()
     }
 }
 
 // === impl Iter ===
 
-impl<'b, K: Items> Iterator for Iter<'b, K> {
-    type Item = K::Item<'b>;
+impl<'b, T: Item<'b>> Iterator for Iter<'b, T> {
+    type Item = T;
 
-    fn next(&mut self) -> Option<K::Item<'b>> {
+    fn next(&mut self) -> Option<T> {
         match &mut self.source {
-            IterSource::Wire(bytes) => K::next(bytes),
+            IterSource::Wire(bytes) => T::next(bytes),
             IterSource::Items(items) => items.next().copied(),
         }
     }

@@ -42,6 +42,8 @@ mod reader;
 mod reason;
 mod suback;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 pub mod topic;
 mod unsubscribe;
 mod user_properties;
@@ -60,14 +62,14 @@ pub use self::list::{Iter, List};
 pub use self::message::MessageProperties;
 pub use self::packet::{Packet, ServerPacket};
 pub use self::ping::{encode_ping_request, encode_ping_response};
-pub use self::publish::{Publish, SubscriptionId, SubscriptionIds};
+pub use self::publish::{Publish, SubscriptionIds};
 pub use self::qos::QoS;
 pub use self::reason::ReasonCode;
-pub use self::suback::{Reason, Reasons, SubAck, encode_suback, encode_unsuback};
+pub use self::suback::{Reasons, SubAck, encode_suback, encode_unsuback};
 pub use self::subscribe::{
     RetainHandling, Subscribe, SubscribeOptions, Subscription, Subscriptions,
 };
-pub use self::unsubscribe::{Filter, Filters, Unsubscribe};
+pub use self::unsubscribe::{Filters, Unsubscribe};
 pub use self::user_properties::{
     InvalidUserProperty, UserProperties, UserPropertiesBuf, UserProperty,
 };

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use super::list::{Bytes, Items, List};
+use super::list::{Bytes, Item, List};
 use super::message::{MessageProperties, MessagePropertiesReader};
 use super::property::{self, PropertyReader, PropertySink, id};
 use super::reader::Reader;
@@ -44,17 +44,11 @@ pub struct Publish<'b> {
     pub payload: &'b [u8],
 }
 
-/// What [`SubscriptionIds`] are made of.
-#[derive(Debug, Clone, Copy)]
-pub enum SubscriptionId {}
-
 /// The subscription ids of a PUBLISH (MQTT 5, 3.3.2.3.8): 1 to 268,435,455.
-pub type SubscriptionIds<'b> = List<'b, SubscriptionId>;
+pub type SubscriptionIds<'b> = List<'b, u32>;
 
-impl Items for SubscriptionId {
-    type Item<'b> = u32;
-
-    fn next(from: &mut Bytes<'_>) -> Option<u32> {
+impl<'b> Item<'b> for u32 {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
         property::find(id::SUBSCRIPTION_ID, &mut from.0)?;
         from.0.varint().ok()
     }

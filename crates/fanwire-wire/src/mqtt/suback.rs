@@ -1,6 +1,6 @@
 //! SUBACK and UNSUBACK: an answer for each topic filter (MQTT 5, 3.9 and 3.11).
 
-use super::list::{Bytes, Items, List};
+use super::list::{Bytes, Item, List};
 use super::property::Explanation;
 use super::reader::Reader;
 use super::user_properties::UserProperties;
@@ -27,17 +27,11 @@ pub struct SubAck<'b> {
     pub user_properties: UserProperties<'b>,
 }
 
-/// What [`Reasons`] are made of.
-#[derive(Debug, Clone, Copy)]
-pub enum Reason {}
-
 /// The reason codes of a SUBACK or UNSUBACK.
-pub type Reasons<'b> = List<'b, Reason>;
+pub type Reasons<'b> = List<'b, ReasonCode>;
 
-impl Items for Reason {
-    type Item<'b> = ReasonCode;
-
-    fn next(from: &mut Bytes<'_>) -> Option<ReasonCode> {
+impl<'b> Item<'b> for ReasonCode {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
         ReasonCode::new(from.0.u8().ok()?)
     }
 }

@@ -1,6 +1,6 @@
 //! SUBSCRIBE: which topics a client wants (MQTT 5, 3.8).
 
-use super::list::{Bytes, Items, Iter, List};
+use super::list::{Bytes, Item, Iter, List};
 use super::property::{NOT_ALLOWED, PropertyReader, PropertySink, id, once};
 use super::reader::Reader;
 use super::topic::SharedFilter;
@@ -25,12 +25,11 @@ pub struct Subscribe<'b> {
     pub filters: Subscriptions<'b>,
 }
 
-/// What [`Subscriptions`] are made of: a topic filter and how it is meant.
-#[derive(Debug, Clone, Copy)]
-pub enum Subscription {}
+/// A topic filter and how it is meant.
+pub type Subscription<'b> = (&'b str, SubscribeOptions);
 
 /// The topic filters of a SUBSCRIBE with their options.
-pub type Subscriptions<'b> = List<'b, Subscription>;
+pub type Subscriptions<'b> = List<'b, Subscription<'b>>;
 
 /// How a subscription is meant (MQTT 5, 3.8.3.1). Before MQTT 5 there is only the QoS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -65,10 +64,8 @@ const RESERVED: u8 = 0xC0;
 /// What is reserved before MQTT 5 (MQTT-3.8.3-4 of 3.1.1).
 const RESERVED_V3: u8 = 0xFC;
 
-impl Items for Subscription {
-    type Item<'b> = (&'b str, SubscribeOptions);
-
-    fn next<'b>(from: &mut Bytes<'b>) -> Option<Self::Item<'b>> {
+impl<'b> Item<'b> for Subscription<'b> {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
         let filter = from.0.text().ok()?;
         let options = SubscribeOptions::from_byte(from.0.u8().ok()?).ok()?;
         Some((filter, options))
@@ -79,7 +76,7 @@ impl Items for Subscription {
 
 impl<'b> Subscribe<'b> {
     /// The topic filters with their options, in order.
-    pub fn filters(&self) -> Iter<'b, Subscription> {
+    pub fn filters(&self) -> Iter<'b, Subscription<'b>> {
         self.filters.iter()
     }
 

@@ -1,6 +1,6 @@
 //! UNSUBSCRIBE: which topics a client no longer wants (MQTT 5, 3.10).
 
-use super::list::{Bytes, Items, Iter, List};
+use super::list::{Bytes, Item, Iter, List};
 use super::property::{NOT_ALLOWED, PropertyReader, PropertySink, id};
 use super::reader::Reader;
 use super::user_properties::UserProperties;
@@ -21,17 +21,11 @@ pub struct Unsubscribe<'b> {
     pub filters: Filters<'b>,
 }
 
-/// What [`Filters`] are made of.
-#[derive(Debug, Clone, Copy)]
-pub enum Filter {}
-
 /// The topic filters of an UNSUBSCRIBE.
-pub type Filters<'b> = List<'b, Filter>;
+pub type Filters<'b> = List<'b, &'b str>;
 
-impl Items for Filter {
-    type Item<'b> = &'b str;
-
-    fn next<'b>(from: &mut Bytes<'b>) -> Option<&'b str> {
+impl<'b> Item<'b> for &'b str {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
         from.0.text().ok()
     }
 }
@@ -40,7 +34,7 @@ impl Items for Filter {
 
 impl<'b> Unsubscribe<'b> {
     /// The topic filters, in order.
-    pub fn filters(&self) -> Iter<'b, Filter> {
+    pub fn filters(&self) -> Iter<'b, &'b str> {
         self.filters.iter()
     }
 

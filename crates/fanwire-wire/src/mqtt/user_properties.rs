@@ -1,16 +1,15 @@
 //! User properties: pairs of texts whose meaning is the applications' own
 //! (MQTT 5, 3.3.2.3.7).
 
-use super::list::{Bytes, Items, List};
+use super::list::{Bytes, Item, List};
 use super::property;
 use super::writer::Sink;
 
-/// What [`UserProperties`] are made of: name and value. Names may repeat.
-#[derive(Debug, Clone, Copy)]
-pub enum UserProperty {}
+/// Name and value. Names may repeat.
+pub type UserProperty<'b> = (&'b str, &'b str);
 
 /// The user properties of a packet, in order.
-pub type UserProperties<'b> = List<'b, UserProperty>;
+pub type UserProperties<'b> = List<'b, UserProperty<'b>>;
 
 /// User properties that own their texts, in one allocation; none if there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,10 +24,8 @@ pub struct UserPropertiesBuf {
 #[error("a user property over 65,535 bytes or with U+0000")]
 pub struct InvalidUserProperty;
 
-impl Items for UserProperty {
-    type Item<'b> = (&'b str, &'b str);
-
-    fn next<'b>(from: &mut Bytes<'b>) -> Option<(&'b str, &'b str)> {
+impl<'b> Item<'b> for UserProperty<'b> {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
         property::find(property::id::USER_PROPERTY, &mut from.0)?;
         Some((from.0.text().ok()?, from.0.text().ok()?))
     }
