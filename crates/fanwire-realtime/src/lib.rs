@@ -34,12 +34,11 @@ mod rules;
 mod session;
 mod settings;
 mod tap;
+mod throttle;
 pub mod topic;
 
 pub use self::durable::LoadError;
-pub use self::handshake::{
-    Arrival, ClientStream, Credentials, HttpArrival, TlsArrival, Trial,
-};
+pub use self::handshake::{Arrival, ClientStream, Credentials, HttpArrival, TlsArrival, Trial};
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
 pub use self::message::{Message, Properties, Publisher};
 pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};

@@ -1,5 +1,7 @@
 //! Topic rules with the whole plane and a real function.
 
+#![allow(clippy::unwrap_used, reason = "tests, and helpers of tests")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -398,6 +398,31 @@ mod tests {
         }
 
         #[test]
+        fn any_two_numbers_can_be_computed_with(a in any_number(), b in any_number(), places in 0u32..40) {
+            let (x, y) = (a.to_f64(), b.to_f64());
+            // Where doubles have all of their digits, the results are theirs.
+            let plain = |number: f64| (1e-290..1e290).contains(&number.abs());
+            let close = |result: Option<Decimal>, expected: f64| {
+                let known = plain(x) && plain(y) && plain(expected);
+                !known || result.is_some_and(|r| ((r.to_f64() - expected) / expected).abs() < 1e-9)
+            };
+            prop_assert!(close(a.times(b), x * y));
+            prop_assert!(close(a.over(b), x / y));
+            let _ = (a.plus(b), a.minus(b));
+            if let Some(rest) = a.modulo(b) {
+                prop_assert!(rest.abs() < b.abs());
+            }
+            for rounding in [Rounding::Down, Rounding::Up, Rounding::TowardsZero, Rounding::Nearest] {
+                let rounded = a.rounded(places, rounding);
+                prop_assert_eq!(rounded.rounded(places, rounding), rounded);
+            }
+            prop_assert_eq!(a.cmp(&b), b.cmp(&a).reverse());
+            if x != y {
+                prop_assert_eq!(a < b, x < y);
+            }
+        }
+
+        #[test]
         fn what_it_writes_it_reads(digits in any::<i128>(), exponent in -1100i32..1100) {
             if let Some(number) = Decimal::new(digits / 2, exponent) {
                 prop_assert_eq!(Decimal::parse(&number.to_string()), Some(number));
@@ -411,5 +436,12 @@ mod tests {
                 prop_assert_eq!(decimal.to_f64(), number);
             }
         }
+    }
+
+    fn any_number() -> impl Strategy<Value = Decimal> {
+        let digits = prop_oneof![-LIMIT + 1..LIMIT, -1000i128..1000];
+        let exponent = prop_oneof![-900i32..900, -40i32..40];
+        (digits, exponent)
+            .prop_filter_map("out of range", |(digits, exponent)| Decimal::new(digits, exponent))
     }
 }

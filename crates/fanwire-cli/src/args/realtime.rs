@@ -223,7 +223,7 @@ pub(crate) struct PolicyTestArgs {
 
     /// A file with a policy document, or with what an authorizer answers; may be given
     /// several times.
-    #[arg(long = "policy", value_name = "FILE", conflicts_with_all = ["of", "authorizer", "username", "password", "token", "data", "url"])]
+    #[arg(long = "policy", value_name = "FILE", conflicts_with_all = ["of", "authorizer", "username", "password", "token", "server", "data", "url"])]
     pub(crate) policies: Vec<PathBuf>,
 
     /// What a client of this id may do, that is connected.
@@ -283,6 +283,19 @@ pub(crate) enum ActionArg {
     Subscribe,
     /// Be delivered messages of a topic (iot:Receive).
     Receive,
+}
+
+impl ActionArg {
+    /// Its name in policies.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "iot:Connect",
+            Self::Publish => "iot:Publish",
+            Self::RetainPublish => "iot:RetainPublish",
+            Self::Subscribe => "iot:Subscribe",
+            Self::Receive => "iot:Receive",
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

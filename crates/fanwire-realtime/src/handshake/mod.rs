@@ -15,11 +15,12 @@ use fanwire_hub::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::authorize::bind;
-pub use self::trial::{Credentials, Trial};
 use self::reader::{First, Reader};
 use self::refusal::Refusal;
 pub(crate) use self::refusal::refusal;
+pub use self::trial::{Credentials, Trial};
 use crate::session::{Arrived, MqttSession};
+use crate::throttle::Throttle;
 use crate::{Realtime, RealtimeEvent};
 
 /// A client's connection while it is on the runtime.
@@ -113,11 +114,13 @@ impl Realtime {
         };
         let (stream, websocket, framer, early) = reader.into_parts();
         let Ok(transport) = stream.into_transport() else { return };
+        let now = self.inner.hub.clock().now();
         let session = MqttSession::new(Arrived {
             admission: admitted.admission,
             websocket,
             framer,
-            now: self.inner.hub.clock().now(),
+            now,
+            throttle: Throttle::new(self.inner.settings.load().limits(), now),
             ends: admitted.ends,
             refresh: admitted.refresh,
         });

@@ -29,7 +29,7 @@ impl Seldom {
     }
 
     /// Whether something new would be told.
-    pub(super) fn is_due(&self) -> bool {
+    fn is_due(&self) -> bool {
         self.last.is_none_or(|last| last.elapsed() >= EVERY)
     }
 }

@@ -39,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::new("bitand", 2..=2, Body::Plain(|call| of_bits(call, |a, b| a & b))),
     Function::new("bitor", 2..=2, Body::Plain(|call| of_bits(call, |a, b| a | b))),
     Function::new("bitxor", 2..=2, Body::Plain(|call| of_bits(call, |a, b| a ^ b))),
-    Function::new("bitnot", 1..=1, Body::Plain(|call| Some(Value::Int(!call.value(0).to_int()?)))),
+    Function::new("bitnot", 1..=1, Body::Plain(bitnot)),
     Function::new("nanvl", 2..=2, Body::Plain(nanvl)),
     Function::new("rand", 0..=0, Body::Metered(|call| Ok(Some(rand(call))))),
 ];
@@ -86,6 +86,10 @@ fn of_doubles(call: &Call<'_, '_>, function: fn(f64, f64) -> f64) -> Option<Valu
 fn of_bits(call: &Call<'_, '_>, function: fn(i128, i128) -> i128) -> Option<Value> {
     let bits = function(call.value(0).to_int()?, call.value(1).to_int()?);
     Some(Value::int(Decimal::from_int(bits)))
+}
+
+fn bitnot(call: &Call<'_, '_>) -> Option<Value> {
+    Some(Value::int(Decimal::from_int(!call.value(0).to_int()?)))
 }
 
 /// The first, unless it is Null or Undefined: no number here is none.

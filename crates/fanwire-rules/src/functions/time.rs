@@ -35,7 +35,9 @@ pub(crate) fn read_pattern_fault(pattern: &str) -> Option<String> {
 
 fn fault(pattern: &str, letters: &str) -> Option<String> {
     let Some(pieces) = pieces(pattern) else {
-        return Some("expected a second ' after the quoted text".to_owned());
+        return Some(
+            "expected a second ' after quoted text, and at most 32 of a letter".to_owned(),
+        );
     };
     let unknown = pieces.into_iter().find_map(|piece| match piece {
         Piece::Field(letter, _) if !letters.contains(letter) => Some(letter),
@@ -61,7 +63,8 @@ fn time_to_epoch(call: &Call<'_, '_>) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{all, refusal, value};
+    use crate::testing::{all, refusal, value, value_in};
+    use crate::version::SqlVersion;
 
     #[test]
     fn parse_time_writes_by_joda_s_patterns() {
@@ -120,6 +123,18 @@ mod tests {
             ("time_to_epoch('12:00', 'HH:mm')", "undefined"),
             ("time_to_epoch(null, 'yyyy')", "undefined"),
         ]);
+    }
+
+    #[test]
+    fn a_pattern_of_a_message_may_be_anything() {
+        for (letter, count) in [('y', 70_000), ('S', 70_000), ('M', 33), ('\'', 3), ('é', 3)] {
+            let pattern = letter.to_string().repeat(count);
+            for function in ["parse_time(p, 0)", "time_to_epoch('1970', p)"] {
+                let payload = format!(r#"{{"p":"{pattern}"}}"#);
+                let value = value_in(function, &payload, SqlVersion::default());
+                assert!(value == "undefined" || letter == 'é', "{value}");
+            }
+        }
     }
 
     #[test]

@@ -156,7 +156,6 @@ impl Parser<'_> {
             ("NULL", Value::Null),
             ("TRUE", Value::Boolean(true)),
             ("FALSE", Value::Boolean(false)),
-            ("UNDEFINED", Value::Undefined),
         ];
         if let Some((_, value)) = constant.into_iter().find(|(keyword, _)| is(keyword)) {
             self.at += 1;

@@ -9,14 +9,20 @@ pub(super) enum Piece {
     Field(char, usize),
 }
 
+/// The most of one letter in a row: no field has more digits than a few.
+const MAX_COUNT: usize = 32;
+
 /// Cuts a pattern at its letters. Text with letters stands in single quotes, and two of
-/// them are one. `None` where a quote is not closed.
+/// them are one. `None` where a quote is not closed, or a letter comes too often in a row.
 pub(super) fn pieces(pattern: &str) -> Option<Vec<Piece>> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
         if first.is_ascii_alphabetic() {
             let count = rest.chars().take_while(|c| *c == first).count();
+            if count > MAX_COUNT {
+                return None;
+            }
             pieces.push(Piece::Field(first, count));
             rest = &rest[count..];
             continue;
