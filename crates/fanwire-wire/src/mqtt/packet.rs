@@ -1,4 +1,4 @@
-//! Which packet a frame is.
+//! Which packet a frame is, and writing any of them.
 
 use super::ack::{Ack, AckKind};
 use super::auth::{self, Auth};
@@ -169,3 +169,48 @@ impl Frame<'_> {
 }
 
 const OTHER_SIDE: DecodeError = DecodeError::protocol("a packet that only the other side sends");
+
+// === impl Packet ===
+
+impl Packet<'_> {
+    /// Appends the packet, as a client of this version sends it. A CONNECT has a version
+    /// of its own.
+    pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        match self {
+            Self::Connect(connect) => connect.encode(out),
+            Self::Publish(publish) => publish.encode(version, out),
+            Self::PubAck(ack) => ack.encode(AckKind::PubAck, version, out),
+            Self::PubRec(ack) => ack.encode(AckKind::PubRec, version, out),
+            Self::PubRel(ack) => ack.encode(AckKind::PubRel, version, out),
+            Self::PubComp(ack) => ack.encode(AckKind::PubComp, version, out),
+            Self::Subscribe(subscribe) => subscribe.encode(version, out),
+            Self::Unsubscribe(unsubscribe) => unsubscribe.encode(version, out),
+            Self::PingReq => ping::encode_ping_request(out),
+            Self::Disconnect(farewell) => {
+                disconnect::encode_client_disconnect(farewell, version, out);
+            }
+            Self::Auth(auth) => auth.encode(out),
+        }
+    }
+}
+
+// === impl ServerPacket ===
+
+impl ServerPacket<'_> {
+    /// Appends the packet, as a server sends it to a client of this version.
+    pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        match self {
+            Self::ConnAck(connack) => connack.encode(version, out),
+            Self::Publish(publish) => publish.encode(version, out),
+            Self::PubAck(ack) => ack.encode(AckKind::PubAck, version, out),
+            Self::PubRec(ack) => ack.encode(AckKind::PubRec, version, out),
+            Self::PubRel(ack) => ack.encode(AckKind::PubRel, version, out),
+            Self::PubComp(ack) => ack.encode(AckKind::PubComp, version, out),
+            Self::SubAck(ack) => ack.encode_suback(version, out),
+            Self::UnsubAck(ack) => ack.encode_unsuback(version, out),
+            Self::PingResp => ping::encode_ping_response(out),
+            Self::Disconnect(disconnect) => disconnect.encode(version, out),
+            Self::Auth(auth) => auth.encode(out),
+        }
+    }
+}

@@ -12,38 +12,14 @@ use super::*;
 /// A packet as a client of this version sends it.
 pub(super) fn encode(packet: &Packet<'_>, version: Version) -> Vec<u8> {
     let mut out = Vec::new();
-    match packet {
-        Packet::Connect(connect) => connect.encode(&mut out),
-        Packet::Publish(publish) => publish.encode(version, &mut out),
-        Packet::PubAck(ack) => ack.encode(AckKind::PubAck, version, &mut out),
-        Packet::PubRec(ack) => ack.encode(AckKind::PubRec, version, &mut out),
-        Packet::PubRel(ack) => ack.encode(AckKind::PubRel, version, &mut out),
-        Packet::PubComp(ack) => ack.encode(AckKind::PubComp, version, &mut out),
-        Packet::Subscribe(subscribe) => subscribe.encode(version, &mut out),
-        Packet::Unsubscribe(unsubscribe) => unsubscribe.encode(version, &mut out),
-        Packet::PingReq => encode_ping_request(&mut out),
-        Packet::Disconnect(disconnect) => encode_client_disconnect(disconnect, version, &mut out),
-        Packet::Auth(auth) => auth.encode(&mut out),
-    }
+    packet.encode(version, &mut out);
     out
 }
 
 /// A packet as a server sends it to a client of this version.
 pub(super) fn encode_from_server(packet: &ServerPacket<'_>, version: Version) -> Vec<u8> {
     let mut out = Vec::new();
-    match packet {
-        ServerPacket::ConnAck(connack) => connack.encode(version, &mut out),
-        ServerPacket::Publish(publish) => publish.encode(version, &mut out),
-        ServerPacket::PubAck(ack) => ack.encode(AckKind::PubAck, version, &mut out),
-        ServerPacket::PubRec(ack) => ack.encode(AckKind::PubRec, version, &mut out),
-        ServerPacket::PubRel(ack) => ack.encode(AckKind::PubRel, version, &mut out),
-        ServerPacket::PubComp(ack) => ack.encode(AckKind::PubComp, version, &mut out),
-        ServerPacket::SubAck(ack) => ack.encode_suback(version, &mut out),
-        ServerPacket::UnsubAck(ack) => ack.encode_unsuback(version, &mut out),
-        ServerPacket::PingResp => encode_ping_response(&mut out),
-        ServerPacket::Disconnect(disconnect) => disconnect.encode(version, &mut out),
-        ServerPacket::Auth(auth) => auth.encode(&mut out),
-    }
+    packet.encode(version, &mut out);
     out
 }
 
