@@ -149,11 +149,14 @@ impl Directory {
     pub(crate) fn remove_tap(&self, filter: &str, id: TapId) {
         let mut tables = self.write();
         let Some(taps) = tables.taps.get_mut(filter) else { return };
-        taps.retain(|(known, _)| *known != id);
+        let at = taps.iter().position(|(known, _)| *known == id);
+        let removed = at.map(|at| taps.swap_remove(at));
         if taps.is_empty() {
             tables.taps.remove(filter);
         }
         drop(tables);
+        // Not before: a tap may own a subscription, whose end leads here again.
+        drop(removed);
         self.changed(filter);
     }
 

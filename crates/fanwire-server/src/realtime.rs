@@ -27,7 +27,7 @@ const SYNC_EVERY: Duration = Duration::from_millis(100);
 /// An endpoint that is served.
 pub(crate) struct Endpoint {
     pub(crate) plane: Realtime,
-    /// What is called for messages. They are followed while the endpoint is served.
+    /// The topic rules, which end before the plane does.
     rules: Arc<Rules>,
     /// The path of MQTT over WebSocket.
     pub(crate) path: String,
@@ -55,7 +55,7 @@ pub enum RealtimeError {
     /// What it is set to cannot be served.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A topic rule cannot be followed.
+    /// One of its topic rules cannot be followed.
     #[error(transparent)]
     Rule(#[from] RuleError),
 }
@@ -111,22 +111,20 @@ impl RealtimeHost {
                 (endpoint.plane.clone(), Arc::clone(&endpoint.rules))
             }
             None => {
-                let (host, app) = (Arc::clone(self), app.clone());
-                let (of, account) = (model.clone(), app.account_id.clone());
+                let (host, whole, own) = (Arc::clone(self), app.clone(), model.clone());
                 // It reads what is kept from the disk.
-                let starting = tokio::task::spawn_blocking(move || host.start(&app, &of));
+                let starting = tokio::task::spawn_blocking(move || host.start(&whole, &own));
                 // It fails only where it panics, which would be a defect of ours.
                 let failed = |error| fanwire_realtime::StartError::Hub(io::Error::other(error));
                 let plane = starting.await.map_err(failed)??;
                 if !ahead.is_zero() {
                     plane.advance_clock(ahead);
                 }
-                let rules = Arc::new(Rules::start(&plane, model, &account)?);
-                (plane, rules)
+                let rules = Rules::start(&plane, model, &app.account_id)?;
+                (plane, Arc::new(rules))
             }
         };
-        let path = model.path.clone();
-        self.now.store(Some(Arc::new(Endpoint { plane, rules, path })));
+        self.now.store(Some(Arc::new(Endpoint { plane, rules, path: model.path.clone() })));
         Ok(())
     }
 

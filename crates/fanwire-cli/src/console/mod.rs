@@ -8,6 +8,7 @@ mod journal;
 mod json;
 mod realtime;
 mod record;
+mod throttle;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) use self::journal::Journal;
 pub(crate) use self::json::{Json, read};
 pub(crate) use self::realtime::RealtimeRecord;
 pub(crate) use self::record::{Entry, Record, Request};
+use self::throttle::Throttle;
 
 /// Records that may wait for the printer. Beyond it they are dropped and counted.
 const MAX_WAITING: usize = 16_384;
@@ -53,6 +55,7 @@ pub(crate) struct Console {
     style: Style,
     sender: SyncSender<Entry>,
     journal: Arc<Journal>,
+    throttle: Arc<Throttle>,
     dropped: AtomicU64,
 }
 
@@ -71,15 +74,16 @@ impl Console {
     pub(crate) fn start(style: Style) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = sync_channel(MAX_WAITING);
         let journal = Arc::new(Journal::default());
-        let kept = Arc::clone(&journal);
+        let throttle = Arc::new(Throttle::default());
+        let (kept, held) = (Arc::clone(&journal), Arc::clone(&throttle));
         let printer = std::thread::spawn(move || {
             if style.json {
-                print(&receiver, json::Json, &kept);
+                print(&receiver, json::Json, &kept, &held);
             } else {
-                print(&receiver, Human::new(style.verbose), &kept);
+                print(&receiver, Human::new(style.verbose), &kept, &held);
             }
         });
-        (Self { style, sender, journal, dropped: AtomicU64::new(0) }, printer)
+        (Self { style, sender, journal, throttle, dropped: AtomicU64::new(0) }, printer)
     }
 
     /// What was printed last, and what will be.
@@ -147,7 +151,9 @@ impl fanwire_websocket::Observer for Console {
 
 impl fanwire_realtime::Observer for Console {
     fn observe(&self, event: &RealtimeEvent<'_>) {
-        self.send(Record::Realtime(Box::new(RealtimeRecord::of(event))));
+        if let Some(record) = self.throttle.pass(RealtimeRecord::of(event), Instant::now()) {
+            self.send(record);
+        }
     }
 }
 
@@ -159,7 +165,12 @@ impl fanwire_functions::Observer for Console {
     }
 }
 
-fn print(receiver: &Receiver<Entry>, mut renderer: impl Renderer, journal: &Journal) {
+fn print(
+    receiver: &Receiver<Entry>,
+    mut renderer: impl Renderer,
+    journal: &Journal,
+    throttle: &Throttle,
+) {
     let mut access_files = AccessFiles::default();
     let mut stdout = anstream::AutoStream::auto(std::io::stdout());
     let mut out = String::new();
@@ -184,6 +195,10 @@ fn print(receiver: &Receiver<Entry>, mut renderer: impl Renderer, journal: &Jour
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => ended = true,
+        }
+        for entry in throttle.due(Instant::now()).into_iter().map(Entry::new) {
+            renderer.render(&entry, Instant::now(), &mut out);
+            journal.keep(entry);
         }
         renderer.tick(Instant::now(), &mut out);
         if !out.is_empty() {

@@ -16,6 +16,8 @@ pub(crate) struct RealtimeRecord {
     pub(crate) facts: Map<String, Value>,
     /// Why, for people, where something went wrong or is odd.
     pub(crate) why: Option<String>,
+    /// How often it happened, the last time like this.
+    pub(crate) times: u64,
 }
 
 /// The events that tell of nothing wrong.
@@ -31,6 +33,7 @@ impl RealtimeRecord {
             principal: principal.to_owned(),
             facts: Map::new(),
             why: None,
+            times: 1,
         };
         match event {
             RealtimeEvent::Connected {
@@ -75,6 +78,27 @@ impl RealtimeRecord {
         !GOOD.contains(&self.event.as_str())
     }
 
+    /// Whose looping makes this come over and over, a client's or a rule's. `None` for what
+    /// comes once a connection.
+    pub(super) fn repeats(&self) -> Option<&str> {
+        match self.event.as_str() {
+            "connected" | "disconnected" => None,
+            // Who is refused chose its id, and would get around a bound for each of them.
+            "refused" => Some(""),
+            "rule" => self.facts.get("rule").and_then(Value::as_str),
+            _ => Some(&self.client_id),
+        }
+    }
+
+    /// Becomes what is told of this and an earlier one of its kind: this one, with the sum
+    /// of what they count.
+    pub(super) fn join(&mut self, earlier: &Self) {
+        let count = |record: &Self| record.facts.get("messages").and_then(Value::as_u64);
+        if let (Some(now), Some(before)) = (count(self), count(earlier)) {
+            self.facts["messages"] = json!(now + before);
+        }
+    }
+
     /// The record as JSON, without its time.
     pub(super) fn to_json(&self) -> Value {
         let mut value = json!({ "type": "realtime", "event": self.event });
@@ -88,13 +112,16 @@ impl RealtimeRecord {
         if let Some(why) = &self.why {
             value["why"] = json!(why);
         }
+        if self.times > 1 {
+            value["times"] = json!(self.times);
+        }
         value
     }
 
     /// Reads what [`to_json`](Self::to_json) wrote.
     pub(super) fn of_json(line: &Value) -> Option<Self> {
         let text = |name: &str| line[name].as_str().map(str::to_owned);
-        let known = ["type", "event", "clientId", "principal", "why", "time"];
+        let known = ["type", "event", "clientId", "principal", "why", "times", "time"];
         let facts = line.as_object()?.iter().filter(|(name, _)| !known.contains(&name.as_str()));
         Some(Self {
             event: text("event")?,
@@ -102,6 +129,7 @@ impl RealtimeRecord {
             principal: text("principal").unwrap_or_default(),
             facts: facts.map(|(name, fact)| (name.clone(), fact.clone())).collect(),
             why: text("why"),
+            times: line["times"].as_u64().unwrap_or(1),
         })
     }
 
@@ -120,6 +148,9 @@ impl RealtimeRecord {
                 ("messages", _) => parts.push(format!("{text} messages")),
                 _ => parts.push(text),
             }
+        }
+        if self.times > 1 {
+            parts.push(format!("{} times", self.times));
         }
         parts.join(" ")
     }
