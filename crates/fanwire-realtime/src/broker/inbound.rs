@@ -153,6 +153,11 @@ impl Broker {
             kept: None,
         };
         publication.properties.message_expiry = self.cap_message_expiry(&publish.properties);
+        let named = self.settings.limits().publisher_properties;
+        let named = named.then(|| publisher.named(&publish.properties.user_properties));
+        if let Some(named) = &named {
+            publication.properties.user_properties = named.as_ref();
+        }
         if publish.retain {
             let message = Arc::clone(publication.keep());
             self.retain(&message);

@@ -89,6 +89,8 @@ pub(crate) struct Broker {
     /// What `now` is in milliseconds since the epoch.
     now_ms: u64,
     connections: u64,
+    /// What waits for sessions of this shard, in bytes.
+    queued_bytes: usize,
     /// Messages that clients have published.
     published: u64,
     versions: lifecycle::Versions,
@@ -132,6 +134,7 @@ impl Broker {
             now: parts.now,
             now_ms: parts.now_ms,
             connections: 0,
+            queued_bytes: 0,
             published: 0,
             versions: lifecycle::Versions::default(),
         }
