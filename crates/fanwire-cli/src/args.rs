@@ -11,7 +11,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use fanwire_app::model::{DynamoDbChoice, Profile};
 
 pub(crate) use self::realtime::{
-    ActionArg, PasswordArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PublishArgs, RetainedArgs,
+    PasswordArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PublishArgs, RetainedArgs,
     SessionListArgs, SessionsArgs, SessionsCommand, SubscribeArgs,
 };
 pub(crate) use self::tools::{

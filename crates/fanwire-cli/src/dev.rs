@@ -88,9 +88,9 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    if args.fresh {
-        // What is not there need not go.
-        let _ = std::fs::remove_dir_all(data_folder(app, args).join(REALTIME));
+    if let Err(error) = forget_realtime(app, args) {
+        anstream::eprintln!("error: cannot begin afresh: {error}");
+        return ExitCode::FAILURE;
     }
     let options = options(app, args, authority.clone(), inspected);
     let server = match Server::start(app, options, observers).await {
@@ -153,6 +153,17 @@ fn options(
         realtime_folder: Some(data_folder(app, args).join(REALTIME)),
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
         ..ServerOptions::default()
+    }
+}
+
+/// Removes what the realtime endpoint has kept, if that is wanted.
+fn forget_realtime(app: &App, args: &DevArgs) -> io::Result<()> {
+    if !args.fresh {
+        return Ok(());
+    }
+    match std::fs::remove_dir_all(data_folder(app, args).join(REALTIME)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

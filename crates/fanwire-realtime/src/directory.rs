@@ -44,6 +44,7 @@ pub(crate) struct Directory {
 struct Tables {
     interests: TopicIndex<Interest>,
     groups: TopicIndex<Vec<Arc<Group>>>,
+    group_count: usize,
     taps: TopicIndex<Vec<(TapId, Arc<dyn Tap>)>>,
 }
 
@@ -110,14 +111,34 @@ impl Directory {
         }
     }
 
+    /// Whether a client may become a member of a shared subscription: it is one already, or
+    /// there is room for it, and for its group.
+    pub(crate) fn may_join(
+        &self,
+        group: &str,
+        filter: &str,
+        client_id: &str,
+        max_groups: usize,
+        max_members: usize,
+    ) -> bool {
+        let tables = self.read();
+        let groups = tables.groups.get(filter);
+        match groups.and_then(|groups| groups.iter().find(|known| *known.name == *group)) {
+            Some(known) => known.has_room_for(client_id, max_members),
+            None => tables.group_count < max_groups,
+        }
+    }
+
     /// Adds a member to a shared subscription, or replaces its options.
     pub(crate) fn join(&self, group: &str, filter: &str, member: Member) {
         let mut tables = self.write();
-        let groups = tables.groups.get_or_default(filter);
+        let Tables { groups, group_count, .. } = &mut *tables;
+        let groups = groups.get_or_default(filter);
         let found = groups.iter().find(|known| *known.name == *group).cloned();
         let group = found.unwrap_or_else(|| {
             let group = Arc::new(Group::new(group));
             groups.push(Arc::clone(&group));
+            *group_count += 1;
             group
         });
         drop(tables);
@@ -128,10 +149,13 @@ impl Directory {
     /// Removes a member from a shared subscription.
     pub(crate) fn leave(&self, group: &str, filter: &str, client_id: &str) {
         let mut tables = self.write();
-        let Some(groups) = tables.groups.get_mut(filter) else { return };
-        groups.retain(|known| *known.name != *group || known.leave(client_id));
-        if groups.is_empty() {
-            tables.groups.remove(filter);
+        let Tables { groups, group_count, .. } = &mut *tables;
+        let Some(known) = groups.get_mut(filter) else { return };
+        let before = known.len();
+        known.retain(|known| *known.name != *group || known.leave(client_id));
+        *group_count -= before - known.len();
+        if known.is_empty() {
+            groups.remove(filter);
         }
         drop(tables);
         self.changed(filter);
@@ -149,11 +173,14 @@ impl Directory {
     pub(crate) fn remove_tap(&self, filter: &str, id: TapId) {
         let mut tables = self.write();
         let Some(taps) = tables.taps.get_mut(filter) else { return };
-        taps.retain(|(known, _)| *known != id);
+        let at = taps.iter().position(|(known, _)| *known == id);
+        let removed = at.map(|at| taps.swap_remove(at));
         if taps.is_empty() {
             tables.taps.remove(filter);
         }
         drop(tables);
+        // Not before: a tap may own a subscription, whose end leads here again.
+        drop(removed);
         self.changed(filter);
     }
 
@@ -257,6 +284,11 @@ impl Group {
             Some(known) => *known = member,
             None => members.push(member),
         }
+    }
+
+    fn has_room_for(&self, client_id: &str, max_members: usize) -> bool {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        members.len() < max_members || members.iter().any(|known| *known.client_id == *client_id)
     }
 
     /// Says whether any member is left.

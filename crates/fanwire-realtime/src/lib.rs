@@ -12,6 +12,7 @@
 //!   subscriptions, the ways of messages. It knows no socket and no clock.
 //! - `directory` and `retained` are what the shards share; `durable` is what outlives them.
 //! - [`topic`] finds filters for a topic, and topics for a filter.
+//! - [`Rules`] calls functions for messages, as topic rules say.
 //! - A [`Tap`] is a subscriber in this process; an [`Observer`] hears what happens.
 //!
 //! A message's way: socket → `session` → `broker` (policy, route) → the sessions of its
@@ -29,19 +30,20 @@ mod plane;
 mod promise;
 mod refresh;
 mod retained;
+mod rules;
 mod session;
 mod settings;
 mod tap;
+mod throttle;
 pub mod topic;
 
 pub use self::durable::LoadError;
-pub use self::handshake::{
-    Arrival, ClientStream, Credentials, HttpArrival, TlsArrival, Trial,
-};
+pub use self::handshake::{Arrival, ClientStream, Credentials, HttpArrival, TlsArrival, Trial};
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
 pub use self::message::{Message, Properties, Publisher};
 pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};
 pub use self::plane::{PublishError, Realtime, RealtimeParts, StartError};
+pub use self::rules::{RuleError, RuleStats, Rules};
 pub use self::session::MqttSession;
 pub use self::settings::SettingsError;
 pub use self::tap::{Subscription, Tap};

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fanwire_wire::mqtt::QoS;
 use fanwire_policy::Access;
+use fanwire_wire::mqtt::QoS;
 use serde::Serialize;
 
 /// Facts about one session.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanwire_wire::mqtt::{MessageProperties, QoS, UserPropertiesBuf};
+use fanwire_wire::mqtt::{MessageProperties, QoS, UserProperties, UserPropertiesBuf};
 
 /// A message that is kept: retained, queued, on its way to another shard, or given to
 /// somebody in this process. What only passes through a shard is never made into one.
@@ -107,6 +107,25 @@ impl Message {
                 user_properties: properties.user.as_ref(),
             }
         })
+    }
+}
+
+// === impl Publisher ===
+
+/// The user properties that tell who published a message. A publisher's own of these names
+/// are taken out, so that nobody can pass for somebody else.
+const PUBLISHER_PROPERTIES: [&str; 2] = ["fanwire-principal", "fanwire-client-id"];
+
+impl Publisher {
+    /// User properties that tell of this publisher, beside those that it sent.
+    pub(crate) fn named(&self, sent: &UserProperties<'_>) -> UserPropertiesBuf {
+        let forged =
+            |name: &str| PUBLISHER_PROPERTIES.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let mut named: UserPropertiesBuf = sent.iter().filter(|(name, _)| !forged(name)).collect();
+        let [principal, client_id] = PUBLISHER_PROPERTIES;
+        named.push(principal, &self.principal);
+        named.push(client_id, &self.client_id);
+        named
     }
 }
 

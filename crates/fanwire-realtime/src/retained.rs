@@ -1,6 +1,7 @@
 //! The retained messages, which all shards share: the last message of each topic that was
 //! published to be retained (MQTT 5, 3.3.1.3).
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -46,7 +47,7 @@ impl Retained {
                 return Err(Full);
             }
             self.bytes.fetch_add(cost, Ordering::Relaxed);
-            topics.insert(&message.topic, Arc::clone(message))
+            topics.insert(Arc::clone(&message.topic), Arc::clone(message))
         };
         if let Some(before) = before {
             self.bytes.fetch_sub(PLACE_BYTES + before.cost(), Ordering::Relaxed);
@@ -70,9 +71,13 @@ impl Retained {
     ) -> Vec<Arc<Message>> {
         let mut found = Vec::new();
         self.read().find(filter, parent, |_, message| {
-            if found.len() < limit && message.expiry_left(now_ms).is_some() {
+            if found.len() == limit {
+                return ControlFlow::Break(());
+            }
+            if message.expiry_left(now_ms).is_some() {
                 found.push(Arc::clone(message));
             }
+            ControlFlow::Continue(())
         });
         found
     }

@@ -17,6 +17,7 @@ use crate::notice::Notice;
 use crate::refresh::Refresh;
 use crate::retained::Retained;
 use crate::settings::Settings;
+use crate::throttle::Throttle;
 use crate::{DisconnectReason, Observer};
 
 /// How long a client may take to take in its last packet, before its socket is closed
@@ -38,6 +39,8 @@ pub struct MqttSession {
     ends: Option<(Instant, DisconnectReason)>,
     /// When its policy has to be asked for again.
     refresh: Option<Box<Refresh>>,
+    /// How much it may send, where that is limited.
+    throttle: Option<Box<Throttle>>,
     /// Nothing is read until then.
     resume_at: Option<Instant>,
 }
@@ -101,6 +104,7 @@ pub(crate) struct Arrived {
     pub(crate) now: Instant,
     pub(crate) ends: Option<(Instant, DisconnectReason)>,
     pub(crate) refresh: Option<Box<Refresh>>,
+    pub(crate) throttle: Option<Box<Throttle>>,
 }
 
 type Cx<'a, 'b> = &'a mut Context<'b, Shard>;
@@ -140,7 +144,7 @@ impl Shard {
 
 impl MqttSession {
     pub(crate) fn new(arrived: Arrived) -> Self {
-        let Arrived { admission, websocket, framer, now, ends, refresh } = arrived;
+        let Arrived { admission, websocket, framer, now, ends, refresh, throttle } = arrived;
         let keep_alive = Duration::from_secs(u64::from(admission.keep_alive));
         Self {
             stream: match websocket {
@@ -154,6 +158,7 @@ impl MqttSession {
             last_received: now,
             ends,
             refresh,
+            throttle,
             resume_at: None,
         }
     }
@@ -295,6 +300,8 @@ impl fanwire_hub::Session for MqttSession {
     fn received(&mut self, input: &mut &mut [u8], cx: Cx<'_, '_>) {
         self.last_received = cx.now();
         let now = cx.now();
+        let bytes = input.len();
+        let published = cx.shared().broker.published();
         cx.shared().broker.begin(now);
         match self.stream {
             Stream::Plain(_) => {
@@ -303,8 +310,13 @@ impl fanwire_hub::Session for MqttSession {
             }
             Stream::WebSocket(_) => self.take_frames(input, cx),
         }
+        let published = cx.shared().broker.published() - published;
+        let throttle = self.throttle.as_mut();
+        let wait = throttle.and_then(|throttle| throttle.count(published, bytes as u64, now));
         if self.key().is_none() {
             *input = &mut [];
+        } else if let Some(wait) = wait {
+            self.pause(now + wait, cx);
         } else if cx.shared().broker.is_behind() {
             // What it sends has to be kept, and more waits for that than the store takes.
             self.pause(now + BEHIND, cx);

@@ -36,7 +36,7 @@ mod tls;
 mod upgrade;
 
 pub use self::apply::{Applied, ApplyError};
-pub use self::control::{Feed, Listening, Logs};
+pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::tls::{Authority, TlsError};

@@ -11,7 +11,9 @@ use fanwire_app::App;
 use fanwire_app::model::{self, Durability as DurabilitySetting};
 use fanwire_functions::Functions;
 use fanwire_hub::{Clock, HubOptions};
-use fanwire_realtime::{Message, Observer, Realtime, RealtimeParts, SettingsError};
+use fanwire_realtime::{
+    Message, Observer, Realtime, RealtimeParts, RuleError, Rules, SettingsError,
+};
 use fanwire_store::{Durability, Store, StoreError, StoreOptions};
 use fanwire_websocket::{Deliver, TopicSource, TopicSubscription};
 use tokio::runtime::Handle;
@@ -25,6 +27,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(100);
 /// An endpoint that is served.
 pub(crate) struct Endpoint {
     pub(crate) plane: Realtime,
+    /// The topic rules, which end before the plane does.
+    rules: Arc<Rules>,
     /// The path of MQTT over WebSocket.
     pub(crate) path: String,
 }
@@ -51,6 +55,9 @@ pub enum RealtimeError {
     /// What it is set to cannot be served.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// One of its topic rules cannot be followed.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
 }
 
 // === impl RealtimeHost ===
@@ -95,26 +102,28 @@ impl RealtimeHost {
             }
             return Ok(());
         };
-        let plane = match self.endpoint() {
+        Rules::check(model)?;
+        let (plane, rules) = match self.endpoint() {
             Some(endpoint) => {
                 endpoint.plane.update(model, &app.region, &app.account_id)?;
-                endpoint.plane.clone()
+                endpoint.rules.update(model)?;
+                (endpoint.plane.clone(), Arc::clone(&endpoint.rules))
             }
             None => {
-                let (host, app) = (Arc::clone(self), app.clone());
-                let model = model.clone();
+                let (host, whole, own) = (Arc::clone(self), app.clone(), model.clone());
                 // It reads what is kept from the disk.
-                let starting = tokio::task::spawn_blocking(move || host.start(&app, &model));
+                let starting = tokio::task::spawn_blocking(move || host.start(&whole, &own));
                 // It fails only where it panics, which would be a defect of ours.
                 let failed = |error| fanwire_realtime::StartError::Hub(io::Error::other(error));
                 let plane = starting.await.map_err(failed)??;
                 if !ahead.is_zero() {
                     plane.advance_clock(ahead);
                 }
-                plane
+                let rules = Rules::start(&plane, model, &app.account_id)?;
+                (plane, Arc::new(rules))
             }
         };
-        self.now.store(Some(Arc::new(Endpoint { plane, path: model.path.clone() })));
+        self.now.store(Some(Arc::new(Endpoint { plane, rules, path: model.path.clone() })));
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! The engine, fjall: the only module that knows its API, apart from its byte slices.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::batch::{Change, Table};
 use crate::error::StoreError;
@@ -13,8 +13,8 @@ use crate::folder::Folder;
 /// compactions only.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Bytes of a table's changes in memory before they are written as a file. The engine stops
-/// taking writes when four more wait to be written.
+/// Bytes of a table's changes in memory (its memtable) before they are written as a file. The
+/// engine stops taking writes when four more wait to be written.
 const MEMTABLE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes of journals before the engine writes out old tables in order to drop some. A journal
@@ -64,12 +64,11 @@ impl Engine {
 
     /// Finds or makes a table.
     pub(crate) fn table(&self, name: &'static str) -> Result<Table, StoreError> {
-        let mut tables = self.tables.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let number = match tables.iter().position(|(other, _)| *other == name) {
             Some(known) => known,
             None => {
-                let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-                let made = self.database.keyspace(name, options);
+                let made = self.database.keyspace(name, KeyspaceCreateOptions::default);
                 tables.push((name, made.map_err(|error| explain(&self.folder, error))?));
                 tables.len() - 1
             }
@@ -85,10 +84,8 @@ impl Engine {
         prefix: &[u8],
         mut each: impl FnMut(&[u8], &[u8]),
     ) -> Result<(), StoreError> {
-        let keyspace = {
-            let tables = self.tables.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-            tables.get(usize::from(table.0)).map(|(_, keyspace)| keyspace.clone())
-        };
+        let keyspace =
+            self.tables().get(usize::from(table.0)).map(|(_, keyspace)| keyspace.clone());
         let Some(keyspace) = keyspace else { return Ok(()) };
         // As in `open`: reading a damaged block may panic.
         let read = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -109,7 +106,7 @@ impl Engine {
     pub(crate) fn write(&self, changes: Vec<Change>) -> fjall::Result<()> {
         let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
         {
-            let tables = self.tables.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let tables = self.tables();
             for change in changes {
                 let Some((_, keyspace)) = tables.get(usize::from(change.table.0)) else {
                     return Err(fjall::Error::KeyspaceDeleted);
@@ -128,9 +125,47 @@ impl Engine {
         self.database.persist(PersistMode::SyncData)
     }
 
+    /// Has memtables that are full written to files. The engine would do it by itself, but
+    /// by way of the threads that merge files: while those are busy, memory would grow. Says
+    /// whether there was one.
+    pub(crate) fn rotate_full(&self) -> fjall::Result<bool> {
+        self.rotate(MEMTABLE_BYTES)
+    }
+
+    /// Has all memtables written to files, and lets go of those that the engine has kept for
+    /// readers of the past, of whom there are none.
+    pub(crate) fn settle(&self) -> fjall::Result<()> {
+        self.rotate(0).map(drop)
+    }
+
+    /// Merges the files of every table into one level, so that what is deleted takes no room.
+    /// Takes as long as it takes to copy them.
+    pub(crate) fn compact(&self) -> fjall::Result<()> {
+        let keyspaces = self.tables().iter().map(|(_, table)| table.clone()).collect::<Vec<_>>();
+        for keyspace in keyspaces {
+            keyspace.rotate_memtable_and_wait()?;
+            keyspace.major_compact()?;
+        }
+        Ok(())
+    }
+
     /// Bytes of all files, journals with their holes.
     pub(crate) fn disk_bytes(&self) -> Option<u64> {
         self.database.disk_space().ok()
+    }
+
+    fn rotate(&self, beyond: u64) -> fjall::Result<bool> {
+        let mut any = false;
+        for (_, keyspace) in self.tables().iter() {
+            if keyspace.tree.active_memtable().size() > beyond {
+                any |= keyspace.rotate_memtable()?;
+            }
+        }
+        Ok(any)
+    }
+
+    fn tables(&self) -> RwLockReadGuard<'_, Vec<(&'static str, Keyspace)>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

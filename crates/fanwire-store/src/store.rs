@@ -94,12 +94,13 @@ impl Store {
         let engine = Arc::new(Engine::open(Folder::take(folder)?)?);
         let shared = Arc::new(Shared::default());
         shared.measure(&engine);
-        let writer = Writer::start(Arc::clone(&engine), Arc::clone(&shared), options.durability)
-            .map_err(|source| StoreError::Io {
+        let writer = Writer::start(Arc::clone(&engine), Arc::clone(&shared), &options).map_err(
+            |source| StoreError::Io {
                 doing: "start a thread for",
                 path: folder.to_owned(),
                 source,
-            })?;
+            },
+        )?;
         Ok(Self(Arc::new(Inner { writer, engine, shared, options })))
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::batch::{Batch, Change};
 use crate::engine::Engine;
 use crate::error::{Refused, WriteError};
-use crate::store::Durability;
+use crate::store::{Durability, StoreOptions};
 
 /// Bytes of batches written as one group, unless a single one is larger: bounds what a
 /// commit may wait for.
@@ -23,6 +23,14 @@ const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
 /// How often the disk is measured while something is written.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long nothing is written before memory is given back.
+const SETTLE_AFTER: Duration = Duration::from_secs(2);
+
+/// Deletions that make it worth merging all files when the disk is full, and the shortest
+/// time between two such merges.
+const COMPACT_DELETIONS: usize = 1_000;
+const COMPACT_EVERY: Duration = Duration::from_secs(10);
 
 /// What is called when a batch is written, or cannot be.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), WriteError>) + Send>;
@@ -61,7 +69,21 @@ struct Thread {
     durability: Durability,
     /// When the disk has to have what was written since it last was made to write.
     sync_at: Option<Instant>,
+    /// When memory is given back, if nothing is written until then. Only after there was
+    /// enough for a file: else a trickle of writes would become a trickle of files.
+    settle_at: Option<Instant>,
     measured: Instant,
+    compacting: Compacting,
+}
+
+/// Merging all files because the disk is full.
+struct Compacting {
+    /// Bytes of disk beyond which it is.
+    limit: u64,
+    /// Since the last time.
+    deletions: usize,
+    began: Option<Instant>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Batches that are written as one.
@@ -95,16 +117,21 @@ impl Writer {
     pub(crate) fn start(
         engine: Arc<Engine>,
         shared: Arc<Shared>,
-        durability: Durability,
+        options: &StoreOptions,
     ) -> std::io::Result<Self> {
         let (sender, orders) = mpsc::channel();
+        let now = Instant::now();
+        let compacting =
+            Compacting { limit: options.max_disk_bytes, deletions: 0, began: None, thread: None };
         let thread = Thread {
             engine,
             shared: Arc::clone(&shared),
             orders,
-            durability,
+            durability: options.durability,
             sync_at: None,
-            measured: Instant::now(),
+            settle_at: None,
+            measured: now,
+            compacting,
         };
         let thread = thread::Builder::new().name("store".to_owned()).spawn(|| thread.run())?;
         Ok(Self { orders: Some(sender), thread: Some(thread), shared })
@@ -170,8 +197,12 @@ impl Thread {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.sync_if_due();
+            self.settle_if_due();
         }
         let _ = self.sync();
+        if let Some(thread) = self.compacting.thread.take() {
+            let _ = thread.join();
+        }
     }
 
     /// Takes what waits, up to the size of a group.
@@ -219,8 +250,15 @@ impl Thread {
         if changes.is_empty() {
             return Ok(());
         }
-        let written = panic::catch_unwind(AssertUnwindSafe(|| self.engine.write(changes)));
-        self.note(written.unwrap_or(Err(fjall::Error::Poisoned)))?;
+        self.compacting.deletions += changes.iter().filter(|change| change.value.is_none()).count();
+        let engine = &self.engine;
+        let written = panic::catch_unwind(AssertUnwindSafe(|| {
+            engine.write(changes)?;
+            engine.rotate_full()
+        }));
+        if self.note(written.unwrap_or(Err(fjall::Error::Poisoned)))? || self.settle_at.is_some() {
+            self.settle_at = Some(Instant::now() + SETTLE_AFTER);
+        }
         match self.durability {
             Durability::Process => Ok(()),
             Durability::Power { every } => {
@@ -243,18 +281,48 @@ impl Thread {
         self.note(self.engine.sync())
     }
 
+    fn settle_if_due(&mut self) {
+        if self.settle_at.is_some_and(|at| at <= Instant::now()) {
+            self.settle_at = None;
+            let _ = self.note(self.engine.settle());
+        }
+    }
+
     /// Remembers the first failure, for good.
-    fn note(&self, result: fjall::Result<()>) -> Result<(), WriteError> {
-        let Err(error) = result else { return Ok(()) };
-        let error = WriteError(error.to_string().into());
-        Err(self.shared.failed.get_or_init(|| error).clone())
+    fn note<T>(&self, result: fjall::Result<T>) -> Result<T, WriteError> {
+        result.map_err(|error| {
+            let error = WriteError(error.to_string().into());
+            self.shared.failed.get_or_init(|| error).clone()
+        })
     }
 
     fn measure_if_due(&mut self) {
         if self.measured.elapsed() >= MEASURE_EVERY {
             self.measured = Instant::now();
             self.shared.measure(&self.engine);
+            self.compact_if_full();
         }
+    }
+
+    /// Makes room where deletions have left some. In its own thread, for it may take long.
+    fn compact_if_full(&mut self) {
+        let (compacting, disk) = (&mut self.compacting, &self.shared.disk_bytes);
+        if disk.load(Relaxed) <= compacting.limit
+            || compacting.deletions < COMPACT_DELETIONS
+            || compacting.began.is_some_and(|began| began.elapsed() < COMPACT_EVERY)
+            || compacting.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+        {
+            return;
+        }
+        (compacting.deletions, compacting.began) = (0, Some(Instant::now()));
+        let (engine, shared) = (Arc::clone(&self.engine), Arc::clone(&self.shared));
+        let compact = move || {
+            // Where it fails, the engine will refuse the next write and say why.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| engine.compact()));
+            shared.measure(&engine);
+        };
+        compacting.thread =
+            thread::Builder::new().name("store-compact".to_owned()).spawn(compact).ok();
     }
 }
 

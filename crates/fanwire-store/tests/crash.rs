@@ -44,7 +44,7 @@ fn run(role: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
     // A file that grows beyond the limit is an error of `write` rather than a signal, for
     // the role that sets a limit.
     let program = std::env::current_exe().unwrap();
-    let limit = if role == "write_until_the_disk_is_full" { "ulimit -f 2048;" } else { "" };
+    let limit = if role == "write_until_the_disk_is_full" { "ulimit -f 4096;" } else { "" };
     let mut child = Command::new("sh")
         .args(["-c", &format!("trap '' XFSZ; {limit} exec \"$0\" \"$@\"")])
         .arg(program)
@@ -160,7 +160,9 @@ fn after_a_failed_write_nothing_is_acknowledged() {
 fn batch(store: &Store, number: u64) -> Batch {
     let (all, recent) = (store.table("all").unwrap(), store.table("recent").unwrap());
     let mut batch = Batch::new();
-    batch.put(all, &key(number), &[b'v'; 300]);
+    // Now and then a large one, so that memory fills up and is written to files.
+    let size = if number.is_multiple_of(10) { 60_000 } else { 300 };
+    batch.put(all, &key(number), &vec![b'v'; size]);
     batch.put(recent, &key(number), b"");
     if let Some(old) = number.checked_sub(KEPT) {
         batch.delete(recent, &key(old));

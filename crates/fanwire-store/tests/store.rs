@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use fanwire_store::{Batch, Durability, NoRoom, Refused, Store, StoreError, StoreOptions, Table};
 
@@ -202,17 +203,10 @@ fn a_handle_dropped_by_a_callback_closes_the_store() {
     drop(store);
     drop(release);
     // The thread closes by itself, some time after the callback.
-    let opened = (0..1000).find_map(|_| {
-        std::thread::yield_now();
-        match Store::open(folder.path(), StoreOptions::default()) {
-            Err(StoreError::InUse { .. }) => {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-                None
-            }
-            other => Some(other),
-        }
+    wait("the store to close", || match Store::open(folder.path(), StoreOptions::default()) {
+        Err(StoreError::InUse { .. }) => false,
+        opened => opened.is_ok(),
     });
-    opened.unwrap().unwrap();
 }
 
 #[test]
@@ -258,7 +252,7 @@ fn a_damaged_store_is_an_error_and_not_a_panic() {
 
 #[test]
 fn every_durability_writes() {
-    let often = Durability::Power { every: std::time::Duration::from_millis(1) };
+    let often = Durability::Power { every: Duration::from_millis(1) };
     for durability in [Durability::Process, often, Durability::Always] {
         let folder = tempfile::tempdir().unwrap();
         let options = StoreOptions { durability, ..StoreOptions::default() };
@@ -302,4 +296,41 @@ fn memory_and_files_turn_over() {
     let table = store.table("t").unwrap();
     assert_eq!(read(&store, table, "").len(), 4);
     assert!(store.stats().disk_bytes > 0);
+}
+
+#[test]
+fn a_full_disk_has_room_again_once_enough_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    // The journal alone takes 64 MB.
+    let options = StoreOptions { max_disk_bytes: 80 << 20, ..StoreOptions::default() };
+    let store = Store::open(folder.path(), options).unwrap();
+    let table = store.table("t").unwrap();
+    let value = "v".repeat(8 * 1024);
+    let mut keys = Vec::new();
+    wait("the disk to be full", || {
+        for _ in 0..100 {
+            keys.push(format!("{:06}", keys.len()));
+            store.commit(put(table, keys.last().unwrap(), &value), |_| {}).unwrap();
+        }
+        store.flush().unwrap();
+        matches!(store.room(), Err(NoRoom::Disk { limit, .. }) if limit == 80 << 20)
+    });
+    let mut batch = Batch::new();
+    keys.iter().for_each(|key| batch.delete(table, key.as_bytes()));
+    store.commit(batch, |_| {}).unwrap();
+    wait("room", || {
+        store.commit(put(table, "a", "1"), |_| {}).unwrap();
+        store.flush().unwrap();
+        store.room().is_ok()
+    });
+    assert_eq!(read(&store, table, ""), pairs(&[("a", "1")]));
+}
+
+/// Tries until it is so. What the store does on its own is not told to anybody.
+fn wait(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !so() {
+        assert!(Instant::now() < end, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

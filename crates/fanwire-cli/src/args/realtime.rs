@@ -285,6 +285,19 @@ pub(crate) enum ActionArg {
     Receive,
 }
 
+impl ActionArg {
+    /// Its name in policies.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "iot:Connect",
+            Self::Publish => "iot:Publish",
+            Self::RetainPublish => "iot:RetainPublish",
+            Self::Subscribe => "iot:Subscribe",
+            Self::Receive => "iot:Receive",
+        }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

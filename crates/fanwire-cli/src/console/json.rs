@@ -6,8 +6,8 @@ use fanwire_websocket::EventType;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{RealtimeRecord, Renderer};
 use super::record::{Entry, Record, Request};
+use super::{RealtimeRecord, Renderer};
 
 /// Prints each record at once.
 pub(crate) struct Json;

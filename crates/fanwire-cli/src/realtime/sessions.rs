@@ -42,8 +42,15 @@ fn table(sessions: &[Value]) -> String {
     if sessions.is_empty() {
         return "no client is connected or has a session\n".to_owned();
     }
-    let mut table =
-        Table::new(&["CLIENT", "PRINCIPAL", "STATE", "PROTOCOL", "FROM", "SUBSCRIPTIONS", "WAITING"]);
+    let mut table = Table::new(&[
+        "CLIENT",
+        "PRINCIPAL",
+        "STATE",
+        "PROTOCOL",
+        "FROM",
+        "SUBSCRIPTIONS",
+        "WAITING",
+    ]);
     for session in sessions {
         let subscriptions = session["subscriptions"].as_array().map_or(0, Vec::len);
         let waiting = count(session, "queued") + count(session, "inFlight");
@@ -129,8 +136,7 @@ async fn disconnect(
     server: &ServerArgs,
 ) -> Result<ExitCode, CommandError> {
     let server = Server::find(server)?;
-    let path =
-        format!("/_fanwire/sessions/{}?clean={clean}&prevent_will={no_will}", encoded(id));
+    let path = format!("/_fanwire/sessions/{}?clean={clean}&prevent_will={no_will}", encoded(id));
     server.send("DELETE", &path, &[], "").await?.expect_success(&path)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -153,6 +159,9 @@ mod tests {
         }
         assert!(!shown.contains("principal"));
         let listed = anstream::adapter::strip_str(&table(&[session])).to_string();
-        assert!(listed.ends_with("  c       -          away   MQTT 5    -     1              3\n"), "{listed}");
+        assert!(
+            listed.ends_with("  c       -          away   MQTT 5    -     1              3\n"),
+            "{listed}"
+        );
     }
 }

@@ -247,7 +247,10 @@ impl Broker {
             copy.seq = self.keep_entry(key, &copy.entry());
         }
         match copy {
-            Some(copy) if !at_once => self.sessions[key as usize].flow().enqueue(copy),
+            Some(copy) if !at_once => {
+                self.queued_bytes += copy.message.cost();
+                self.sessions[key as usize].flow().enqueue(copy);
+            }
             copy => self.send_tracked(key, publication, manner, expiry, copy),
         }
     }
@@ -285,11 +288,14 @@ impl Broker {
     /// Whether no more may wait for a session.
     fn is_full(&self, key: Key, cost: usize) -> bool {
         let limits = self.settings.limits();
+        // What all sessions may have is divided among the shards, as they are.
+        let all = limits.max_queued_bytes_total / self.shards.max(1);
         let flow = self.sessions.get(key as usize).and_then(|session| session.flow.as_ref());
-        flow.is_some_and(|flow| {
-            flow.queue.len() >= limits.max_queued_messages
-                || flow.queued_bytes + cost > limits.max_queued_bytes
-        })
+        self.queued_bytes + cost > all
+            || flow.is_some_and(|flow| {
+                flow.queue.len() >= limits.max_queued_messages
+                    || flow.queued_bytes + cost > limits.max_queued_bytes
+            })
     }
 
     fn drop_for(&mut self, key: Key) {
@@ -298,7 +304,7 @@ impl Broker {
         self.observer.observe(&RealtimeEvent::Dropped {
             client_id: &session.client_id,
             messages: 1,
-            why: "too many messages wait for it (realtime.limits.max_queued_messages, max_queued_bytes)",
+            why: "too many messages wait for it (realtime.limits.max_queued_messages, max_queued_bytes, max_queued_bytes_total)",
         });
     }
 
@@ -315,6 +321,7 @@ impl Broker {
         let window = live.window(max_in_flight);
         while !live.congested && flow.in_flight.len() < window {
             let Some(queued) = flow.dequeue() else { break };
+            self.queued_bytes -= queued.message.cost();
             let (id, seq) = (flow.take_id(), queued.seq);
             let sent = match queued.message.expiry_left(now_ms) {
                 Some(expiry) if live.may_receive(&queued.message.topic) => {
@@ -347,17 +354,31 @@ impl Broker {
             return;
         };
         let outbox = &mut session.outbox;
-        flow.in_flight.retain(|sent| match (&sent.step, &sent.copy) {
-            (Step::Complete, _) => {
-                let release = Ack::new(sent.id, ReasonCode::Success);
-                release.encode(AckKind::PubRel, live.form.version(), outbox);
-                true
+        let client_id = Arc::clone(&session.client_id);
+        let mut given_up = Vec::new();
+        flow.in_flight.retain(|sent| {
+            let again = match (&sent.step, &sent.copy) {
+                (Step::Complete, _) => {
+                    let release = Ack::new(sent.id, ReasonCode::Success);
+                    release.encode(AckKind::PubRel, live.form.version(), outbox);
+                    true
+                }
+                (_, Some(copy)) => {
+                    let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
+                    live.write_queued(copy, sent.id, expiry, true, outbox)
+                }
+                (_, None) => false,
+            };
+            if let (false, Some(seq), Some(copy)) = (again, sent.seq, &sent.copy) {
+                given_up.push((seq, Arc::clone(&copy.message)));
             }
-            (_, Some(copy)) => {
-                let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
-                live.write_queued(copy, sent.id, expiry, true, outbox)
+            again
+        });
+        self.kept(|keeper| {
+            for (seq, message) in &given_up {
+                keeper.dequeue(&client_id, *seq, message);
+                keeper.completed(&client_id, *seq);
             }
-            (_, None) => false,
         });
         self.mark(key);
     }

@@ -185,6 +185,7 @@ impl Broker {
             self.unsubscribe_from(key, &subscription.filter);
         }
         let session = self.sessions.remove(key as usize);
+        self.queued_bytes -= session.flow.as_ref().map_or(0, |flow| flow.queued_bytes);
         self.by_client.remove(&session.client_id);
         if let Presence::Away(away) = session.presence {
             let will = away.will.as_ref().map(|(at, _)| *at);

@@ -114,6 +114,7 @@ impl Broker {
     }
 
     fn inbound(&mut self, key: Key, publish: &Publish<'_>) -> Result<(), Fault> {
+        self.published += 1;
         let name = self.name_of(key, publish)?;
         let name = name.as_deref().unwrap_or(publish.topic);
         self.check(publish, name)?;
@@ -134,6 +135,9 @@ impl Broker {
             }
             Verdict::Ignore => return Ok(()),
         }
+        if publish.qos > QoS::AtMostOnce && self.disk_is_full() {
+            return self.refuse_for_room(key, publish);
+        }
         if publish.qos == QoS::ExactlyOnce && !self.first_time(key, publish)? {
             return Ok(());
         }
@@ -149,12 +153,20 @@ impl Broker {
             kept: None,
         };
         publication.properties.message_expiry = self.cap_message_expiry(&publish.properties);
+        let named = self.settings.limits().publisher_properties;
+        let named = named.then(|| publisher.named(&publish.properties.user_properties));
+        if let Some(named) = &named {
+            publication.properties.user_properties = named.as_ref();
+        }
         if publish.retain {
             let message = Arc::clone(publication.keep());
             self.retain(&message);
         }
         self.distribute(&route, &mut publication);
         if let Some(id) = publish.packet_id {
+            if publish.qos == QoS::ExactlyOnce {
+                self.keep_unreleased(key, id);
+            }
             self.acknowledge(key, id, publish.qos, ReasonCode::Success);
         }
         Ok(())
@@ -249,6 +261,24 @@ impl Broker {
         }
     }
 
+    /// What would have to be stored finds no room: the client is told, so that it can try
+    /// again later. MQTT 3 has no way to say so but to end the connection.
+    fn refuse_for_room(&mut self, key: Key, publish: &Publish<'_>) -> Result<(), Fault> {
+        let what = "the disk that messages may take is full (realtime.limits.max_disk_bytes)";
+        let session = &self.sessions[key as usize];
+        let event =
+            RealtimeEvent::Dropped { client_id: &session.client_id, messages: 1, why: what };
+        self.observer.observe(&event);
+        if session.version != Version::V5 {
+            let (reason, cause) = (ReasonCode::QuotaExceeded, DisconnectReason::ServerError);
+            return Err(Fault { reason, cause, what: what.into() });
+        }
+        if let Some(id) = publish.packet_id {
+            self.acknowledge(key, id, publish.qos, ReasonCode::QuotaExceeded);
+        }
+        Ok(())
+    }
+
     /// Tells of a publication that is denied, and why.
     fn denied(&self, key: Key, retain: bool, name: &str) -> String {
         let Some(live) = self.sessions[key as usize].live() else { return String::new() };
@@ -289,11 +319,20 @@ impl Broker {
             return Err(Fault::client(ReasonCode::ReceiveMaximumExceeded, what));
         }
         session.unreleased.push(id);
-        let client_id = Arc::clone(&session.client_id);
-        if self.keeps(&self.sessions[key as usize]) {
-            self.kept(|keeper| keeper.hold(&client_id, id));
-        }
         Ok(true)
+    }
+
+    /// Keeps that a message of QoS 2 has come, together with what it left behind: sent again
+    /// after a crash, it is not distributed again. Where other shards have a part in it, each
+    /// keeps its own, and a crash may come between them; the message sent again has to reach
+    /// the rest then, if some for the second time.
+    fn keep_unreleased(&mut self, key: Key, id: PacketId) {
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        if !self.keeps(session) || self.has_promised_with_others() {
+            return;
+        }
+        let client_id = Arc::clone(&session.client_id);
+        self.kept(|keeper| keeper.hold(&client_id, id));
     }
 
     /// A client releases a message of QoS 2.
@@ -311,9 +350,11 @@ impl Broker {
             Some(_) => ReasonCode::Success,
             None => ReasonCode::PacketIdentifierNotFound,
         };
-        self.write(key, |outbox, session| {
-            Ack::new(id, reason).encode(AckKind::PubComp, session.version, outbox);
-        });
+        // The client uses the id for another message from then on: once it is known to be free.
+        let mut packet = Vec::with_capacity(5);
+        let version = self.sessions[key as usize].version;
+        Ack::new(id, reason).encode(AckKind::PubComp, version, &mut packet);
+        self.answer(key, &packet);
     }
 
     /// Acknowledges a message, once what it left behind is kept.

@@ -80,9 +80,20 @@ impl Broker {
         }
     }
 
+    /// Whether there is no room on the disk for more.
+    pub(super) fn disk_is_full(&self) -> bool {
+        self.keep.as_ref().is_some_and(|keep| keep.keeper.is_full())
+    }
+
     /// This turn's promise, for another shard that has a part in what is acknowledged.
     pub(super) fn promise(&mut self) -> Option<Arc<Promise>> {
         self.keep.as_mut().map(|keep| Arc::clone(keep.promise()))
+    }
+
+    /// Whether other shards have a part in this turn's promise.
+    pub(super) fn has_promised_with_others(&self) -> bool {
+        let promise = self.keep.as_ref().and_then(|keep| keep.promise.as_ref());
+        promise.is_some_and(|promise| Arc::strong_count(promise) > 1)
     }
 
     /// What this turn changes is part of another shard's promise.

@@ -89,6 +89,10 @@ pub(crate) struct Broker {
     /// What `now` is in milliseconds since the epoch.
     now_ms: u64,
     connections: u64,
+    /// What waits for sessions of this shard, in bytes.
+    queued_bytes: usize,
+    /// Messages that clients have published.
+    published: u64,
     versions: lifecycle::Versions,
 }
 
@@ -130,6 +134,8 @@ impl Broker {
             now: parts.now,
             now_ms: parts.now_ms,
             connections: 0,
+            queued_bytes: 0,
+            published: 0,
             versions: lifecycle::Versions::default(),
         }
     }
@@ -168,6 +174,11 @@ impl Broker {
     /// What the turn leads to, to be emptied.
     pub(crate) fn output(&mut self) -> &mut Output {
         &mut self.output
+    }
+
+    /// How many messages clients have published.
+    pub(crate) fn published(&self) -> u64 {
+        self.published
     }
 
     /// The longest packet that clients may send, in bytes.

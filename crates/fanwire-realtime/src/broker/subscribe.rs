@@ -97,6 +97,13 @@ impl Broker {
         if let Some(denied) = self.deny_subscription(key, filter, limits.denied_subscribe, v5)? {
             return Ok(Some(Err(denied)));
         }
+        if let Some(SharedFilter { group, filter }) = shared {
+            let client_id = &self.sessions[key as usize].client_id;
+            let (groups, members) = (limits.max_shared_groups, limits.max_shared_members);
+            if !self.directory.may_join(group, filter, client_id, groups, members) {
+                return Ok(Some(Err(ReasonCode::QuotaExceeded)));
+            }
+        }
         let session = &mut self.sessions[key as usize];
         let known = session.subscriptions.iter().position(|known| *known.filter == *filter);
         if known.is_none() && session.subscriptions.len() >= limits.max_subscriptions {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fanwire_store::{Batch, Refused};
+use fanwire_store::{Batch, NoRoom, Refused};
 use fanwire_wire::mqtt::PacketId;
 
 use super::Durable;
@@ -124,6 +124,13 @@ impl Keeper {
     /// The client has released what it published with QoS 2 (PUBREL).
     pub(crate) fn release(&mut self, client_id: &str, id: PacketId) {
         self.delete(client_id, kind::UNRELEASED, &id.get().to_be_bytes());
+    }
+
+    /// Whether the store takes as much of the disk as it may: to be asked before something is
+    /// accepted that will have to be stored. What has been accepted, and deletions, are
+    /// committed all the same.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.durable.0.store.room(), Err(NoRoom::Disk { .. }))
     }
 
     /// Whether nothing has changed since the last commit.

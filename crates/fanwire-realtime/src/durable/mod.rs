@@ -43,6 +43,7 @@
 //! | PUBREC | [`Keeper::received`]: the message goes, its packet id stays |
 //! | PUBCOMP | [`Keeper::completed`] |
 //! | the client publishes with QoS 2; releases that | [`Keeper::hold`]; [`Keeper::release`] |
+//! | something that would have to be stored is about to be accepted | [`Keeper::is_full`], to refuse it |
 //! | the session ends | [`Keeper::dequeue`] and the like for all that it has, [`Keeper::end_session`] |
 //!
 //! That one of QoS 1 was sent is not stored: after a restart it is sent again as if it had
@@ -73,7 +74,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fanwire_store::{NoRoom, Store, StoreError, StoreStats, Table};
+use fanwire_store::{Store, StoreError, Table};
 
 pub(crate) use self::keeper::Keeper;
 pub(crate) use self::record::{Entry, StoredSession, StoredSubscription, StoredWill};
@@ -155,20 +156,6 @@ impl Durable {
     /// What one shard writes with.
     pub(crate) fn keeper(&self) -> Keeper {
         Keeper::new(self.clone())
-    }
-
-    /// Whether a message that would have to be stored can be accepted now.
-    ///
-    /// # Errors
-    ///
-    /// [`NoRoom`], which says why not.
-    pub(crate) fn room(&self) -> Result<(), NoRoom> {
-        self.0.store.room()
-    }
-
-    /// What the store has done and holds.
-    pub(crate) fn stats(&self) -> StoreStats {
-        self.0.store.stats()
     }
 
     /// Another entry names this message. Says its number, and whether it has to be written.

@@ -27,6 +27,7 @@ pub use self::trial::{Credentials, Trial};
 use crate::broker::lifecycle;
 use crate::notice::Notice;
 use crate::session::{Arrived, MqttSession};
+use crate::throttle::Throttle;
 use crate::{Realtime, RealtimeEvent};
 
 /// A client's connection while it is on the runtime.
@@ -129,11 +130,13 @@ impl Realtime {
         };
         let (stream, websocket, framer, early) = reader.into_parts();
         let Ok(transport) = stream.into_transport() else { return };
+        let now = self.inner.hub.clock().now();
         let session = MqttSession::new(Arrived {
             admission: admitted.admission,
             websocket,
             framer,
-            now: self.inner.hub.clock().now(),
+            now,
+            throttle: Throttle::new(self.inner.settings.load().limits(), now),
             ends: admitted.ends,
             refresh: admitted.refresh,
         });

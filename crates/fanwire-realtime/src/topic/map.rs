@@ -1,121 +1,214 @@
-//! Topics, found by the filters that match them.
+//! Values under topic names.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::btree_map::Range;
+use std::fmt;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
-use super::{Parent, TopicIndex, is_wildcard};
+use super::{ALL, ANY, Parent, is_hidden, split_level};
 
-/// Values by topic name, found by topic filter: for retained messages.
+/// The byte after `/`: in the place of the separator, it comes after all that is below a
+/// level.
+const PAST_BELOW: &str = "0";
+
+/// The byte after `$`: it comes after all names that wildcards do not see.
+const PAST_HIDDEN: &str = "%";
+
+/// Topic names with a value each, found by a topic filter.
 ///
-/// The topics are in order, so a filter is looked for only among those that begin as it does
-/// before its first wildcard.
-#[derive(Debug)]
+/// The names are kept in the order of their bytes. A filter is answered by a walk in that
+/// order which leaps over what cannot match: `a/+/c` looks at two names for each level
+/// under `a`, whatever is below those. A filter without wildcards is one look-up.
 pub struct TopicMap<V> {
-    topics: BTreeMap<Box<str>, V>,
-}
-
-impl<V> Default for TopicMap<V> {
-    fn default() -> Self {
-        Self { topics: BTreeMap::new() }
-    }
+    /// Names are shared, so that the messages can have theirs from here.
+    entries: BTreeMap<Arc<str>, V>,
 }
 
 // === impl TopicMap ===
 
 impl<V> TopicMap<V> {
-    /// How many topics there are.
+    /// A map without names.
+    pub fn new() -> Self {
+        Self { entries: BTreeMap::new() }
+    }
+
+    /// How many names have a value.
     pub fn len(&self) -> usize {
-        self.topics.len()
+        self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether no name has a value.
     pub fn is_empty(&self) -> bool {
-        self.topics.is_empty()
+        self.entries.is_empty()
     }
 
-    /// The value of a topic.
-    pub fn get(&self, topic: &str) -> Option<&V> {
-        self.topics.get(topic)
+    /// Puts a value under a name, and gives back the one that was there. An `Arc<str>` is
+    /// shared rather than copied.
+    pub fn insert(&mut self, name: impl Into<Arc<str>>, value: V) -> Option<V> {
+        self.entries.insert(name.into(), value)
     }
 
-    /// Gives a topic a value; returns the one that it had.
-    pub fn insert(&mut self, topic: &str, value: V) -> Option<V> {
-        self.topics.insert(topic.into(), value)
+    /// Takes a name out.
+    pub fn remove(&mut self, name: &str) -> Option<V> {
+        self.entries.remove(name)
     }
 
-    /// Removes a topic.
-    pub fn remove(&mut self, topic: &str) -> Option<V> {
-        self.topics.remove(topic)
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&V> {
+        self.entries.get(name)
     }
 
-    /// Calls `f` with each topic that a filter matches, and its value, in order of the
-    /// topics' bytes.
-    pub fn find(&self, filter: &str, parent: Parent, mut f: impl FnMut(&str, &V)) {
-        if !is_wildcard(filter) {
-            if let Some((topic, value)) = self.topics.get_key_value(filter) {
-                f(topic, value);
+    /// Hands all names that match a filter to `found`, with their values, in the order of
+    /// their bytes, until it breaks off.
+    pub fn find<'v>(
+        &'v self,
+        filter: &str,
+        parent: Parent,
+        mut found: impl FnMut(&'v Arc<str>, &'v V) -> ControlFlow<()>,
+    ) {
+        let mut leap = String::new();
+        let mut entries = self.from(literal_start(filter));
+        while let Some((name, value)) = entries.next() {
+            match fit(filter, parent, name, &mut leap) {
+                Fit::Matches => {
+                    if found(name, value).is_break() {
+                        return;
+                    }
+                }
+                Fit::Next => {}
+                Fit::Leap => entries = self.from(&leap),
+                Fit::Over => return,
             }
-            return;
-        }
-        let fixed = filter.find(['+', '#']).map_or(filter, |at| &filter[..at]);
-        let mut index = TopicIndex::<()>::default();
-        index.get_or_default(filter);
-        // `a/#` may match `a`, which comes before `a/`.
-        let from = fixed.strip_suffix('/').unwrap_or(fixed);
-        let range = self.topics.range::<str, _>((Bound::Included(from), Bound::Unbounded));
-        for (topic, value) in range.take_while(|(topic, _)| topic.starts_with(from)) {
-            index.matches(topic, parent, |()| f(topic, value));
         }
     }
 
-    /// Topics and their values in order of the topics' bytes, from behind `after`, at most
-    /// `limit`.
+    /// The names behind `after` in the order of their bytes, with their values, at most
+    /// `limit`: the next page begins after the last of these.
     pub fn list_after(&self, after: Option<&str>, limit: usize) -> Vec<(&str, &V)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = self.topics.range::<str, _>((from, Bound::Unbounded));
-        range.take(limit).map(|(topic, value)| (&**topic, value)).collect()
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.entries.range::<str, _>((start, Bound::Unbounded));
+        range.take(limit).map(|(name, value)| (&**name, value)).collect()
+    }
+
+    fn from(&self, name: &str) -> Range<'_, Arc<str>, V> {
+        self.entries.range::<str, _>((Bound::Included(name), Bound::Unbounded))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+impl<V> Default for TopicMap<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
-    use super::super::index::tests::{filter, naive, topic};
-    use super::*;
+impl<V> fmt::Debug for TopicMap<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicMap").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
 
-    proptest! {
-        #[test]
-        fn exactly_the_topics_that_match_are_found_in_order(
-            topics in proptest::collection::vec(topic(), 0..30),
-            filter in filter(),
-            matches_parent: bool,
-        ) {
-            let parent = if matches_parent { Parent::Matches } else { Parent::DoesNot };
-            let mut map = TopicMap::default();
-            for topic in &topics {
-                map.insert(topic, topic.clone());
+/// How a name stands to a filter, and where to go on from there.
+enum Fit {
+    Matches,
+    /// It does not match; the one after it may.
+    Next,
+    /// Nothing matches before what has been written to `leap`, which comes after the name.
+    Leap,
+    /// Neither it nor anything after it matches.
+    Over,
+}
+
+/// Compares a name with a filter level by level.
+///
+/// The names below `a/b` are those that begin with `a/b/`: together in the order of bytes,
+/// but not next to `a/b` itself, since `a/b-c` is between.
+fn fit(filter: &str, parent: Parent, name: &str, leap: &mut String) -> Fit {
+    let (mut wanted, mut at) = (filter, 0);
+    // Where the last level ends that stands under a `+` and has levels below it: beside
+    // them another level may do.
+    let mut last_any = None;
+    if is_hidden(name) && matches!(split_level(filter).0, ANY | ALL) {
+        return leap_to(leap, &[PAST_HIDDEN]);
+    }
+    loop {
+        let (level, more) = split_level(wanted);
+        let (own, below) = split_level(&name[at..]);
+        let end = at + own.len();
+        if level == ALL {
+            return Fit::Matches;
+        }
+        if level != ANY && level != own {
+            return leap_to_level(leap, name, at, level, more.is_some(), last_any);
+        }
+        match (more, below) {
+            (None, None) => return Fit::Matches,
+            (Some(ALL), None) if parent == Parent::Matches => return Fit::Matches,
+            // Too short: what is below it begins later.
+            (Some(_), None) if level == ANY => return Fit::Next,
+            (Some(_), None) => return leap_to(leap, &[name, "/"]),
+            // Too long.
+            (None, Some(_)) if level == ANY => return leap_to(leap, &[&name[..end], PAST_BELOW]),
+            (None, Some(_)) => return leap_past_any(leap, name, last_any),
+            (Some(more), Some(_)) => {
+                if level == ANY {
+                    last_any = Some(end);
+                }
+                (wanted, at) = (more, end + 1);
             }
-            let mut found = Vec::new();
-            map.find(&filter, parent, |_, topic| found.push(topic.clone()));
-            let mut expected: Vec<_> =
-                topics.iter().filter(|topic| naive(&filter, topic, parent)).cloned().collect();
-            expected.sort();
-            expected.dedup();
-            prop_assert_eq!(found, expected);
         }
     }
+}
 
-    #[test]
-    fn pages_follow_each_other() {
-        let mut map = TopicMap::default();
-        for topic in ["b", "a", "c/d"] {
-            map.insert(topic, ());
-        }
-        let names = |after, limit| {
-            map.list_after(after, limit).into_iter().map(|(topic, ())| topic).collect::<Vec<_>>()
-        };
-        assert_eq!(names(None, 2), ["a", "b"]);
-        assert_eq!(names(Some("b"), 2), ["c/d"]);
+/// The level of a name that begins at `at` is not the one that is wanted there. That stands
+/// alone first, and later with levels below it, if there are to be any.
+fn leap_to_level(
+    leap: &mut String,
+    name: &str,
+    at: usize,
+    level: &str,
+    has_more: bool,
+    last_any: Option<usize>,
+) -> Fit {
+    if name[at..] < *level {
+        return leap_to(leap, &[&name[..at], level]);
     }
+    if has_more {
+        leap_to(leap, &[&name[..at], level, "/"]);
+        if *name < **leap {
+            return Fit::Leap;
+        }
+    }
+    leap_past_any(leap, name, last_any)
+}
+
+/// Nothing more matches below the level that ends at `last_any`; another one in its place
+/// may.
+fn leap_past_any(leap: &mut String, name: &str, last_any: Option<usize>) -> Fit {
+    match last_any {
+        Some(end) => leap_to(leap, &[&name[..end], PAST_BELOW]),
+        None => Fit::Over,
+    }
+}
+
+fn leap_to(leap: &mut String, parts: &[&str]) -> Fit {
+    leap.clear();
+    parts.iter().for_each(|part| leap.push_str(part));
+    Fit::Leap
+}
+
+/// What all matches begin with, without the separator before a wildcard: the parent's name
+/// has none.
+fn literal_start(filter: &str) -> &str {
+    let mut end = 0;
+    let mut rest = Some(filter);
+    while let Some(text) = rest {
+        let (level, more) = split_level(text);
+        if level == ANY || level == ALL {
+            return &filter[..end];
+        }
+        end = filter.len() - more.map_or(0, |more| more.len() + 1);
+        rest = more;
+    }
+    filter
 }

@@ -7,6 +7,7 @@
 
 mod app;
 mod feed;
+mod policy;
 mod realtime;
 mod tap;
 
@@ -23,6 +24,7 @@ use hyper::body::Incoming;
 
 use self::app::AppFacts;
 pub use self::feed::{Feed, Listening};
+pub use self::policy::{describe_decision, question_of};
 use self::realtime::Subscribers;
 pub(crate) use self::tap::Tap;
 use crate::iot_data::DataError;
@@ -153,8 +155,8 @@ impl Refusal {
     fn into_answer(self) -> Answer {
         let (status, kind, text) = match self {
             Self::Unknown => {
-                let text = "the control API has app, clock, connections, logs, publish, \
-                    retained, sessions, subscribe and traffic";
+                let text = "the control API has app, clock, connections, logs, policy, \
+                    publish, retained, sessions, subscribe and traffic";
                 (StatusCode::NOT_FOUND, "NotFoundException", text.to_owned())
             }
             Self::NoTime => {

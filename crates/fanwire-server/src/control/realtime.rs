@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::policy::Question;
 use super::{Feed, Refusal, stream};
 use crate::iot_data::{DataError, MAX_PAYLOAD, Parameters, message, unreadable};
 use crate::query::Query;
@@ -48,7 +49,8 @@ impl Router {
         path: &[&str],
         request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
-        if !matches!(path.first(), Some(&("publish" | "subscribe" | "sessions" | "retained"))) {
+        const OURS: [&str; 5] = ["publish", "subscribe", "sessions", "retained", "policy"];
+        if !path.first().is_some_and(|first| OURS.contains(first)) {
             return Err(Refusal::Unknown);
         }
         let endpoint = self.realtime().ok_or_else(DataError::not_served)?;
@@ -77,7 +79,12 @@ impl Router {
                 }
             }
             (&Method::GET, ["retained"]) => Ok(super::json(&retained(plane, query)?)),
-            (_, ["publish"]) => Err(Refusal::Method("POST")),
+            (&Method::POST, ["policy"]) => {
+                let body = self.body(request, MAX_PAYLOAD).await;
+                let question = Question::read(&body.map_err(|error| unreadable(&error))?)?;
+                Ok(super::json(&question.answer(plane).await?))
+            }
+            (_, ["publish" | "policy"]) => Err(Refusal::Method("POST")),
             (_, ["subscribe" | "sessions" | "retained"]) => Err(Refusal::Method("GET")),
             (_, ["sessions", _]) => Err(Refusal::Method("GET or DELETE")),
             _ => Err(Refusal::Unknown),
@@ -197,7 +204,7 @@ fn described(message: &Message) -> Value {
 }
 
 fn no_session(id: &str) -> DataError {
-    DataError::not_found(format!("no client `{id}` is connected or has a session"))
+    DataError::gone(format!("no client `{id}` is connected or has a session"))
 }
 
 impl From<DataError> for Refusal {
