@@ -1,5 +1,5 @@
 // Checks what the Markdown files promise: relative links lead to a file and a
-// heading that exist, and every test that docs/compatibility.md names is there.
+// heading that exist, and every test that compatibility.md and topic-rules.md name is there.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -31,20 +31,20 @@ for (const name of listed) {
   }
 }
 
-// The last column of the compatibility tables: `file: part of the test's name`.
-const compatibility = 'docs/compatibility.md';
+// The last column of these pages' tables: `file: part of the test's name`.
 let promised = 0;
-if (existsSync(path.join(root, compatibility))) {
-  const rows = readFileSync(path.join(root, compatibility), 'utf8').split('\n').filter((line) => /^\|.*\|$/.test(line));
+for (const page of ['docs/compatibility.md', 'docs/topic-rules.md']) {
+  if (!existsSync(path.join(root, page))) continue;
+  const rows = readFileSync(path.join(root, page), 'utf8').split('\n').filter((line) => /^\|.*\|$/.test(line));
   for (const row of rows) {
     const cell = row.split(/(?<!\\)\|/).at(-2);
     for (const [, file, part] of cell.matchAll(/`([\w/.-]+\.(?:mjs|py|rs)): ([^`]+)`/g)) {
       promised += 1;
       const found = [path.join(root, 'tests/suite', file), path.join(root, 'tests/python', file), path.join(root, file)]
         .find(existsSync);
-      if (!found) faults.push(`${compatibility}: there is no ${file}`);
+      if (!found) faults.push(`${page}: there is no ${file}`);
       else if (!readFileSync(found, 'utf8').replace(/\\'/g, "'").includes(part)) {
-        faults.push(`${compatibility}: ${file} has no test with "${part}"`);
+        faults.push(`${page}: ${file} has no test with "${part}"`);
       }
     }
   }

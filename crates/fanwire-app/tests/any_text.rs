@@ -19,13 +19,15 @@ fn load_as(name: &str, text: &str) {
 /// Pieces that real files are made of, so that texts get past the first check.
 const YAML: &str = "(service: chat\n|provider:\n|  name: aws\n|  runtime: nodejs20.x\n|functions:\n|\
     resources: |Resources: |Type: AWS::DynamoDB::Table\n|Properties: |KeySchema: |\
-    AttributeDefinitions: |AttributeName: |KeyType: HASH|TableName: |  environment: |  a:\n|    handler: a.b\n|    events:\n|      - websocket: |\
+    AttributeDefinitions: |AttributeName: |KeyType: HASH|TableName: |  environment: |  a:\n|    handler: a.b\n|    events:\n|      - websocket: |      - iot: |sql: |Type: AWS::IoT::TopicRule\n|TopicRulePayload: |Sql: |Actions: |\
     \\{route: |authorizer: |\\$connect|\\$\\{self:custom.a\\}|\\$\\{file\\(serverless.yml\\)\\}|\
     \\$\\{self:\\}|!Sub |!Ref |!GetAtt |!Join |Fn::Select: |&a |\\*a|<<: |custom: |\\[|\\]|\\{|\\}|, |\
     - |: |'|\"|\n|  |[a-z]|\\$\\{|\\}|#|\\||>|é|\t|[0-9]|.){0,40}";
 
 const TOML: &str = "(name = |\"chat\"|\n|\\[functions.a\\]\n|\\[\\[websocket\\]\\]\n|\\[websocket.routes\\]\n|\
     handler = |\"a.b\"|timeout = |\\[websocket.limits\\]\n|\\[environment\\]\n|\"\\$default\" = |\\{|\\}|\
+    \\[realtime\\]\n|\\[realtime.users.a\\]\n|\\[realtime.subscribers.a\\]\n|\\[\\[realtime.listen\\]\\]\n|\
+    \\[realtime.limits\\]\n|filter = |sql = |password = |address = |\"\\$\\{iot:ClientId\\}\"|\"a/\\+/#\"|\\[links.a\\]\n|\
     \\[tables.a\\]\n|\\[tables.a.indexes.by-x\\]\n|hash = |range = |local = true\n|attributes|mock|http|function|url| = |\"\\$\\{self:name\\}\"|\"\\$\\{self:\\}\"|'|\"|\\[|\\]|,|[a-z]|[0-9]|é|#|.){0,40}";
 
 proptest! {

@@ -21,6 +21,19 @@ function = "gate"
 "$default" = "send"
 say = { function = "send", response = true }
 
+[realtime]
+allow_anonymous = true
+
+[realtime.authorizers.door]
+function = "gate"
+
+[realtime.subscribers.save]
+filter = "chat/#"
+function = "send"
+
+[links.Bucket]
+name = "pictures"
+
 [tables.rooms]
 hash = "id"
 "#;
@@ -87,6 +100,25 @@ fn each_thing_is_told_by_its_name_and_what_changed_about_it() {
         ),
         ("hash = \"id\"", "hash = \"id\"\nttl = \"at\"", "table `rooms` changed: ttl attribute"),
         ("[tables.rooms]", "[tables.users]\nhash = \"id\"\n[tables.rooms]", "table `users` added"),
+        ("allow_anonymous = true\n", "", "allow anonymous of the realtime endpoint changed"),
+        (
+            "allow_anonymous = true",
+            "allow_anonymous = true\nlisten = [{ address = \"[::1]:1883\" }]",
+            "ports of the realtime endpoint changed",
+        ),
+        (
+            "[realtime.authorizers.door]\nfunction = \"gate\"\n",
+            "",
+            "authorizer `door` of the realtime endpoint removed",
+        ),
+        ("chat/#", "chats/#", "subscriber `save` changed: SQL"),
+        (
+            "[links.Bucket]",
+            "[realtime.limits]\nmax_qos = 0\nparent_match = true\n[links.Bucket]",
+            "limits of the realtime endpoint changed: max_qos, parent_match",
+        ),
+        ("name = \"pictures\"", "name = \"photos\"", "link `Bucket` changed"),
+        ("[links.Bucket]\nname = \"pictures\"\n", "", "link `Bucket` removed"),
         ("name = \"chat\"", "name = \"chat\"\ndynamodb = \"aws\"", "DynamoDB changed"),
         ("name = \"chat\"", "name = \"chat\"\naccount_id = \"123456789012\"", "account id changed"),
     ] {
@@ -98,6 +130,20 @@ fn each_thing_is_told_by_its_name_and_what_changed_about_it() {
 fn values_which_may_be_secrets_are_not_told() {
     let told = changes(&[("\"one\"", "\"hunter2\"")]).join("\n");
     assert!(!told.contains("one") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn an_endpoint_and_a_profile_come_and_go_as_a_whole() {
+    let endpoint = "name = \"a\"\n[realtime]\nallow_anonymous = true\n";
+    let (without, with) = apps("name = \"a\"\n", endpoint);
+    assert_eq!(without.changes(&with), ["realtime endpoint added"]);
+    assert_eq!(with.changes(&without), ["realtime endpoint removed"]);
+    let open = endpoint.replacen('\n', "\nprofile = \"open\"\n", 1);
+    let (aws, open) = apps(endpoint, &open);
+    let told = aws.changes(&open);
+    assert_eq!(told[0], "profile changed");
+    assert!(told[1].starts_with("limits of the realtime endpoint changed: "), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
 }
 
 #[test]

@@ -288,20 +288,29 @@ fn schema_paths(schema: &Json, path: &str, paths: &mut BTreeSet<String>) {
     }
 }
 
+/// The table that a value is, or that is the first of those that it is.
+fn first_table(value: &mut toml::Value) -> Option<&mut toml::Table> {
+    match value {
+        toml::Value::Table(table) => Some(table),
+        toml::Value::Array(items) => items.first_mut()?.as_table_mut(),
+        _ => None,
+    }
+}
+
 /// Removes each value of a table in turn, and calls `each` with what is left.
 fn without_each(root: &toml::Table, path: &[&str], each: &mut impl FnMut(&[&str], &toml::Table)) {
-    let at = path.iter().try_fold(root, |at, key| at.get(*key)?.as_table());
-    for (key, value) in at.into_iter().flatten() {
+    let mut whole = root.clone();
+    let at = path.iter().try_fold(&mut whole, |at, key| first_table(at.get_mut(*key)?));
+    let keys: Vec<String> = at.into_iter().flat_map(|table| table.keys().cloned()).collect();
+    for key in &keys {
         let path = [path, &[key.as_str()]].concat();
         let mut rest = root.clone();
         let parent = path[..path.len() - 1]
             .iter()
-            .fold(&mut rest, |at, key| at.get_mut(*key).unwrap().as_table_mut().unwrap());
+            .fold(&mut rest, |at, key| first_table(at.get_mut(*key).unwrap()).unwrap());
         parent.remove(key);
         each(&path, &rest);
-        if value.is_table() {
-            without_each(root, &path, each);
-        }
+        without_each(root, &path, each);
     }
 }
 
@@ -376,6 +385,7 @@ fn reference(schema: &Json, heading: &str, out: &mut String) {
         let heading = if heading == "fanwire.toml" { String::new() } else { format!("{heading}.") };
         reference(value, &format!("[{heading}{key}]"), out);
         reference(&value["additionalProperties"], &format!("[{heading}{key}.NAME]"), out);
+        reference(&value["items"], &format!("[[{heading}{key}]]"), out);
     }
 }
 
@@ -389,6 +399,7 @@ fn kind(value: &Json) -> String {
         return if form.contains("bytes") { "size".to_owned() } else { "time".to_owned() };
     }
     match (value["type"].as_str(), value["type"].as_array()) {
+        (Some("array"), _) if value["items"]["type"] == "object" => "list of tables".to_owned(),
         (Some("array"), _) => "list of texts".to_owned(),
         (Some("object"), _) => "table".to_owned(),
         (Some("string"), _) => "text".to_owned(),

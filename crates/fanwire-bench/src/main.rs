@@ -11,6 +11,7 @@
 mod broadcast;
 mod echo;
 mod idle;
+mod mqtt;
 mod post;
 mod procfs;
 mod reload;
@@ -40,12 +41,13 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
     name = "bench",
     after_help = "\
 Examples:
-  ./bench                               every scenario
+  ./bench                               every scenario but mqtt
   ./bench idle --connections 50000
-  ./bench broadcast --receivers 1000 --json"
+  ./bench broadcast --receivers 1000 --json
+  ./bench mqtt fan-out idle --quick"
 )]
 struct Args {
-    /// One scenario [default: all of them].
+    /// One scenario [default: all of them but mqtt].
     #[command(subcommand)]
     scenario: Option<Scenario>,
     #[command(flatten)]
@@ -107,6 +109,8 @@ enum Scenario {
         #[arg(long, default_value_t = 30)]
         saves: usize,
     },
+    /// The MQTT broker beside others.
+    Mqtt(mqtt::Wanted),
     /// Serve the app without code in this process, and take commands on standard input.
     #[command(hide = true)]
     Serve {
@@ -154,6 +158,7 @@ fn measure(scenario: Option<Scenario>, settings: &Settings) -> Result<()> {
             Scenario::Echo { clients } => echo::run(&clients, settings, &mut report)?,
             Scenario::Post { connections } => post::run(&connections, settings, &mut report)?,
             Scenario::Reload { saves } => reload::run(saves, settings, &mut report)?,
+            Scenario::Mqtt(wanted) => mqtt::run(&wanted, open_files, settings, &mut report)?,
             Scenario::Serve { .. } => {}
         }
     }

@@ -102,7 +102,7 @@ impl Server {
         Ok(server)
     }
 
-    fn start(
+    pub(crate) fn start(
         name: &'static str,
         path: &'static str,
         port: u16,
@@ -114,17 +114,23 @@ impl Server {
             command.spawn().map_err(|error| format!("cannot start {described}: {error}"))?;
         let answers = child.stdout.take().map(BufReader::new);
         let mut server = Self { name, path, handshakes: HANDSHAKES, port, child, answers };
+        server.await_listener(port).map_err(|error| format!("{described} {error}"))?;
+        Ok(server)
+    }
+
+    /// Waits until it accepts connections on a port.
+    pub(crate) fn await_listener(&mut self, port: u16) -> Result<()> {
         let started = Instant::now();
-        while TcpStream::connect(server.address()).is_err() {
-            if let Some(status) = server.child.try_wait()? {
-                return Err(format!("{described} ended at its start: {status}").into());
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("ended at its start: {status}").into());
             }
             if started.elapsed() > START_PATIENCE {
-                return Err(format!("{described} does not listen on port {port}").into());
+                return Err(format!("does not listen on port {port}").into());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(server)
+        Ok(())
     }
 
     /// Where it listens.
@@ -180,7 +186,7 @@ impl Drop for Server {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 

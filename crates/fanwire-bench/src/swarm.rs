@@ -222,7 +222,7 @@ fn split_frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
 }
 
 /// Connects from one of the loopback addresses, 127.0.0.1 and up.
-fn dial(nth: usize, server: SocketAddr) -> Result<std::net::TcpStream> {
+pub(crate) fn dial(nth: usize, server: SocketAddr) -> Result<std::net::TcpStream> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
     let source = u8::try_from(1 + nth / CLIENTS_PER_SOURCE).map_err(|_| "too many clients")?;
     if source > 1 {

@@ -1,5 +1,6 @@
 //! The command line, as typed.
 
+mod realtime;
 mod tools;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,6 +10,10 @@ use crate::inspect::Inspected;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use fanwire_app::model::{DynamoDbChoice, Profile};
 
+pub(crate) use self::realtime::{
+    PasswordArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PublishArgs, RetainedArgs,
+    SessionListArgs, SessionsArgs, SessionsCommand, SubscribeArgs,
+};
 pub(crate) use self::tools::{
     ClockArgs, ClockCommand, ConnectionsArgs, ConnectionsCommand, InvokeArgs, ListArgs, LogsArgs,
     RecordArgs, ReplayArgs, SendArgs, ServerArgs,
@@ -43,6 +48,18 @@ pub(crate) enum Command {
     Invoke(InvokeArgs),
     /// Show who is connected to the running dev; send to them, close them.
     Connections(ConnectionsArgs),
+    /// Publish a message to a topic of the running dev.
+    Publish(PublishArgs),
+    /// Show the messages of topics of the running dev.
+    Subscribe(SubscribeArgs),
+    /// Show the clients of the realtime endpoint of the running dev; disconnect them.
+    Sessions(SessionsArgs),
+    /// Show the messages that the running dev retains; delete one.
+    Retained(RetainedArgs),
+    /// Try out what policies allow.
+    Policy(PolicyArgs),
+    /// Make the hash of a password for a user of the realtime endpoint.
+    Password(PasswordArgs),
     /// Show the log of the running dev.
     Logs(LogsArgs),
     /// Write what passes the WebSocket APIs of the running dev to a file.
@@ -87,7 +104,7 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Begin with empty tables.
+    /// Begin with empty tables, and with no retained messages and MQTT sessions.
     #[arg(long)]
     pub(crate) fresh: bool,
 

@@ -4,13 +4,12 @@ use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::args::{ConnectionsArgs, ConnectionsCommand, ListArgs, ServerArgs};
 use crate::client::{self, CommandError, Server, encoded, output};
-use crate::pretty;
 use crate::table::Table;
+use crate::{elapsed, pretty};
 
 /// How often a connection is looked for that has just been accepted: it is there once
 /// its client has the answer.
@@ -147,16 +146,9 @@ fn table(connections: &[Value]) -> String {
     table.to_string()
 }
 
-/// How long ago a time in ISO 8601 was, in its largest unit and the next.
+/// How long ago a time in ISO 8601 was.
 fn ago(time: &str) -> String {
-    let Ok(time) = time.parse::<Timestamp>() else { return time.to_owned() };
-    let seconds = Timestamp::now().duration_since(time).as_secs().max(0);
-    match seconds {
-        0..60 => format!("{seconds}s ago"),
-        60..3600 => format!("{}m {}s ago", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h {}m ago", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {}h ago", seconds / 86_400, seconds / 3600 % 24),
-    }
+    time.parse().map_or_else(|_| time.to_owned(), elapsed::ago)
 }
 
 async fn show(id: &str, as_json: bool, server: &ServerArgs) -> Result<ExitCode, CommandError> {

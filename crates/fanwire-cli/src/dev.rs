@@ -26,6 +26,9 @@ use crate::{banner, data, inspect, project};
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
+/// The folder in the data folder where retained messages and MQTT sessions are.
+const REALTIME: &str = "realtime";
+
 /// The exit status of a process that was told to stop twice.
 const EXIT_INTERRUPTED: u8 = 130;
 
@@ -74,6 +77,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     let observers = Observers {
         websocket: console.clone(),
         functions: Arc::new(teller),
+        realtime: console.clone(),
         logs: Some(console.journal()),
     };
     let authority = open_authority();
@@ -84,6 +88,10 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    if let Err(error) = forget_realtime(app, args) {
+        anstream::eprintln!("error: cannot begin afresh: {error}");
+        return ExitCode::FAILURE;
+    }
     let options = options(app, args, authority.clone(), inspected);
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
@@ -142,8 +150,20 @@ fn options(
             ..HostOptions::default()
         },
         tls: authority,
+        realtime_folder: Some(data_folder(app, args).join(REALTIME)),
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
         ..ServerOptions::default()
+    }
+}
+
+/// Removes what the realtime endpoint has kept, if that is wanted.
+fn forget_realtime(app: &App, args: &DevArgs) -> io::Result<()> {
+    if !args.fresh {
+        return Ok(());
+    }
+    match std::fs::remove_dir_all(data_folder(app, args).join(REALTIME)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -216,6 +236,11 @@ fn announce(
             "port": address.port(),
             "certificateAuthority": authority.map(Authority::certificate),
             "apis": apis.collect::<Vec<_>>(),
+            "realtime": app.realtime.as_ref().map(|realtime| serde_json::json!({
+                "name": realtime.name,
+                "url": banner::realtime_url(&host, realtime),
+                "mqtt": format!("mqtt://{host}"),
+            })),
             "functions": functions.collect::<Vec<_>>(),
             "notServed": app.not_served,
         }));

@@ -1,7 +1,8 @@
 //! The `fanwire` command: `dev` serves an App, `check` says what a project file
 //! means, `schema` prints the JSON Schema of `fanwire.toml`, `trust` has browsers
-//! believe the certificates of `dev`. `send`, `invoke`, `connections`, `logs`, `record`,
-//! `replay` and `clock` talk with a `dev` that runs.
+//! believe the certificates of `dev`, `password` makes hashes of passwords. `send`,
+//! `invoke`, `connections`, `publish`, `subscribe`, `sessions`, `retained`, `policy`,
+//! `logs`, `record`, `replay` and `clock` talk with a `dev` that runs.
 //!
 //! Exit status: 0 when all went well, 1 when it did not, 2 when the command line, the
 //! project file or another file is wrong, 3 when no server answers.
@@ -15,12 +16,15 @@ mod connections;
 mod console;
 mod data;
 mod dev;
+mod elapsed;
 mod inspect;
 mod invoke;
 mod live;
 mod logs;
+mod password;
 mod pretty;
 mod project;
+mod realtime;
 mod record;
 mod replay;
 mod send;
@@ -32,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, PasswordArgs};
 
 // A server that has seen many clients has to give their memory back. Measured with
 // bursts of connections, glibc's allocator keeps nearly all of it, and mimalloc half
@@ -58,6 +62,12 @@ fn main() -> ExitCode {
         Command::Send(args) => send::run(&args),
         Command::Invoke(args) => invoke::run(&args),
         Command::Connections(args) => connections::run(args),
+        Command::Publish(args) => realtime::publish::run(&args),
+        Command::Subscribe(args) => realtime::subscribe::run(&args),
+        Command::Sessions(args) => realtime::sessions::run(args),
+        Command::Retained(args) => realtime::retained::run(&args),
+        Command::Policy(args) => realtime::policy::run(&args),
+        Command::Password(PasswordArgs {}) => password::run(),
         Command::Logs(args) => logs::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args),

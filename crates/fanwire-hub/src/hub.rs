@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -47,23 +47,47 @@ pub struct Reservation<S: Session> {
 // === impl Hub ===
 
 impl<S: Session> Hub<S> {
-    /// Starts the shards' threads.
+    /// Starts the shards' threads, each with default shared state.
     ///
     /// # Errors
     ///
     /// Where the system refuses a thread or an event queue.
-    pub fn start(options: HubOptions) -> io::Result<Self> {
-        let count = options.shards.clamp(1, 256);
-        let mut shards = Vec::with_capacity(count);
-        let mut threads = Vec::with_capacity(count);
-        for number in 0..count {
-            let (shard, handle) = ShardParts::new(&options)?;
+    pub fn start(options: HubOptions) -> io::Result<Self>
+    where
+        S::Shared: Default,
+    {
+        Self::start_with(options, |_, _| S::Shared::default())
+    }
+
+    /// Starts the shards' threads. `make_shared` is called on each, with the hub and the
+    /// shard's number, for what the sessions there share.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses a thread or an event queue.
+    pub fn start_with(
+        options: HubOptions,
+        make_shared: impl Fn(&Self, usize) -> S::Shared + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let parts: Vec<_> = (0..options.shards.clamp(1, 256))
+            .map(|_| ShardParts::new(&options))
+            .collect::<Result<_, _>>()?;
+        let (parts, shards): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let threads = Mutex::default();
+        let hub = Self { shared: Arc::new(HubShared { options, shards, threads }) };
+        let make_shared = Arc::new(make_shared);
+        for (number, shard) in parts.into_iter().enumerate() {
+            let (of, make_shared) = (hub.clone(), Arc::clone(&make_shared));
             let thread = std::thread::Builder::new().name(format!("shard-{number}"));
-            threads.push(thread.spawn(move || shard.run())?);
-            shards.push(handle);
+            let thread = thread.spawn(move || shard.run(move || make_shared(&of, number)))?;
+            hub.threads().push(thread);
         }
-        let threads = Mutex::new(threads);
-        Ok(Self { shared: Arc::new(HubShared { options, shards, threads }) })
+        Ok(hub)
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shared.shards.len()
     }
 
     /// Reserves a place on the shard that has the fewest connections, and the id
@@ -73,13 +97,24 @@ impl<S: Session> Hub<S> {
     ///
     /// [`Busy`] where `max_connections` are there already.
     pub fn reserve(&self) -> Result<Reservation<S>, Busy> {
+        let shards = self.shared.shards.iter().enumerate();
+        let (number, _) = shards.min_by_key(|(_, shard)| shard.used()).ok_or(Busy)?;
+        self.reserve_on(number)
+    }
+
+    /// As [`reserve`](Self::reserve), on the shard of a number: for planes whose
+    /// connections have to be where what they resume is.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where `max_connections` are there already, or there is no such shard.
+    pub fn reserve_on(&self, number: usize) -> Result<Reservation<S>, Busy> {
         let shards = &self.shared.shards;
         let used: usize = shards.iter().map(|shard| shard.used()).sum();
         if used >= self.shared.options.max_connections {
             return Err(Busy);
         }
-        let least = shards.iter().enumerate().min_by_key(|(_, shard)| shard.used());
-        let (number, shard) = least.ok_or(Busy)?;
+        let shard = shards.get(number).ok_or(Busy)?;
         let slot = shard.take_slot().ok_or(Busy)?;
         // At most 256 shards are ever started.
         let number = u8::try_from(number).unwrap_or(u8::MAX);
@@ -160,6 +195,51 @@ impl<S: Session> Hub<S> {
         Ok(())
     }
 
+    /// Tells the shared state of a shard something that carries `bytes` bytes. Where the
+    /// hub has stopped, nobody is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for that shard.
+    pub fn notify(&self, shard: usize, notice: S::Notice, bytes: usize) -> Result<(), Busy> {
+        match self.shared.shards.get(shard) {
+            Some(shard) => shard.mailbox.send(Letter::Notice(notice), bytes + LETTER_BYTES),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells several shards something, each notice carrying `bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for any of the shards; then none is told.
+    pub fn notify_all(&self, notices: Vec<(usize, S::Notice)>, bytes: usize) -> Result<(), Busy> {
+        let weight = bytes + LETTER_BYTES;
+        let shards = &self.shared.shards;
+        let has_room =
+            |shard: usize| shards.get(shard).is_none_or(|shard| shard.mailbox.has_room(weight));
+        if !notices.iter().all(|(shard, _)| has_room(*shard)) {
+            return Err(Busy);
+        }
+        for (shard, notice) in notices {
+            // As with a broadcast: rather one notice too many than half of them.
+            self.notify_anyway(shard, notice, bytes);
+        }
+        Ok(())
+    }
+
+    /// As [`notify`](Self::notify), for notices whose number is bounded by something else.
+    pub fn notify_anyway(&self, shard: usize, notice: S::Notice, bytes: usize) {
+        if let Some(shard) = self.shared.shards.get(shard) {
+            shard.mailbox.send_anyway(Letter::Notice(notice), bytes + LETTER_BYTES);
+        }
+    }
+
+    /// The shard of a connection id. `None` where it is of another node, or of none.
+    pub fn shard_number(&self, id: ConnectionId) -> Option<usize> {
+        self.shard_of(id).map(|_| id.shard())
+    }
+
     /// The time that connections live in.
     pub fn clock(&self) -> &Clock {
         &self.shared.options.clock
@@ -221,14 +301,15 @@ impl<S: Session> Hub<S> {
         for shard in &self.shared.shards {
             shard.mailbox.send_anyway(Letter::Stop { grace }, 0);
         }
-        let threads = {
-            let mut threads = self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *threads)
-        };
+        let threads = std::mem::take(&mut *self.threads());
         for thread in threads {
             // A shard that panicked has nothing left to stop.
             let _ = thread.join();
         }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shard_of(&self, id: ConnectionId) -> Option<&Arc<ShardHandle<S>>> {

@@ -43,6 +43,11 @@ impl ConnectionId {
         Ok(Self { node, shard, slot, tag })
     }
 
+    /// The number of the shard that the connection is on.
+    pub fn shard(&self) -> usize {
+        usize::from(self.shard)
+    }
+
     fn to_bytes(self) -> [u8; 11] {
         let location =
             u64::from(self.node) << 32 | u64::from(self.shard) << 24 | u64::from(self.slot);

@@ -13,7 +13,9 @@
 //!   [`ConnectionId`], attaches a socket to a shard, sends commands to one
 //!   connection and messages to an [`Audience`].
 //! - [`Transport`] is what a connection's bytes go over: a bare socket, or TLS.
-//! - [`Session`] is what a plane implements; [`Context`] is what it may do.
+//! - [`Session`] is what a plane implements; [`Context`] is what it may do. What its
+//!   sessions have for each other goes through the state that those of one shard share,
+//!   which reaches them all in a [`Turn`].
 //! - [`Clock`] is the time that connections live in; it can be moved ahead.
 //! - [`HubOptions`] are the limits. Nothing here is unbounded: what waits for a
 //!   shard, and what waits for a slow receiver, each has a size.
@@ -37,6 +39,7 @@ mod outbound;
 mod session;
 mod shard;
 mod transport;
+mod turn;
 
 pub use self::clock::Clock;
 pub use self::connection::Context;
@@ -45,3 +48,4 @@ pub use self::id::{ConnectionId, InvalidConnectionId};
 pub use self::options::{HubOptions, LETTER_BYTES};
 pub use self::session::{Audience, Ending, Session};
 pub use self::transport::Transport;
+pub use self::turn::Turn;

@@ -8,13 +8,19 @@ use bytes::{Buf, Bytes};
 /// Frames written by one system call at the most.
 const MAX_SLICES: usize = 64;
 
-/// Bytes that are to be written to one socket, oldest first. Holds no memory of
-/// its own while it is empty.
+/// Bytes that are to be written to one socket, oldest first. Mostly it is one piece, which
+/// takes no memory of its own to hold.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
-    chunks: VecDeque<Bytes>,
+    /// Empty only while nothing waits.
+    first: Bytes,
+    rest: Option<Box<Rest>>,
     len: usize,
 }
+
+/// What waits behind the first piece.
+#[derive(Debug, Default)]
+struct Rest(VecDeque<Bytes>);
 
 /// What came of an attempt to write.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,9 +33,14 @@ pub(crate) enum Flushed {
 
 impl Outbound {
     pub(crate) fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.len += bytes.len();
-            self.chunks.push_back(bytes);
+        if bytes.is_empty() {
+            return;
+        }
+        self.len += bytes.len();
+        if self.first.is_empty() {
+            self.first = bytes;
+        } else {
+            self.rest.get_or_insert_default().0.push_back(bytes);
         }
     }
 
@@ -57,7 +68,7 @@ impl Outbound {
             self.advance(written);
         }
         // A burst may have left a large ring behind; an idle connection keeps none.
-        self.chunks = VecDeque::new();
+        self.rest = None;
         loop {
             match socket.flush() {
                 Ok(()) => return Ok(Flushed::All),
@@ -71,27 +82,31 @@ impl Outbound {
     }
 
     fn write_once(&self, socket: &mut impl Write) -> io::Result<usize> {
-        if let (Some(only), 1) = (self.chunks.front(), self.chunks.len()) {
-            return socket.write(only);
-        }
+        let Some(rest) = self.rest.as_ref().filter(|rest| !rest.0.is_empty()) else {
+            return socket.write(&self.first);
+        };
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let count = self.chunks.len().min(MAX_SLICES);
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            *slice = IoSlice::new(chunk);
+        let pieces = std::iter::once(&self.first).chain(&rest.0);
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            count += 1;
         }
         socket.write_vectored(&slices[..count])
     }
 
     fn advance(&mut self, mut written: usize) {
         self.len -= written;
-        while let Some(front) = self.chunks.front_mut() {
-            if written < front.len() {
-                front.advance(written);
+        while written >= self.first.len() {
+            written -= self.first.len();
+            let next = self.rest.as_mut().and_then(|rest| rest.0.pop_front());
+            let Some(next) = next else {
+                self.first = Bytes::new();
                 return;
-            }
-            written -= front.len();
-            self.chunks.pop_front();
+            };
+            self.first = next;
         }
+        self.first.advance(written);
     }
 }
 
@@ -157,6 +172,6 @@ mod tests {
         }
         let mut socket = Socket { takes: [500; 10].into(), got: Vec::new() };
         assert_eq!(outbound.flush(&mut socket).unwrap(), Flushed::All);
-        assert_eq!(outbound.chunks.capacity(), 0);
+        assert!(outbound.rest.is_none());
     }
 }

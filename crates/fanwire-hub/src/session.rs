@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::Context;
+use crate::{Context, Turn};
 
 /// The state machine of one connection's protocol. It does no input or output and
 /// reads no clock: bytes, commands and the time come in, and what it wants goes out
@@ -22,9 +22,12 @@ pub trait Session: Sized + Send + 'static {
     /// What can be sent to many connections at once.
     type Message: Send + Sync + 'static;
 
-    /// State that all sessions of a shard share, such as a compressor. Made on the
-    /// shard's own thread.
-    type Shared: Default;
+    /// State that all sessions of a shard share, such as a compressor or what they know of
+    /// each other. It stays on the shard's own thread.
+    type Shared: 'static;
+
+    /// What other threads may tell a shard's shared state.
+    type Notice: Send + 'static;
 
     /// Which broadcasts reach this connection. Asked once, after `opened`.
     fn audience(&self) -> Audience;
@@ -68,7 +71,25 @@ pub trait Session: Sized + Send + 'static {
     fn broadcast_sent(&mut self, now: Instant);
 
     /// The connection is gone.
-    fn closed(self, ending: Ending);
+    fn closed(self, ending: Ending, shared: &mut Self::Shared);
+
+    /// Another thread tells the shard something.
+    fn noticed(turn: &mut Turn<'_, Self>, notice: Self::Notice);
+
+    /// All that has come in is taken in, and nothing is written yet: what the sessions of
+    /// the shard have for each other is delivered now. Called again, after the writes,
+    /// for as long as it says that there was something.
+    fn turn_ended(_turn: &mut Turn<'_, Self>) -> bool {
+        false
+    }
+
+    /// When `shard_expired` wants to be called next, if ever. Asked once a turn.
+    fn shard_deadline(_shared: &Self::Shared) -> Option<Instant> {
+        None
+    }
+
+    /// The shard's own deadline has passed.
+    fn shard_expired(_turn: &mut Turn<'_, Self>) {}
 }
 
 /// A set of connections that broadcasts are addressed to, such as those of one API.

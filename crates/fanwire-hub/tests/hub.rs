@@ -3,13 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test is to end it")]
 
+use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fanwire_hub::{Audience, Context, Ending, Hub, HubOptions, Session};
+use fanwire_hub::{Audience, Context, Ending, Hub, HubOptions, Session, Turn};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,6 +48,7 @@ impl Session for Echo {
     type Command = Command;
     type Message = Bytes;
     type Shared = ();
+    type Notice = Infallible;
 
     fn audience(&self) -> Audience {
         Audience(0)
@@ -111,7 +113,11 @@ impl Session for Echo {
 
     fn broadcast_sent(&mut self, _now: Instant) {}
 
-    fn closed(self, ending: Ending) {
+    fn noticed(_turn: &mut Turn<'_, Self>, notice: Infallible) {
+        match notice {}
+    }
+
+    fn closed(self, ending: Ending, _shared: &mut ()) {
         self.tell(News::Ended(match ending {
             Ending::Finished => "finished",
             Ending::PeerClosed => "peer closed",

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a test is to end it")]
 
+use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,7 +11,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fanwire_hub::{Audience, ConnectionId, Context, Ending, Hub, HubOptions, Session, Transport};
+use fanwire_hub::{
+    Audience, ConnectionId, Context, Ending, Hub, HubOptions, Session, Transport, Turn,
+};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::version::{TLS12, TLS13};
@@ -53,6 +56,7 @@ impl Session for Echo {
     type Command = Command;
     type Message = Bytes;
     type Shared = ();
+    type Notice = Infallible;
 
     fn audience(&self) -> Audience {
         Audience(0)
@@ -105,7 +109,11 @@ impl Session for Echo {
 
     fn broadcast_sent(&mut self, _now: Instant) {}
 
-    fn closed(self, ending: Ending) {
+    fn noticed(_turn: &mut Turn<'_, Self>, notice: Infallible) {
+        match notice {}
+    }
+
+    fn closed(self, ending: Ending, _shared: &mut ()) {
         self.tell(News::Ended(match ending {
             Ending::Finished => "finished",
             Ending::PeerClosed => "peer closed",

@@ -1,1 +1,49 @@
-//! The realtime plane: an MQTT broker whose sessions live on the hub
+//! The realtime plane: an MQTT broker for clients of AWS IoT, of SST's `Realtime`, and any
+//! other, whose connections and sessions live on a hub.
+//!
+//! # Brief overview
+//!
+//! - [`Realtime`] is the handle: it takes connections through their handshake
+//!   ([`Realtime::handshake`]), publishes, subscribes taps, and tells of sessions and
+//!   retained messages.
+//! - `handshake` runs on the runtime: the first packet, the authorizer, the policy.
+//! - `session` is one connection on its shard: bytes to packets, and the time.
+//! - `broker` is what the connections of a shard share, and the heart of it: sessions,
+//!   subscriptions, the ways of messages. It knows no socket and no clock.
+//! - `directory` and `retained` are what the shards share; `durable` is what outlives them.
+//! - [`topic`] finds filters for a topic, and topics for a filter.
+//! - [`Rules`] calls functions for messages, as topic rules say.
+//! - A [`Tap`] is a subscriber in this process; an [`Observer`] hears what happens.
+//!
+//! A message's way: socket → `session` → `broker` (policy, route) → the sessions of its
+//! shard, by reference where many get the same bytes; other shards by notice; taps.
+
+mod broker;
+mod directory;
+mod durable;
+mod handshake;
+mod listing;
+mod message;
+mod notice;
+mod observer;
+mod plane;
+mod promise;
+mod refresh;
+mod retained;
+mod rules;
+mod session;
+mod settings;
+mod tap;
+mod throttle;
+pub mod topic;
+
+pub use self::durable::LoadError;
+pub use self::handshake::{Arrival, ClientStream, Credentials, HttpArrival, TlsArrival, Trial};
+pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
+pub use self::message::{Message, Properties, Publisher};
+pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};
+pub use self::plane::{PublishError, Realtime, RealtimeParts, StartError};
+pub use self::rules::{RuleError, RuleStats, Rules};
+pub use self::session::MqttSession;
+pub use self::settings::SettingsError;
+pub use self::tap::{Subscription, Tap};

@@ -6,6 +6,7 @@ use fanwire_app::App;
 use fanwire_dynamodb::{TableError, TableNote};
 use fanwire_functions::FunctionChanges;
 
+use crate::realtime::RealtimeError;
 use crate::server::{Server, make_tables};
 
 /// What came of applying a changed App.
@@ -27,6 +28,9 @@ pub enum ApplyError {
     /// Its functions cannot be hosted.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// Its realtime endpoint cannot be started.
+    #[error(transparent)]
+    Realtime(#[from] RealtimeError),
     /// Two of its APIs have one id.
     #[error("two WebSocket APIs have the id `{0}`; give one of them another")]
     SameId(String),
@@ -36,7 +40,7 @@ impl Server {
     /// Serves a changed App from now on. Connections to an API whose id stays live on, and
     /// those to one that is gone are closed; functions that have changed get new processes,
     /// and finish what they have; tables are made and never removed. The port and what else
-    /// the server was started with stay.
+    /// the server was started with stay, and so do the realtime endpoint's own.
     ///
     /// # Errors
     ///
@@ -49,7 +53,13 @@ impl Server {
         // The new code may look for its tables at once, the new routes for their code.
         let tables = make_tables(self.router.tables(), app).await?;
         let functions = self.functions().update(&app.functions, self.host_update(app))?;
+        let realtime = self.router.realtime_host();
+        let had_endpoint = self.router.has_realtime();
+        realtime.apply(app, self.clock_ahead()).await?;
         self.websocket().update(app.websocket_apis.clone(), &app.region, &app.account_id);
+        if had_endpoint != self.router.has_realtime() {
+            self.websocket().topics_changed();
+        }
         self.router.apply(app);
         Ok(Applied { tables, functions })
     }

@@ -5,12 +5,13 @@
 //! - [`Server::start`] binds, starts the hub, the functions host and the planes, and
 //!   [`Server::stop`] takes them down again in bounded time. [`Server::apply`] serves an
 //!   App that has changed without losing its connections.
-//! - `listener` accepts connections and speaks HTTP/1.1; a WebSocket handshake leaves
-//!   HTTP there and its socket goes to a shard.
+//! - `listener` accepts connections on the server's `port` and on those of the realtime
+//!   endpoint, and speaks HTTP/1.1; a WebSocket handshake leaves HTTP there and its socket
+//!   goes to a shard. `mqtt` is the way to the broker.
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
 //!   come from.
-//! - `address` says which API a URL means; `upgrade`, `management`, `lambda_api`
-//!   and `dynamodb` answer for it, and `control` for what AWS has not: what the
+//! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
+//!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
 //!   `fanwire` command asks.
 
 mod address;
@@ -18,10 +19,16 @@ mod apply;
 mod control;
 mod dynamodb;
 mod endpoints;
+mod groups;
 mod head_tap;
+mod iot_data;
 mod lambda_api;
 mod listener;
 mod management;
+mod mqtt;
+mod port;
+mod query;
+mod realtime;
 mod response;
 mod router;
 mod server;
@@ -29,6 +36,7 @@ mod tls;
 mod upgrade;
 
 pub use self::apply::{Applied, ApplyError};
-pub use self::control::{Feed, Listening, Logs};
+pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
+pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::tls::{Authority, TlsError};

@@ -1,4 +1,4 @@
-//! Accepting connections, and HTTP/1.1 on them, over TLS where the client speaks it.
+//! Accepting connections, and HTTP/1.1 on them; those that speak MQTT go to the broker.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,8 +15,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::head_tap::HeadTap;
-use crate::router::Router;
-use crate::tls::{Acceptor, ClientStream};
+use crate::port::{Port, Speech};
+use crate::router::{Router, Source};
+use crate::tls::ClientStream;
 
 /// How long a client may take to send the head of its first request, a TLS handshake
 /// before it included.
@@ -34,7 +35,7 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 128;
 
 /// Connections that may speak HTTP at once, handshakes among them; others wait in
-/// the system's queue. WebSocket connections do not count.
+/// the system's queue. Connections on shards do not count.
 const MAX_HTTP_CONNECTIONS: usize = 8192;
 
 /// How long to wait where the system has no descriptor for another connection.
@@ -57,7 +58,7 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub(crate) async fn accept(
     listener: TcpListener,
     router: Arc<Router>,
-    tls: Option<Acceptor>,
+    port: Port,
     mut stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
@@ -71,9 +72,9 @@ pub(crate) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let router = Arc::clone(&router);
-                let (tls, stopped) = (tls.clone(), stopped.clone());
+                let (port, stopped) = (port.clone(), stopped.clone());
                 tokio::spawn(async move {
-                    serve(stream, peer, router, tls, stopped).await;
+                    serve(stream, peer, router, port, stopped).await;
                     drop(place);
                 });
             }
@@ -87,29 +88,45 @@ async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     router: Arc<Router>,
-    tls: Option<Acceptor>,
+    port: Port,
     mut stopped: watch::Receiver<bool>,
 ) {
     let impatient_at = Instant::now() + HEAD_TIMEOUT;
     // Small frames must not wait for others; where it fails they merely do.
     let _ = stream.set_nodelay(true);
-    let stream = match tls {
-        None => ClientStream::Plain(stream),
-        Some(tls) => tokio::select! {
-            accepted = timeout_at(impatient_at, tls.accept(stream)) => match accepted {
-                Ok(Ok(stream)) => stream,
-                // Who came too late or cannot agree with us has no HTTP to be told in.
-                Ok(Err(_)) | Err(_) => return,
-            },
-            () = told_to(&mut stopped) => return,
+    let opening = timeout_at(impatient_at, port.open(stream, router.has_realtime()));
+    let (stream, speech) = tokio::select! {
+        opened = opening => match opened {
+            Ok(Ok(opened)) => opened,
+            // Who came too late or cannot agree with us has nothing to be told in.
+            Ok(Err(_)) | Err(_) => return,
         },
+        () = told_to(&mut stopped) => return,
     };
+    match speech {
+        Speech::Mqtt => router.mqtt(stream, peer).await,
+        Speech::Http => {
+            let only_realtime = port.is_for_realtime_only();
+            serve_http(stream, peer, router, only_realtime, impatient_at, stopped).await;
+        }
+    }
+}
+
+async fn serve_http(
+    stream: ClientStream,
+    peer: SocketAddr,
+    router: Arc<Router>,
+    only_realtime: bool,
+    impatient_at: Instant,
+    mut stopped: watch::Receiver<bool>,
+) {
     let (stream, head) = HeadTap::new(stream);
     let begun = AtomicBool::new(false);
     let service = service_fn(|request| {
         begun.store(true, Ordering::Relaxed);
         let (router, head) = (Arc::clone(&router), head.clone());
-        async move { Ok::<_, Infallible>(router.answer(request, &head, peer).await) }
+        let source = Source { head, peer, only_realtime };
+        async move { Ok::<_, Infallible>(router.answer(request, &source).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

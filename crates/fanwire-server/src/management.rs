@@ -6,11 +6,12 @@ use fanwire_wire::ws::CloseCode;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 
+use crate::query::Query;
 use crate::response::{self, Answer};
 use crate::router::{BodyError, Router};
 
 /// The most bytes read of a body; whether they are too many is the API's to say.
-const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 impl Router {
     /// Answers a call about one connection.
@@ -25,27 +26,9 @@ impl Router {
             Method::POST => self.post(api, id, request).await,
             Method::GET => self.get(api, id).await,
             Method::DELETE => self.delete(api, id, request.uri().query()).await,
-            _ => Ok(not_allowed()),
+            _ => Ok(not_allowed("POST, GET or DELETE")),
         };
         let answer = done.unwrap_or_else(|error| refused(&error, id, &gateway_id));
-        response::with_gateway_ids(answer, &gateway_id)
-    }
-
-    /// Answers a call about all connections of an API: a broadcast, where it allows
-    /// one. AWS has no such address.
-    pub(crate) async fn connections(&self, api: ApiIndex, request: Request<Incoming>) -> Answer {
-        let gateway_id = request_id();
-        let answer = if request.method() == Method::POST {
-            match self.body(request, MAX_BODY_BYTES).await {
-                Ok(body) => match self.plane().broadcast(api, &body) {
-                    Ok(()) => response::json(StatusCode::OK, ""),
-                    Err(error) => refused(&error, "", &gateway_id),
-                },
-                Err(error) => unreadable(&error),
-            }
-        } else {
-            not_allowed()
-        };
         response::with_gateway_ids(answer, &gateway_id)
     }
 
@@ -78,7 +61,7 @@ impl Router {
         id: &str,
         query: Option<&str>,
     ) -> Result<Answer, ManagementError> {
-        let close = match close_of(query.unwrap_or_default()) {
+        let close = match close_of(Query::new(query)) {
             Ok(close) => close,
             Err(text) => {
                 let body = response::message(&text);
@@ -93,29 +76,19 @@ impl Router {
 /// The longest close reason, in bytes (RFC 6455, section 5.5.1).
 const MAX_REASON_BYTES: usize = 123;
 
-fn close_of(query: &str) -> Result<Option<(CloseCode, String)>, String> {
-    let mut code = None;
-    let mut reason = String::new();
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
-        match name {
-            "code" => {
-                let number = value.parse().ok().and_then(CloseCode::new);
-                let number = number.ok_or_else(|| {
-                    format!("`{value}` is not a close code; expected 1000 or 3000-4999")
-                })?;
-                code = Some(number);
-            }
-            "reason" if value.len() <= MAX_REASON_BYTES => reason = value.into_owned(),
-            "reason" => return Err(format!("the reason is over {MAX_REASON_BYTES} bytes")),
-            _ => {}
-        }
+fn close_of(query: Query<'_>) -> Result<Option<(CloseCode, String)>, String> {
+    let reason = query.get("reason").unwrap_or_default();
+    if reason.len() > MAX_REASON_BYTES {
+        return Err(format!("the reason is over {MAX_REASON_BYTES} bytes"));
     }
-    Ok(code.map(|code| (code, reason)))
+    let Some(code) = query.get("code") else { return Ok(None) };
+    match code.parse().ok().and_then(CloseCode::new) {
+        Some(code) => Ok(Some((code, reason))),
+        None => Err(format!("`{code}` is not a close code; expected 1000 or 3000-4999")),
+    }
 }
 
-fn refused(error: &ManagementError, id: &str, gateway_id: &str) -> Answer {
+pub(crate) fn refused(error: &ManagementError, id: &str, gateway_id: &str) -> Answer {
     let message = response::message(&error.to_string());
     match error {
         // Real AWS sends no body with this one.
@@ -127,7 +100,7 @@ fn refused(error: &ManagementError, id: &str, gateway_id: &str) -> Answer {
             let status = StatusCode::BAD_REQUEST;
             response::error(status, "BadRequestException", body.to_string())
         }
-        ManagementError::NotText => {
+        ManagementError::NotText | ManagementError::TooMany { .. } | ManagementError::Group(_) => {
             response::error(StatusCode::BAD_REQUEST, "BadRequestException", message)
         }
         ManagementError::TooLarge { .. } => {
@@ -142,7 +115,7 @@ fn refused(error: &ManagementError, id: &str, gateway_id: &str) -> Answer {
     }
 }
 
-fn unreadable(error: &BodyError) -> Answer {
+pub(crate) fn unreadable(error: &BodyError) -> Answer {
     let message = response::message(&error.to_string());
     match error {
         BodyError::TooLarge { .. } => {
@@ -154,8 +127,8 @@ fn unreadable(error: &BodyError) -> Answer {
     }
 }
 
-fn not_allowed() -> Answer {
-    let body = response::message("expected POST, GET or DELETE");
+pub(crate) fn not_allowed(expected: &str) -> Answer {
+    let body = response::message(&format!("expected {expected}"));
     response::error(StatusCode::METHOD_NOT_ALLOWED, "ForbiddenException", body)
 }
 
@@ -165,6 +138,7 @@ mod tests {
 
     #[test]
     fn a_close_code_and_reason_are_read_from_the_query() {
+        let close_of = |query| close_of(Query::new(Some(query)));
         let (code, reason) = close_of("code=4401&reason=bad%20token").unwrap().unwrap();
         assert_eq!((code.get(), reason.as_str()), (4401, "bad token"));
         assert_eq!(close_of("").unwrap(), None);

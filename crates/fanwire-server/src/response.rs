@@ -40,10 +40,10 @@ pub(crate) fn error(
     response
 }
 
-/// A service that SDKs are sent here for, by `AWS_ENDPOINT_URL_…`, and that is not served.
-pub(crate) fn not_served_yet(service: &str) -> Answer {
-    let body = message(&format!("Fanwire does not serve {service} in this release"));
-    error(StatusCode::NOT_IMPLEMENTED, "UnsupportedOperationException", body)
+/// What somebody gets who wants to connect while the server stops.
+pub(crate) fn stopping() -> Answer {
+    let body = message("the server is stopping; connect again later");
+    error(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", body)
 }
 
 /// `{"message": …}` with the message escaped.

@@ -21,6 +21,7 @@ use crate::address::{self, Target};
 use crate::control::Control;
 use crate::dynamodb;
 use crate::head_tap::Head;
+use crate::realtime::{Endpoint, RealtimeHost};
 use crate::response::{self, Answer};
 
 /// How long a client may take to send the body of a request.
@@ -29,6 +30,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What requests are answered with.
 pub(crate) struct Router {
     plane: Plane,
+    realtime: Arc<RealtimeHost>,
     functions: Functions,
     /// The embedded DynamoDB, where the App uses it.
     tables: Option<DynamoDb>,
@@ -39,6 +41,16 @@ pub(crate) struct Router {
     account: ArcSwap<Account>,
     control: Control,
     stopping: AtomicBool,
+}
+
+/// Where a request came in.
+pub(crate) struct Source {
+    /// What is kept of the connection's first request.
+    pub(crate) head: Head,
+    /// The client, or the nearest proxy.
+    pub(crate) peer: SocketAddr,
+    /// Whether it came in by a port of the realtime endpoint's own.
+    pub(crate) only_realtime: bool,
 }
 
 /// Where on AWS the App says that it is.
@@ -67,20 +79,35 @@ pub(crate) enum BodyError {
 impl Router {
     pub(crate) fn new(
         app: &App,
-        plane: Plane,
+        planes: (Plane, Arc<RealtimeHost>),
         functions: Functions,
         tables: Option<DynamoDb>,
         port: u16,
         control: Control,
     ) -> Self {
+        let (plane, realtime) = planes;
         let stopping = AtomicBool::new(false);
         let sweep = Arc::default();
         let account = ArcSwap::from_pointee(Account::of(app));
-        Self { plane, functions, tables, sweep, port, account, control, stopping }
+        Self { plane, realtime, functions, tables, sweep, port, account, control, stopping }
     }
 
     pub(crate) fn plane(&self) -> &Plane {
         &self.plane
+    }
+
+    pub(crate) fn realtime_host(&self) -> &Arc<RealtimeHost> {
+        &self.realtime
+    }
+
+    /// The realtime endpoint, while the App has one.
+    pub(crate) fn realtime(&self) -> Option<Arc<Endpoint>> {
+        self.realtime.endpoint()
+    }
+
+    /// Whether clients that speak MQTT are expected.
+    pub(crate) fn has_realtime(&self) -> bool {
+        self.realtime.is_served()
     }
 
     pub(crate) fn functions(&self) -> &Functions {
@@ -98,6 +125,7 @@ impl Router {
     /// Moves the clock of connections and tables ahead; says how far it is in all.
     pub(crate) fn advance_clock(&self, by: Duration) -> Duration {
         let ahead = self.plane.advance_clock(by);
+        self.realtime.advance_clock(by);
         self.sweep.notify_one();
         ahead
     }
@@ -134,19 +162,24 @@ impl Router {
         format!("arn:aws:lambda:{}:{}:function:{name}", account.region, account.id)
     }
 
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        head: &Head,
-        peer: SocketAddr,
-    ) -> Answer {
+    pub(crate) async fn answer(&self, request: Request<Incoming>, source: &Source) -> Answer {
         let host = request.headers().get(HOST).map(HeaderValue::to_str);
         let host = host.and_then(Result::<&str, ToStrError>::ok).unwrap_or_default();
-        let target = if dynamodb::is_meant(request.headers()) {
+        let realtime = self.realtime();
+        let path = realtime.as_ref().map(|endpoint| endpoint.path.as_str());
+        let target = if source.only_realtime {
+            address::resolve(std::iter::empty(), path, host, request.uri().path())
+        } else if dynamodb::is_meant(request.headers()) {
             Target::DynamoDb
         } else {
-            address::resolve(self.plane.apis().iter(), host, request.uri().path())
+            address::resolve(self.plane.apis().iter(), path, host, request.uri().path())
         };
+        if let (Target::Realtime, Some(endpoint)) = (&target, &realtime) {
+            return self.realtime_upgrade(Arc::clone(endpoint), request, source);
+        }
+        if source.only_realtime {
+            return response::rejected(Rejection::unknown_stage(&request_id()));
+        }
         if target.is_privileged() && request.headers().contains_key(ORIGIN) {
             // Any website can make a visitor's browser send a request to a server on the
             // visitor's machine. Browsers say so by this header; SDKs do not send it.
@@ -154,16 +187,19 @@ impl Router {
             return response::error(StatusCode::FORBIDDEN, "ForbiddenException", body);
         }
         match target {
-            Target::Api(api) => self.upgrade(api, request, head, peer).await,
+            Target::Api(api) => self.upgrade(api, request, source).await,
             Target::Connection(api, id) => self.connection(api, &id, request).await,
+            Target::Groups(api, group) => self.groups(api, &group, &request).await,
             Target::Connections(api) => self.connections(api, request).await,
             Target::Invoke(name) => self.invoke(&name, request).await,
             Target::InvokeAsync(name) => self.invoke_async(&name, request).await,
             Target::DynamoDb => self.dynamodb(request).await,
-            Target::IotData => response::not_served_yet("the IoT data plane"),
-            Target::Control(path) => self.control(&path, &request).await,
+            Target::IotData => self.iot_data(request).await,
+            Target::Control(path) => self.control(&path, request).await,
             Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
-            Target::Unknown => response::rejected(Rejection::unknown_stage(&request_id())),
+            Target::Realtime | Target::Unknown => {
+                response::rejected(Rejection::unknown_stage(&request_id()))
+            }
         }
     }
 

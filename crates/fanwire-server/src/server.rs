@@ -2,14 +2,16 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire_app::App;
-use fanwire_app::model::DynamoDb as DynamoDbSetting;
+use fanwire_app::model::{DynamoDb as DynamoDbSetting, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
+use fanwire_realtime::Realtime;
 use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
@@ -17,6 +19,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::control::{Control, Feed, Logs, Tap};
+use crate::port::Port;
+use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::tls::{Acceptor, Authority, TlsError};
 use crate::{dynamodb, endpoints, listener};
@@ -34,6 +38,9 @@ pub struct ServerOptions {
     /// Where the embedded DynamoDB keeps the App's tables. `None`: there is none, even
     /// for an App that wants it.
     pub tables: Option<DynamoDbOptions>,
+    /// Where the realtime endpoint keeps retained messages and sessions. `None`: they end
+    /// with the process.
+    pub realtime_folder: Option<PathBuf>,
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
@@ -47,6 +54,7 @@ impl Default for ServerOptions {
             functions: HostOptions::default(),
             hub: HubOptions::default(),
             tables: None,
+            realtime_folder: None,
             tls: None,
         }
     }
@@ -59,6 +67,8 @@ pub struct Observers {
     pub websocket: Arc<dyn fanwire_websocket::Observer>,
     /// Of the functions' starts, lines and ends.
     pub functions: Arc<dyn fanwire_functions::Observer>,
+    /// Of the realtime endpoint's clients, and of what they are refused.
+    pub realtime: Arc<dyn fanwire_realtime::Observer>,
     /// Where the control API finds the log of this server, if there is one.
     pub logs: Option<Arc<dyn Logs>>,
 }
@@ -86,6 +96,18 @@ pub enum StartError {
     /// No certificates can be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The realtime endpoint could not start.
+    #[error(transparent)]
+    Realtime(#[from] RealtimeError),
+    /// A port of the realtime endpoint's own is to speak TLS, and there are no certificates.
+    #[error(
+        "cannot speak TLS on {address}, because there are no certificates; leave `tls` out \
+        in [[realtime.listen]]"
+    )]
+    NoTls {
+        /// The port's address.
+        address: SocketAddr,
+    },
 }
 
 /// An App that is being served.
@@ -112,9 +134,7 @@ impl Server {
         options: ServerOptions,
         observers: Observers,
     ) -> Result<Self, StartError> {
-        let bind = |source| StartError::Bind { address: options.address, source };
-        let listener = listener::listen(options.address).map_err(bind)?;
-        let address = listener.local_addr().map_err(bind)?;
+        let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
@@ -126,8 +146,12 @@ impl Server {
         }
         let host = host_update(app, address, &environment).into_options(options.functions);
         let functions = Functions::start(&app.functions, host, observers.functions)?;
-        let hub = Hub::start(options.hub).map_err(StartError::Hub)?;
+        let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
         let traffic = Feed::default();
+        let folder = options.realtime_folder;
+        let realtime =
+            RealtimeHost::new(&options.hub, functions.clone(), observers.realtime, folder);
+        realtime.apply(app, Duration::ZERO).await?;
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
@@ -135,15 +159,20 @@ impl Server {
             runtime: Handle::current(),
             region: app.region.clone(),
             account_id: app.account_id.clone(),
+            topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
         };
+        let mut ports = own_ports(app, acceptor.as_ref())?;
+        let own = Port::of_server(acceptor);
+        ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let control = Control::new(app, observers.logs, traffic);
-        let router = Router::new(app, plane, functions, tables.clone(), address.port(), control);
+        let planes = (plane, realtime);
+        let router = Router::new(app, planes, functions, tables.clone(), address.port(), control);
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
-        for listener in std::iter::once(listener).chain(twin) {
-            let (router, acceptor) = (Arc::clone(&router), acceptor.clone());
-            tokio::spawn(listener::accept(listener, router, acceptor, watching.clone()));
+        for (listener, port) in ports {
+            let (router, watching) = (Arc::clone(&router), watching.clone());
+            tokio::spawn(listener::accept(listener, router, port, watching));
         }
         if let Some(tables) = tables {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
@@ -164,6 +193,11 @@ impl Server {
         self.router.advance_clock(by)
     }
 
+    /// How far the clock has been moved ahead.
+    pub(crate) fn clock_ahead(&self) -> Duration {
+        self.hub.clock().ahead()
+    }
+
     /// What the functions host is told of an App.
     pub(crate) fn host_update(&self, app: &App) -> HostUpdate {
         host_update(app, self.address, &self.environment)
@@ -179,6 +213,11 @@ impl Server {
         self.router.plane()
     }
 
+    /// The realtime plane, for use from the same process, while the App has an endpoint.
+    pub fn realtime(&self) -> Option<Realtime> {
+        self.router.realtime().map(|endpoint| endpoint.plane.clone())
+    }
+
     /// The functions host, for use from the same process.
     pub fn functions(&self) -> &Functions {
         self.router.functions()
@@ -189,11 +228,12 @@ impl Server {
         self.hub.stats()
     }
 
-    /// Stops: no new clients, goodbye to those there are, their `$disconnect` events,
-    /// what is in flight, the functions. Takes no longer than twice `grace`.
+    /// Stops: no new clients, goodbye to those there are, their `$disconnect` events and
+    /// wills, what is in flight, the functions. Takes no longer than twice `grace`.
     pub async fn stop(self, grace: Duration) {
         self.router.stop();
-        self.router.plane().stop(grace).await;
+        let realtime = self.router.realtime_host();
+        tokio::join!(self.router.plane().stop(grace), realtime.stop(grace));
         self.router.functions().shutdown(grace).await;
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
@@ -230,6 +270,29 @@ pub(crate) async fn make_tables(
     made.unwrap_or_else(|error| {
         Err(TableError::Refused { table: "*".to_owned(), why: error.to_string() })
     })
+}
+
+/// Listens on an address; says which it is, where any port would do.
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { address, source };
+    let listener = listener::listen(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Listens on the ports of the realtime endpoint's own.
+fn own_ports(
+    app: &App,
+    acceptor: Option<&Acceptor>,
+) -> Result<Vec<(TcpListener, Port)>, StartError> {
+    let models = app.realtime.iter().flat_map(|realtime| &realtime.listeners);
+    let open = |model: &RealtimeListener| {
+        let address = model.address;
+        let port = Port::of_realtime(model, acceptor.cloned());
+        let port = port.ok_or(StartError::NoTls { address })?;
+        Ok((bind(address)?.0, port))
+    };
+    models.map(open).collect()
 }
 
 /// Listens on `::1` beside `127.0.0.1`: to some clients `localhost` is the one, to

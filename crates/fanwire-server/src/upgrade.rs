@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use crate::head_tap::{Head, HeadTap};
+use crate::head_tap::HeadTap;
 use crate::response::{self, Answer};
-use crate::router::Router;
+use crate::router::{Router, Source};
 
 /// Headers of the 101 that are not for a handler to set.
 const OURS: [HeaderName; 5] =
@@ -25,8 +25,7 @@ impl Router {
         &self,
         api: ApiIndex,
         mut request: Request<Incoming>,
-        head: &Head,
-        peer: std::net::SocketAddr,
+        source: &Source,
     ) -> Answer {
         let upgrade = match check(request.headers(), request.method()) {
             Ok(upgrade) => upgrade,
@@ -38,15 +37,12 @@ impl Router {
             return response::error(StatusCode::BAD_REQUEST, "BadRequestException", body);
         }
         if self.is_stopping() {
-            return response::error(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailableException",
-                response::message("the server is stopping; connect again later"),
-            );
+            return response::stopping();
         }
-        let headers = head.take_headers().unwrap_or_else(|| headers_of(&request));
+        let headers = source.head.take_headers().unwrap_or_else(|| headers_of(&request));
         let query = request.uri().query();
-        let client = ClientRequest::new(headers, query, self.arrival(peer, head.is_tls()));
+        let arrival = self.arrival(source.peer, source.head.is_tls());
+        let client = ClientRequest::new(headers, query, arrival);
         let on_upgrade = hyper::upgrade::on(&mut request);
         match self.plane().connect(api, client).await {
             Handshake::Refused(rejection) => response::rejected(rejection),
@@ -69,7 +65,7 @@ async fn hand_over(on_upgrade: OnUpgrade, pending: Pending) {
     }
 }
 
-fn switching_protocols(accept: &str, headers: &[(String, String)]) -> Answer {
+pub(crate) fn switching_protocols(accept: &str, headers: &[(String, String)]) -> Answer {
     let mut response = response::json(StatusCode::SWITCHING_PROTOCOLS, Bytes::new());
     let map = response.headers_mut();
     for (name, value) in headers {
@@ -100,7 +96,7 @@ fn not_a_handshake(error: HandshakeError) -> Answer {
 
 /// The headers of a request whose bytes are not there any more. Names are in lower
 /// case then; those that matter have one spelling in events anyway.
-fn headers_of(request: &Request<Incoming>) -> Vec<(String, String)> {
+pub(crate) fn headers_of(request: &Request<Incoming>) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

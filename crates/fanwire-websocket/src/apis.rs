@@ -98,6 +98,7 @@ mod tests {
             routes: indexmap::IndexMap::new(),
             authorizers: indexmap::IndexMap::new(),
             stage_variables: indexmap::IndexMap::new(),
+            topics: Vec::new(),
             logs: LogSettings::default(),
             limits: Limits::of(Profile::Aws),
         }

@@ -27,6 +27,7 @@ use crate::integration::{About, Answer, Failure, Input, Integrations, Parameters
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
 use crate::session::{Command, WebSocketSession};
+use crate::topics::Topics;
 use crate::traffic::{Id, Payload, Traffic};
 
 /// `$disconnect` events that may be in integrations at once. A server that stops has
@@ -47,6 +48,7 @@ struct Shared {
     runtime: Handle,
     disconnects: Semaphore,
     disconnects_left: DisconnectsLeft,
+    topics: Topics,
 }
 
 /// How many `$disconnect` events are still to be delivered.
@@ -109,12 +111,21 @@ impl Dispatcher {
         integrations: Integrations,
         observer: Arc<dyn Observer>,
         runtime: Handle,
+        topics: Topics,
     ) -> Self {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
         let apis = ArcSwap::from_pointee(apis);
-        let shared =
-            Shared { apis, hub, integrations, observer, runtime, disconnects, disconnects_left };
+        let shared = Shared {
+            apis,
+            hub,
+            integrations,
+            observer,
+            runtime,
+            disconnects,
+            disconnects_left,
+            topics,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -141,6 +152,10 @@ impl Dispatcher {
         &self.shared.hub
     }
 
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.shared.topics
+    }
+
     pub(crate) fn integrations(&self) -> &Integrations {
         &self.shared.integrations
     }
@@ -154,6 +169,11 @@ impl Dispatcher {
         if self.shared.observer.wants_traffic() {
             self.shared.observer.traffic(&traffic());
         }
+    }
+
+    /// Tells of something that an API got wrong.
+    pub(crate) fn trouble(&self, api: &Api, text: &str) {
+        self.shared.observer.trouble(&api.model, text);
     }
 
     /// A text message has come.

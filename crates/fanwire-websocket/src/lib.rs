@@ -9,6 +9,8 @@
 //!   it other APIs while connections are live.
 //! - `session` is the state machine of one connection on its shard.
 //! - `dispatch` takes a message to its route and the result back.
+//! - `groups` are what connections can be addressed by besides their ids, tags and topics;
+//!   `many` is one call for many of them, and `topics` brings messages of a broker.
 //! - `event`, `result`, `frame` and `rejection` hold what goes over the wire, key by
 //!   key; `policy` and `authorizer` decide who may connect.
 //! - An [`Observer`] is told of every request, and of all [`Traffic`] if it wants to be.
@@ -22,12 +24,16 @@ mod apis;
 mod authorizer;
 mod dispatch;
 mod event;
+mod first_groups;
 mod frame;
 mod gateway_id;
+mod groups;
 mod handshake;
 mod integration;
 mod listing;
 mod management;
+mod many;
+mod notice;
 mod observer;
 mod peer;
 mod plane;
@@ -36,17 +42,21 @@ mod rejection;
 mod result;
 mod session;
 mod timestamp;
+mod topics;
 mod traffic;
 
 pub use self::apis::Apis;
 pub use self::event::EventType;
 pub use self::gateway_id::request_id;
+pub use self::groups::{Group, GroupError};
 pub use self::handshake::{Arrival, ClientRequest};
 pub use self::listing::ListedConnection;
 pub use self::management::{ConnectionInfo, ManagementError};
+pub use self::many::{Delivered, Recipients};
 pub use self::observer::{Observer, RequestRecord};
 pub use self::peer::ApiIndex;
 pub use self::plane::{Handshake, Pending, Plane, PlaneParts};
 pub use self::rejection::Rejection;
 pub use self::session::WebSocketSession;
+pub use self::topics::{Deliver, TopicSource, TopicSubscription};
 pub use self::traffic::{Answered, Id, Payload, Side, Traffic};

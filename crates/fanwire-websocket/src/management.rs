@@ -7,6 +7,8 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::Plane;
+use crate::api::Api;
+use crate::groups::GroupError;
 use crate::peer::ApiIndex;
 use crate::session::{Command, Posted};
 use crate::timestamp;
@@ -36,6 +38,15 @@ pub enum ManagementError {
     /// 403: this API does not allow it.
     #[error("Forbidden")]
     Forbidden,
+    /// 400: more names than one call may have.
+    #[error("one call can name {limit}")]
+    TooMany {
+        /// How many it can.
+        limit: usize,
+    },
+    /// 400: a tag or a topic filter that cannot be one, or too many of them.
+    #[error(transparent)]
+    Group(GroupError),
 }
 
 /// What `GET @connections/{id}` answers.
@@ -73,7 +84,7 @@ impl Plane {
         connection_id: &str,
         body: &[u8],
     ) -> Result<(), ManagementError> {
-        let frame = self.message(api, body)?;
+        let frame = self.dispatcher.api(api).frame(body)?;
         let id = parse_id(connection_id)?;
         let (done, answer) = oneshot::channel();
         let command = Command::Post { api, frame, done };
@@ -97,7 +108,7 @@ impl Plane {
         if !model.limits.broadcast {
             return Err(ManagementError::Forbidden);
         }
-        let frame = self.message(api, body)?;
+        let frame = self.dispatcher.api(api).frame(body)?;
         self.dispatcher
             .traffic(|| Traffic::Broadcast { api: &model.name, payload: Payload::of_bytes(body) });
         let audience = fanwire_hub::Audience(api);
@@ -147,14 +158,20 @@ impl Plane {
         answer.await.map_err(|_| ManagementError::Gone)
     }
 
-    fn command(&self, connection_id: &str, command: Command) -> Result<(), ManagementError> {
+    pub(crate) fn command(
+        &self,
+        connection_id: &str,
+        command: Command,
+    ) -> Result<(), ManagementError> {
         let id = parse_id(connection_id)?;
         self.dispatcher.hub().command(id, command, 0).map_err(|_| ManagementError::Busy)
     }
+}
 
-    fn message(&self, api: ApiIndex, body: &[u8]) -> Result<SharedFrame, ManagementError> {
-        let api = self.dispatcher.api(api);
-        let limits = &api.model.limits;
+impl Api {
+    /// The message that a body is, for connections of this API.
+    pub(crate) fn frame(&self, body: &[u8]) -> Result<SharedFrame, ManagementError> {
+        let limits = &self.model.limits;
         if body.len() > limits.max_message_bytes {
             return Err(ManagementError::TooLarge { limit: limits.max_message_bytes });
         }

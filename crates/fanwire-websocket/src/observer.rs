@@ -18,6 +18,9 @@ pub trait Observer: Send + Sync + 'static {
     /// A line of an API's execution log, without its end.
     fn execution(&self, api: &WebSocketApi, request_id: &str, line: &str);
 
+    /// Something that an API, or a handler of it, got wrong and that no request shows.
+    fn trouble(&self, _api: &WebSocketApi, _text: &str) {}
+
     /// Whether [`traffic`](Self::traffic) is wanted now. Asked for every frame, event
     /// and result, so it has to cost nothing.
     fn wants_traffic(&self) -> bool {

@@ -16,7 +16,9 @@ use crate::apis::Apis;
 use crate::authorizer::{self, Refusal};
 use crate::dispatch::{Concluded, Dispatcher, context_parameter};
 use crate::event::{self, DisconnectCause, EventType, Request};
+use crate::first_groups;
 use crate::gateway_id;
+use crate::groups::Group;
 use crate::handshake::ClientRequest;
 use crate::integration::http::HttpBackend;
 use crate::integration::{
@@ -26,6 +28,7 @@ use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
 use crate::session::{Command, WebSocketSession};
+use crate::topics::{TopicSource, Topics};
 use crate::traffic::{Id, Side, Traffic};
 
 /// The WebSocket APIs of an App, over a hub and a functions host. Cheap to clone.
@@ -48,6 +51,8 @@ pub struct PlaneParts {
     pub region: String,
     /// For ARNs.
     pub account_id: String,
+    /// Where the topics are that connections can be subscribed to. `None`: there are none.
+    pub topics: Option<Box<dyn TopicSource>>,
 }
 
 /// The gateway's answer to a handshake.
@@ -70,6 +75,8 @@ pub struct Pending {
     dispatcher: Dispatcher,
     peer: Arc<Peer>,
     form: WireForm,
+    /// The tags and topics that it begins with.
+    groups: Box<[Group]>,
     /// Taken when the connection opens.
     reservation: Option<Reservation<WebSocketSession>>,
 }
@@ -79,14 +86,15 @@ pub struct Pending {
 impl Plane {
     /// Makes the APIs of an App ready.
     pub fn new(apis: Vec<WebSocketApi>, parts: PlaneParts) -> Self {
-        let PlaneParts { hub, functions, observer, runtime, region, account_id } = parts;
+        let PlaneParts { hub, functions, observer, runtime, region, account_id, topics } = parts;
         let apis = Apis::new(apis, &region, &account_id);
         let integrations = Integrations {
             functions,
             http: HttpBackend::default(),
             observer: Arc::clone(&observer),
         };
-        Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime) }
+        let topics = Topics::new(topics);
+        Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime, topics) }
     }
 
     /// The APIs and their numbers, as they are now.
@@ -324,6 +332,7 @@ impl Connecting {
         let mut headers = answer.map(|answer| answer.headers).unwrap_or_default();
         let offers = self.client.header("Sec-WebSocket-Extensions");
         let deflate = offers.filter(|_| api.model.limits.compression).and_then(negotiate_deflate);
+        let groups = self.first_groups(api, &peer, &mut headers);
         // Extensions are the gateway's business, whatever a handler answers.
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Sec-WebSocket-Extensions"));
         if let Some(deflate) = deflate {
@@ -334,9 +343,25 @@ impl Connecting {
             dispatcher: self.dispatcher.clone(),
             peer: Arc::new(peer),
             form,
+            groups,
             reservation: Some(reservation),
         };
         Handshake::Accepted { headers, pending }
+    }
+
+    /// The groups that a connection begins with: what `$connect` says in headers, which are
+    /// not for the client, and the topics that the API has for everybody.
+    fn first_groups(
+        &self,
+        api: &Api,
+        peer: &Peer,
+        headers: &mut Vec<(String, String)>,
+    ) -> Box<[Group]> {
+        let (groups, wrong) = first_groups::of(&api.model, peer, headers);
+        for why in wrong {
+            self.dispatcher.trouble(api, &format!("connection {}: {why}", peer.id));
+        }
+        groups.into()
     }
 
     fn about(&self, peer: &Peer) -> About<'_> {
@@ -367,7 +392,12 @@ impl Pending {
             let dispatcher = self.dispatcher.clone();
             let now = self.dispatcher.clock().now();
             let session = WebSocketSession::new(peer, dispatcher, self.form, now);
-            self.dispatcher.hub().attach(reservation, transport, session, early);
+            let (hub, id) = (self.dispatcher.hub(), reservation.id());
+            hub.attach(reservation, transport, session, early);
+            if !self.groups.is_empty() {
+                // One a connection, and before anything else that is asked of it.
+                hub.reply(id, Command::JoinAll(std::mem::take(&mut self.groups)));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanwire_hub::{Audience, Context, Ending, Session};
+use fanwire_hub::{Audience, ConnectionId, Context, Ending, Session, Turn};
 use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
     ReceiverLimits, SharedFrame, WireForm,
@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::api::Api;
 use crate::dispatch::Dispatcher;
 use crate::event::DisconnectCause;
+use crate::groups::{Group, GroupError, Groups};
+use crate::notice::{self, Notice};
 use crate::peer::{ApiIndex, Peer};
 use crate::traffic::{Id, Payload, Side, Traffic};
 
@@ -79,6 +81,33 @@ pub enum Command {
         /// Dropped unanswered where the connection is gone.
         done: oneshot::Sender<Inspection>,
     },
+    /// Put the connection into a group.
+    Join {
+        /// The API that the caller named.
+        api: ApiIndex,
+        /// The group.
+        group: Group,
+        /// Dropped unanswered where the connection is gone.
+        done: oneshot::Sender<Result<(), GroupError>>,
+    },
+    /// Put the connection, which is new, into groups.
+    JoinAll(Box<[Group]>),
+    /// Take the connection out of a group.
+    Leave {
+        /// The API that the caller named.
+        api: ApiIndex,
+        /// The group.
+        group: Group,
+        /// Told whether it was in it. Dropped unanswered where the connection is gone.
+        done: oneshot::Sender<bool>,
+    },
+    /// Tell which groups the connection is in.
+    Groups {
+        /// The API that the caller named.
+        api: ApiIndex,
+        /// Dropped unanswered where the connection is gone.
+        done: oneshot::Sender<Vec<Group>>,
+    },
     /// Tell about the connection among the others of its API.
     List(mpsc::Sender<Inspection>),
     /// Close the connection.
@@ -112,14 +141,16 @@ pub struct Inspection {
     pub(crate) active_after_ms: u64,
 }
 
-/// What the sessions of a shard share: the compressors, made when first used.
+/// What the sessions of a shard share: the compressors, made when first used, and the
+/// groups that they are in.
 #[derive(Debug, Default)]
-pub struct Codecs {
+pub struct Common {
     inflater: Inflater,
     deflater: Deflater,
+    pub(crate) groups: Groups,
 }
 
-type Cx<'a, 'b> = &'a mut Context<'b, Codecs>;
+type Cx<'a, 'b> = &'a mut Context<'b, Common>;
 
 // === impl WebSocketSession ===
 
@@ -259,6 +290,44 @@ impl WebSocketSession {
         Posted::Accepted
     }
 
+    /// Delivers one of the messages for many connections of an API. `None` where this is
+    /// none of them.
+    pub(crate) fn post_as(
+        &mut self,
+        api: ApiIndex,
+        frame: &SharedFrame,
+        cx: Cx<'_, '_>,
+    ) -> Option<Posted> {
+        self.reachable_as(api).then(|| self.post(frame, cx))
+    }
+
+    fn join(&self, group: &Group, cx: Cx<'_, '_>) -> Result<(), GroupError> {
+        let (id, api) = (cx.id(), self.peer.api);
+        let is_new = cx.shared().groups.join(id, api, group)?;
+        if let Group::Topic(filter) = group
+            && is_new
+        {
+            self.dispatcher.topic_joined(api, filter, id.shard());
+        }
+        Ok(())
+    }
+
+    fn leave(&self, group: &Group, cx: Cx<'_, '_>) -> bool {
+        let id = cx.id();
+        let was_in = cx.shared().groups.leave(id, group);
+        if was_in {
+            self.left(group, id);
+        }
+        was_in
+    }
+
+    /// One connection less is in a group.
+    fn left(&self, group: &Group, id: ConnectionId) {
+        if let Group::Topic(filter) = group {
+            self.dispatcher.topic_left(self.peer.api, filter, id.shard());
+        }
+    }
+
     fn inspection(&self) -> Inspection {
         let active = self.last_active.saturating_duration_since(self.opened);
         let active_after_ms = u64::try_from(active.as_millis()).unwrap_or(u64::MAX);
@@ -274,7 +343,8 @@ impl WebSocketSession {
 impl Session for WebSocketSession {
     type Command = Command;
     type Message = SharedFrame;
-    type Shared = Codecs;
+    type Shared = Common;
+    type Notice = Notice;
 
     fn audience(&self) -> Audience {
         Audience(self.peer.api)
@@ -329,6 +399,22 @@ impl Session for WebSocketSession {
             Command::Inspect { api, done } if self.reachable_as(api) => {
                 let _ = done.send(self.inspection());
             }
+            Command::Join { api, group, done } if self.reachable_as(api) => {
+                let _ = done.send(self.join(&group, cx));
+            }
+            Command::JoinAll(groups) if self.is_open() => {
+                for group in &groups {
+                    // More than it can be in do not come with a connection.
+                    let _ = self.join(group, cx);
+                }
+            }
+            Command::Leave { api, group, done } if self.reachable_as(api) => {
+                let _ = done.send(self.leave(&group, cx));
+            }
+            Command::Groups { api, done } if self.reachable_as(api) => {
+                let id = cx.id();
+                let _ = done.send(cx.shared().groups.of(id).to_vec());
+            }
             Command::List(listed) if self.is_open() => {
                 // Where it is full the list is as long as its reader wants it.
                 let _ = listed.try_send(self.inspection());
@@ -339,7 +425,8 @@ impl Session for WebSocketSession {
             }
             // Dropping `done` tells the caller that there is no such connection.
             Command::Post { .. } | Command::Inspect { .. } | Command::Delete { .. } => {}
-            Command::List(_) => {}
+            Command::Join { .. } | Command::Leave { .. } | Command::Groups { .. } => {}
+            Command::JoinAll(_) | Command::List(_) => {}
         }
     }
 
@@ -385,20 +472,27 @@ impl Session for WebSocketSession {
         self.api().model.limits.max_outbound_bytes
     }
 
-    fn encode(message: &SharedFrame, form: usize, codecs: &mut Codecs) -> bytes::Bytes {
+    fn encode(message: &SharedFrame, form: usize, common: &mut Common) -> bytes::Bytes {
         let form = match form {
             0 => WireForm::Plain,
             // `form` is one that the function above gave: between 1 and 8.
             deflated => WireForm::Deflated { window_bits: (FORMS - 1 - deflated) as u8 + 8 },
         };
-        message.bytes(form, &mut codecs.deflater)
+        message.bytes(form, &mut common.deflater)
     }
 
     fn broadcast_sent(&mut self, now: Instant) {
         self.last_active = now;
     }
 
-    fn closed(self, ending: Ending) {
+    fn noticed(turn: &mut Turn<'_, Self>, notice: Notice) {
+        notice::act(turn, notice);
+    }
+
+    fn closed(self, ending: Ending, common: &mut Common) {
+        for group in common.groups.leave_all(self.peer.id) {
+            self.left(&group, self.peer.id);
+        }
         let cause = match (self.cause, ending) {
             (Some(cause), _) => *cause,
             (None, Ending::HubStopped) => {

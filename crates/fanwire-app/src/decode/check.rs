@@ -3,7 +3,7 @@
 use crate::diagnostic::{Issue, Issues, nearest};
 use crate::node::{Node, Value};
 
-use super::units::{DURATION_FORM, SIZE_FORM, duration, size};
+use super::units::{DURATION_FORM, SIZE_FORM, duration, is_none, size};
 use super::{Key, Kind, Others, Table};
 
 /// Reports everything about the shape of `node` that `table` does not allow.
@@ -91,6 +91,7 @@ fn check_value(name: &str, node: &Node, key: &'static Key, issues: &mut Issues) 
             None => require(node, node.scalar_text().is_some(), "text or a list of texts", issues),
         },
         Kind::TextMap => entries(node, issues, text),
+        Kind::TextMaps => entries(node, issues, |node, issues| entries(node, issues, text)),
         Kind::ReferenceMap => {
             if node.as_map().is_none() {
                 refuse(node, "a table of names and values", issues);
@@ -128,12 +129,21 @@ fn check_value(name: &str, node: &Node, key: &'static Key, issues: &mut Issues) 
             let within = node.integer().is_some_and(|value| (least..=most).contains(&value));
             require(node, within, &format!("an integer from {least} to {most}"), issues);
         }
+        Kind::IntegerOrNone(least, most) => {
+            let within = node.integer().is_some_and(|value| (least..=most).contains(&value));
+            let expected = format!("an integer from {least} to {most}, or \"none\"");
+            require(node, within || is_none(node), &expected, issues);
+        }
         Kind::Duration => require(node, duration(node).is_some(), DURATION_FORM, issues),
         Kind::DurationOrNone => {
-            let given = node.as_str() == Some("none") || duration(node).is_some();
+            let given = is_none(node) || duration(node).is_some();
             require(node, given, &format!("{DURATION_FORM}, or \"none\""), issues);
         }
         Kind::Size => require(node, size(node).is_some(), SIZE_FORM, issues),
+        Kind::SizeOrNone => {
+            let given = is_none(node) || size(node).is_some();
+            require(node, given, &format!("{SIZE_FORM}, or \"none\""), issues);
+        }
     }
 }
 

@@ -56,12 +56,16 @@ pub(crate) enum Kind {
     Boolean,
     /// An integer within these bounds.
     Integer(i64, i64),
+    /// An integer within these bounds, or `"none"`.
+    IntegerOrNone(i64, i64),
     /// A length of time: a number of seconds, or text such as `500ms`.
     Duration,
     /// A [`Kind::Duration`], or `"none"`.
     DurationOrNone,
     /// A size: a number of bytes, or text such as `32KB`.
     Size,
+    /// A [`Kind::Size`], or `"none"`.
+    SizeOrNone,
     /// Text, or a CloudFormation function whose value is text.
     Reference,
     /// A list of texts.
@@ -72,6 +76,8 @@ pub(crate) enum Kind {
     ChoiceOrTextList(&'static [&'static str]),
     /// A mapping of names to texts.
     TextMap,
+    /// A mapping of names to mappings of names to texts.
+    TextMaps,
     /// A mapping of names to one of these words each.
     ChoiceMap(&'static [&'static str]),
     /// A mapping of names to texts or CloudFormation functions.

@@ -45,10 +45,15 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::Integer(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
+        Kind::IntegerOrNone(least, most) => {
+            json!({ "anyOf": [kind_schema(Kind::Integer(least, most)), { "enum": ["none"] }] })
+        }
         Kind::Duration | Kind::DurationOrNone => {
             json!({ "type": ["number", "string"], "$comment": DURATION_FORM })
         }
-        Kind::Size => json!({ "type": ["integer", "string"], "$comment": SIZE_FORM }),
+        Kind::Size | Kind::SizeOrNone => {
+            json!({ "type": ["integer", "string"], "$comment": SIZE_FORM })
+        }
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::OneOrMoreTexts => {
             json!({ "anyOf": [{ "type": "string" }, kind_schema(Kind::TextList)] })
@@ -60,6 +65,7 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::TextMap | Kind::ReferenceMap => {
             named(json!({ "type": ["string", "number", "boolean"] }))
         }
+        Kind::TextMaps => named(kind_schema(Kind::TextMap)),
         Kind::Table(table) => table_schema(table),
         Kind::Tables(table) => named(table_schema(table)),
         Kind::ListOf(table) => json!({ "type": "array", "items": table_schema(table) }),

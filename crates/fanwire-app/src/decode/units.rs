@@ -11,6 +11,11 @@ pub(crate) const DURATION_FORM: &str = "a number of seconds, or text such as \"5
 /// What a size may look like, for messages.
 pub(crate) const SIZE_FORM: &str = "a number of bytes, or text such as \"32KB\" or \"1MB\"";
 
+/// Whether a limit is lifted: it is written `"none"`.
+pub(crate) fn is_none(node: &Node) -> bool {
+    node.as_str() == Some("none")
+}
+
 /// The longest duration that is accepted: a year. Longer ones are mistakes of unit.
 const LONGEST: f64 = 366.0 * 24.0 * 3600.0;
 

@@ -6,13 +6,16 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{App, WebSocketApi};
+use super::{App, Realtime, WebSocketApi};
 
 /// The parts of an App that are told entry by entry; the others are told by name.
-const APP_ENTRIES: [&str; 3] = ["functions", "websocket_apis", "tables"];
+const APP_ENTRIES: [&str; 5] = ["functions", "websocket_apis", "realtime", "tables", "links"];
 
 /// The same of a WebSocket API, whose limits are told one by one.
 const API_ENTRIES: [&str; 3] = ["routes", "authorizers", "limits"];
+
+/// The same of the realtime endpoint. Its profile is the App's, which tells of itself.
+const REALTIME_ENTRIES: [&str; 5] = ["authorizers", "users", "rules", "limits", "profile"];
 
 impl App {
     /// What a newer version of the App has that this one does not, and the other way
@@ -26,7 +29,14 @@ impl App {
         }
         entries("function", "", &self.functions, &new.functions, &mut changes);
         entries("table", "", &self.tables, &new.tables, &mut changes);
+        links(self, new, &mut changes);
         apis(self, new, &mut changes);
+        match (&self.realtime, &new.realtime) {
+            (Some(old), Some(new)) => realtime(old, new, &mut changes),
+            (Some(_), None) => changes.push("realtime endpoint removed".to_owned()),
+            (None, Some(_)) => changes.push("realtime endpoint added".to_owned()),
+            (None, None) => {}
+        }
         changes
     }
 }
@@ -56,9 +66,39 @@ fn api(old: &WebSocketApi, new: &WebSocketApi, is_only: bool, changes: &mut Vec<
     }
     entries("route", &of, &old.routes, &new.routes, changes);
     entries("authorizer", &of, &old.authorizers, &new.authorizers, changes);
-    let limits: Vec<_> = differing(&old.limits, &new.limits).collect();
+    limits(&of, &old.limits, &new.limits, changes);
+}
+
+fn realtime(old: &Realtime, new: &Realtime, changes: &mut Vec<String>) {
+    const OF: &str = " of the realtime endpoint";
+    for field in differing(old, new).filter(|field| !REALTIME_ENTRIES.contains(&field.as_str())) {
+        changes.push(format!("{}{OF} changed", words(&field)));
+    }
+    entries("authorizer", OF, &old.authorizers, &new.authorizers, changes);
+    entries("user", OF, &old.users, &new.users, changes);
+    entries("subscriber", "", &old.rules, &new.rules, changes);
+    limits(OF, &old.limits, &new.limits, changes);
+}
+
+fn limits<T: Serialize>(of: &str, old: &T, new: &T, changes: &mut Vec<String>) {
+    let limits: Vec<_> = differing(old, new).collect();
     if !limits.is_empty() {
         changes.push(format!("limits{of} changed: {}", limits.join(", ")));
+    }
+}
+
+/// The links, whose properties any name may have.
+fn links(old: &App, new: &App, changes: &mut Vec<String>) {
+    let names =
+        old.links.keys().chain(new.links.keys().filter(|name| !old.links.contains_key(*name)));
+    for name in names {
+        let what = match (old.links.get(name), new.links.get(name)) {
+            (Some(old), Some(new)) if old == new => continue,
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "removed",
+            (None, _) => "added",
+        };
+        changes.push(format!("link `{name}` {what}"));
     }
 }
 
@@ -101,6 +141,10 @@ fn words(field: &str) -> String {
     match field {
         "id" => "API id".to_owned(),
         "dynamodb" => "DynamoDB".to_owned(),
+        "jwt" => "JWT".to_owned(),
+        "listeners" => "ports".to_owned(),
+        "sql" => "SQL".to_owned(),
+        "sql_version" => "SQL version".to_owned(),
         "memory_mb" => "memory".to_owned(),
         "not_served" => "what is not served".to_owned(),
         other => other.replace('_', " "),

@@ -1,5 +1,5 @@
-//! What an App is, whatever file it came from: its functions, its WebSocket APIs and
-//! its tables, with every name resolved and every default filled in. Nothing here
+//! What an App is, whatever file it came from: its functions, its WebSocket APIs, its
+//! realtime endpoint and its tables, with every name resolved and every default filled in. Nothing here
 //! reads files or knows a file format.
 
 mod changes;
@@ -7,6 +7,8 @@ mod dynamodb;
 mod function;
 mod identity_source;
 mod limits;
+mod realtime;
+mod realtime_limits;
 mod table;
 mod websocket;
 
@@ -20,6 +22,11 @@ pub use self::dynamodb::{DynamoDb, DynamoDbChoice, DynamoDbChoiceError};
 pub use self::function::{Code, Function, Runtime};
 pub use self::identity_source::{IdentitySource, IdentitySourceError};
 pub use self::limits::{Limits, Profile};
+pub use self::realtime::{
+    AccessList, Durability, JwksSource, Realtime, RealtimeAuthorizer, RealtimeJwt,
+    RealtimeListener, RealtimeProtocol, RealtimeUser, SqlVersion, TopicRule,
+};
+pub use self::realtime_limits::{Denied, RealtimeLimits};
 pub use self::table::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 pub use self::websocket::{
     AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, LogSettings,
@@ -47,10 +54,15 @@ pub struct App {
     pub functions: IndexMap<String, Function>,
     /// The WebSocket APIs. Empty in an App that only has functions.
     pub websocket_apis: Vec<WebSocketApi>,
+    /// The realtime endpoint, in an App that has one.
+    pub realtime: Option<Realtime>,
     /// The tables by the name the file gives them: a logical id, or a key.
     pub tables: IndexMap<String, Table>,
     /// Where the tables are.
     pub dynamodb: DynamoDb,
+    /// Values that functions and pages find by name, as SST's `Resource.NAME`: the
+    /// properties of each, `type` among them where it has one.
+    pub links: IndexMap<String, IndexMap<String, String>>,
     /// What the file declares and Fanwire does not serve, one entry a kind.
     pub not_served: Vec<NotServed>,
 }

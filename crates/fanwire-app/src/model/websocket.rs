@@ -29,6 +29,10 @@ pub struct WebSocketApi {
     pub authorizers: IndexMap<String, Authorizer>,
     /// Stage variables, passed in events as `stageVariables`.
     pub stage_variables: IndexMap<String, String>,
+    /// Topic filters of the realtime endpoint that every connection is subscribed to: it
+    /// is sent the payloads as messages. `${connectionId}` and `${principalId}` in them
+    /// stand for the connection's own. API Gateway has nothing like it.
+    pub topics: Vec<String>,
     /// Access and execution logs.
     pub logs: LogSettings,
     /// What connections of this API may do.

@@ -2,11 +2,14 @@
 //! that the model can.
 //!
 //! [`keys`] is the table of all keys. The tree is checked against it first, so that
-//! what reads the values ([`functions`], [`websocket`], [`tables`]) need only look at
-//! what the keys mean together.
+//! what reads the values ([`functions`], [`websocket`], [`realtime`], [`tables`],
+//! [`links`]) need only look at what the keys mean together.
 
 mod functions;
 mod keys;
+mod links;
+mod realtime;
+mod realtime_limits;
 mod tables;
 mod websocket;
 
@@ -29,6 +32,14 @@ struct Project<'n> {
     stage: String,
     region: String,
     profile: Profile,
+}
+
+impl<'n> Project<'n> {
+    /// The functions that the file declares, whether or not they are well described.
+    fn declared_functions(&self) -> Vec<&'n str> {
+        let declared = self.tree.get("functions").and_then(Node::as_map);
+        declared.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect()
+    }
 }
 
 /// Builds the App, or reports why that cannot be.
@@ -65,6 +76,8 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     }
     let functions = functions::build(&project, reading);
     let websocket_apis = websocket::build(&project, reading);
+    let realtime = realtime::build(&project, &websocket_apis, reading);
+    let links = links::build(&project, realtime.as_ref(), &mut reading.issues);
     let tables = tables::build(&project, &mut reading.issues);
     let in_file = text("dynamodb").and_then(|choice| choice.parse().ok());
     let dynamodb = options.dynamodb.clone().or(in_file).unwrap_or_default();
@@ -79,8 +92,10 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         profile: project.profile,
         functions,
         websocket_apis,
+        realtime,
         tables,
         dynamodb,
+        links,
         not_served: Vec::new(),
     })
 }

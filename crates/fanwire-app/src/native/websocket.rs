@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use crate::aws_id::derived_api_id;
-use crate::decode::units::{duration, size};
+use crate::decode::units::{duration, is_none, size};
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{
     AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, Limits, LogSettings,
@@ -16,19 +16,13 @@ use crate::reading::Reading;
 use crate::rules;
 use crate::source::Span;
 
-use super::{Project, text_map};
+use super::{Project, text_map, texts};
 
 /// The WebSocket APIs of the App.
 pub(super) fn build(project: &Project<'_>, reading: &mut Reading<'_>) -> Vec<WebSocketApi> {
     let Some(node) = project.tree.get("websocket") else { return Vec::new() };
     let nodes = node.as_list().unwrap_or(std::slice::from_ref(node));
-    let declared: Vec<&str> = project
-        .tree
-        .get("functions")
-        .and_then(Node::as_map)
-        .into_iter()
-        .flat_map(|map| map.keys().map(String::as_str))
-        .collect();
+    let declared = project.declared_functions();
     let mut seen: HashSet<(&str, String)> = HashSet::new();
     let mut apis = Vec::new();
     for node in nodes.iter().filter(|node| node.as_map().is_some()) {
@@ -74,9 +68,20 @@ impl Api<'_> {
             routes: self.routes(),
             authorizers: self.authorizers(),
             stage_variables: text_map(node.get("stage_variables")),
+            topics: self.topics(),
             logs: logs(node.get("logs"), folder),
             limits: limits(node.get("limits"), Limits::of(project.profile)),
         }
+    }
+
+    fn topics(&mut self) -> Vec<String> {
+        let nodes = self.node.get("topics").and_then(Node::as_list).unwrap_or_default();
+        for node in nodes {
+            // A connection's own id or principal is part of a level, as other text is.
+            let filter = node.scalar_text().unwrap_or_default();
+            rules::realtime::check_filter(&filter, node.span, self.issues);
+        }
+        texts(self.node.get("topics"))
     }
 
     fn authorizers(&mut self) -> IndexMap<String, Authorizer> {
@@ -251,7 +256,7 @@ fn limits(node: Option<&Node>, profile: Limits) -> Limits {
         *limit = node.get(key).and_then(size).unwrap_or(*limit);
     };
     let time = |key: &str, limit: &mut Option<std::time::Duration>| match node.get(key) {
-        Some(node) if node.as_str() == Some("none") => *limit = None,
+        Some(node) if is_none(node) => *limit = None,
         Some(node) => *limit = duration(node).or(*limit),
         None => {}
     };

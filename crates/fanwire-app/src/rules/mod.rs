@@ -1,6 +1,7 @@
 //! What API Gateway, Lambda and DynamoDB accept, whichever file says it: the rules
 //! that both importers apply, with the same messages.
 
+pub(crate) mod realtime;
 pub(crate) mod table;
 
 use indexmap::IndexMap;

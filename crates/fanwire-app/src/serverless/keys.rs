@@ -355,3 +355,76 @@ pub(super) static AUTHORIZER: Table = Table {
         Key::new("identitySource", Kind::Any, "what a handshake must carry"),
     ],
 };
+
+/// An `iot` event.
+pub(super) static IOT_EVENT: Table = Table {
+    name: "an iot event",
+    doc: "A topic rule.",
+    others: Others::Refused,
+    keys: &[
+        Key::required("sql", Kind::Text, "the statement"),
+        Key::new("sqlVersion", Kind::Choice(&SQL_VERSIONS), "the version of IoT SQL"),
+        Key::new("name", Kind::Text, "the rule's name"),
+        Key::new("enabled", Kind::Boolean, "whether the function gets anything"),
+        Key::new("description", Kind::Text, "a description"),
+    ],
+};
+
+const SQL_VERSIONS: [&str; 3] = ["2015-10-08", "2016-03-23", "beta"];
+
+/// The properties of `AWS::IoT::TopicRule`.
+pub(super) static TOPIC_RULE: Table = Table {
+    name: "a topic rule's properties",
+    doc: "A topic rule.",
+    others: Others::Warned,
+    keys: &[
+        Key::ignored("RuleName"),
+        Key::ignored("Tags"),
+        Key::required("TopicRulePayload", Kind::Table(&TOPIC_RULE_PAYLOAD), "the rule"),
+    ],
+};
+
+static TOPIC_RULE_PAYLOAD: Table = Table {
+    name: "a TopicRulePayload",
+    doc: "A topic rule.",
+    others: Others::Warned,
+    keys: &[
+        Key::required("Sql", Kind::Text, "the statement"),
+        Key::new("AwsIotSqlVersion", Kind::Choice(&SQL_VERSIONS), "the version of IoT SQL"),
+        Key::new("RuleDisabled", Kind::Boolean, "whether nothing is done"),
+        Key::required("Actions", Kind::ListOf(&ACTION), "what is done"),
+        Key::new("ErrorAction", Kind::Table(&ACTION), "what is done where that fails"),
+        Key::ignored("Description"),
+    ],
+};
+
+static ACTION: Table = Table {
+    name: "an action",
+    doc: "What a topic rule does.",
+    others: Others::Ignored,
+    keys: &[Key::new("Lambda", Kind::Table(&LAMBDA_ACTION), "a function that is called")],
+};
+
+static LAMBDA_ACTION: Table = Table {
+    name: "a Lambda action",
+    doc: "A function that is called.",
+    others: Others::Refused,
+    keys: &[Key::required("FunctionArn", Kind::Text, "the function's ARN")],
+};
+
+/// The properties of `AWS::IoT::Authorizer`.
+pub(super) static IOT_AUTHORIZER: Table = Table {
+    name: "an authorizer's properties",
+    doc: "An authorizer of the realtime endpoint.",
+    others: Others::Warned,
+    keys: &[
+        Key::required("AuthorizerFunctionArn", Kind::Text, "the function that decides"),
+        Key::new("SigningDisabled", Kind::Boolean, "whether tokens are not signed"),
+        Key::new("Status", Kind::Choice(&["ACTIVE", "INACTIVE"]), "whether it exists"),
+        Key::new("TokenKeyName", Kind::Text, "the parameter that carries the token"),
+        Key::new("TokenSigningPublicKeys", Kind::TextMap, "the keys that tokens are signed with"),
+        Key::ignored("AuthorizerName"),
+        Key::ignored("EnableCachingForHttp"),
+        Key::ignored("Tags"),
+    ],
+};

@@ -3,15 +3,17 @@
 //! The file is read in four steps: variables are replaced, the shape is checked
 //! against [`keys`], the CloudFormation stack that the framework would generate is
 //! modelled as far as references need it ([`stack`]), and the functions
-//! ([`functions`]), their code ([`code`]), their routes ([`websocket`]) and the tables
-//! ([`tables`]) are built.
+//! ([`functions`]), their code ([`code`]), their routes ([`websocket`]), the realtime
+//! endpoint ([`realtime`]) and the tables ([`tables`]) are built.
 
 mod cargo;
 mod code;
 mod functions;
 mod keys;
+mod realtime;
 mod stack;
 mod tables;
+mod targets;
 mod websocket;
 
 use indexmap::IndexMap;
@@ -78,6 +80,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     let tables = tables::build(&resources, &stack, issues);
     let mut functions = functions::build(&mut service, &stack, reading);
     let api = websocket::build(&mut service, &stack, &mut functions, reading);
+    let realtime = realtime::build(&mut service, &stack, &resources, &mut functions, reading);
     let options = reading.options;
     let dynamodb = options.dynamodb.clone().unwrap_or_default().in_region(&service.region);
     Some(App {
@@ -90,8 +93,10 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         profile: options.profile.unwrap_or_default(),
         functions,
         websocket_apis: api.into_iter().collect(),
+        realtime,
         tables,
         dynamodb,
+        links: IndexMap::new(),
         not_served: service.not_served.into_list(),
     })
 }

@@ -9,7 +9,7 @@ use crate::decode::refuse;
 use crate::diagnostic::Issues;
 use crate::node::{Map, Node, Value};
 
-use super::{Service, functions, merged};
+use super::{Service, functions, merged, realtime};
 
 /// The logical id of the WebSocket API.
 pub(super) const WEBSOCKETS_API: &str = "WebsocketsApi";
@@ -26,7 +26,7 @@ const SILENT_TYPES: [&str; 6] = [
 ];
 
 /// Properties that hold a resource's name, by type.
-const NAME_PROPERTIES: [&str; 12] = [
+const NAME_PROPERTIES: [&str; 14] = [
     "TableName",
     "QueueName",
     "TopicName",
@@ -38,6 +38,8 @@ const NAME_PROPERTIES: [&str; 12] = [
     "DeliveryStreamName",
     "UserPoolName",
     "ClusterName",
+    "RuleName",
+    "AuthorizerName",
     "Name",
 ];
 
@@ -49,12 +51,12 @@ pub(super) fn build(service: &mut Service<'_>, declared: &Map) -> Stack {
     for (id, entry) in declared {
         let kind = type_of(&entry.node);
         let silent = SILENT_TYPES.iter().any(|silent| kind.starts_with(silent));
-        if !silent && !is_table(&entry.node) {
+        if !silent && !is_table(&entry.node) && !realtime::is_part(kind) {
             service.not_served.add(kind, id);
         }
         // An override of a generated resource stays what it is.
         if !stack.resources.contains_key(id) {
-            let name = format!("{}-{}-{id}", service.name, service.stage);
+            let name = default_name(service, kind, id);
             stack.resources.insert(id.clone(), resource(service, kind, &name));
         }
     }
@@ -73,7 +75,15 @@ pub(super) fn build(service: &mut Service<'_>, declared: &Map) -> Stack {
     stack
 }
 
-fn type_of(node: &Node) -> &str {
+/// The name of a resource that is given none.
+fn default_name(service: &Service<'_>, kind: &str, id: &str) -> String {
+    let name = format!("{}-{}-{id}", service.name, service.stage);
+    // Rules are named with letters, digits and underscores.
+    if kind == "AWS::IoT::TopicRule" { name.replace('-', "_") } else { name }
+}
+
+/// A resource's type.
+pub(super) fn type_of(node: &Node) -> &str {
     node.get("Type").and_then(Node::as_str).unwrap_or("a resource without a Type")
 }
 
@@ -213,6 +223,8 @@ fn resource(service: &Service<'_>, kind: &str, name: &str) -> Resource {
             (name.to_owned(), format!("arn:{partition}:iam::{account_id}:role/{name}"))
         }
         "AWS::Logs::LogGroup" => (name.to_owned(), arn("logs", &format!("log-group:{name}:*"))),
+        "AWS::IoT::TopicRule" => (name.to_owned(), arn("iot", &format!("rule/{name}"))),
+        "AWS::IoT::Authorizer" => (name.to_owned(), arn("iot", &format!("authorizer/{name}"))),
         other => {
             let product = other.split("::").nth(1).unwrap_or("unknown").to_lowercase();
             (name.to_owned(), arn(&product, name))

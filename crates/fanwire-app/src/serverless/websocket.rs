@@ -1,14 +1,12 @@
 //! `websocket` events as the routes of one WebSocket API.
 
-use std::time::Duration;
-
 use indexmap::IndexMap;
 
 use crate::cloudformation::Stack;
 use crate::decode::{check, refuse};
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{
-    AccessLog, Authorizer, Code, ExecutionLogLevel, Function, IdentitySource, Integration, Limits,
+    AccessLog, Authorizer, ExecutionLogLevel, Function, IdentitySource, Integration, Limits,
     LogSettings, Route, WebSocketApi,
 };
 use crate::node::{Node, Value};
@@ -16,13 +14,13 @@ use crate::reading::Reading;
 use crate::rules;
 use crate::source::Span;
 
-use super::{Service, keys, stack};
+use super::{Service, keys, stack, targets};
 
 /// What a handshake must carry where an authorizer does not say.
 const DEFAULT_IDENTITY_SOURCE: &str = "Auth";
 
-/// How long a function in AWS may take: its own timeout decides, not Fanwire's.
-const REMOTE_TIMEOUT: Duration = Duration::from_secs(900);
+/// The events that are served; `iot` ones are another module's.
+const EVENTS: [&str; 2] = ["websocket", "iot"];
 
 /// The API's name.
 pub(super) fn api_name(service: &Service<'_>) -> String {
@@ -66,6 +64,7 @@ pub(super) fn build(
         routes,
         authorizers,
         stage_variables: IndexMap::new(),
+        topics: Vec::new(),
         logs,
         limits: Limits::of(reading.options.profile.unwrap_or_default()),
     })
@@ -122,10 +121,10 @@ impl Routes<'_, '_> {
         match &event.value {
             Value::Map(map) => {
                 for (kind, entry) in map {
-                    if kind != "websocket" {
-                        self.other_event(kind, function, entry.key);
-                    } else if !entry.node.is_falsy() {
-                        self.route(function, &entry.node);
+                    match kind.as_str() {
+                        "websocket" if !entry.node.is_falsy() => self.route(function, &entry.node),
+                        known if EVENTS.contains(&known) => {}
+                        _ => self.other_event(kind, function, entry.key),
                     }
                 }
             }
@@ -136,9 +135,9 @@ impl Routes<'_, '_> {
     }
 
     fn other_event(&mut self, kind: &str, function: &str, place: Span) {
-        if crate::diagnostic::nearest(kind, ["websocket"]).is_some() {
+        if crate::diagnostic::nearest(kind, EVENTS).is_some() {
             let issue = Issue::error(place, format!("unknown event `{kind}`"));
-            self.issues.push(issue.nearest(kind, ["websocket"]));
+            self.issues.push(issue.nearest(kind, EVENTS));
         } else {
             self.service.not_served.add(kind, function);
         }
@@ -243,30 +242,9 @@ impl Routes<'_, '_> {
             let issue = Issue::error(node.span, format!("`{arn}` is not an ARN"));
             self.issues.push(issue.expected("text that begins with arn:"));
         }
-        let last = arn.rsplit(':').next().unwrap_or(&arn).to_owned();
-        let name = name.unwrap_or_else(|| last.clone());
-        let own = self.service.functions.keys().find(|key| {
-            let id = format!("{}LambdaFunction", stack::normalized(key));
-            let resource = self.stack.resources.get(&id);
-            resource.and_then(|resource| resource.attributes.get("Arn")) == Some(&arn)
-        });
-        if let Some(key) = own {
-            return Some((name, key.clone()));
-        }
-        // A function of the file may have the authorizer's name; it stays.
-        let taken = self.functions.get(&name).is_some_and(|known| !is_remote(known, &arn));
-        let key = if taken { arn.clone() } else { name.clone() };
-        self.functions.insert(
-            key.clone(),
-            Function {
-                name: last,
-                code: Code::Lambda { arn, endpoint: None },
-                timeout: REMOTE_TIMEOUT,
-                memory_mb: 128,
-                environment: IndexMap::new(),
-                concurrency: None,
-            },
-        );
+        let name = name.unwrap_or_else(|| targets::last_part(&arn).to_owned());
+        let own = targets::own(&arn, self.service, self.stack);
+        let key = own.unwrap_or_else(|| targets::add_remote(&name, &arn, self.functions));
         Some((name, key))
     }
 
@@ -278,8 +256,4 @@ impl Routes<'_, '_> {
         let items = node.as_list().unwrap_or(std::slice::from_ref(node));
         rules::identity_sources(items, self.issues)
     }
-}
-
-fn is_remote(function: &Function, arn: &str) -> bool {
-    matches!(&function.code, Code::Lambda { arn: known, .. } if known == arn)
 }

@@ -53,6 +53,10 @@ impl Template {
     }
 }
 
+/// What variables of policies begin with: `${iot:ClientId}`, `${claim:NAME}`. They have
+/// a value when a client connects.
+const POLICY_KINDS: [&str; 2] = ["iot", "claim"];
+
 /// How deep variables may stand inside each other's text.
 const MAX_NESTING: usize = 16;
 
@@ -156,11 +160,11 @@ impl<'t> Parser<'t> {
         let start = self.at;
         self.at += 2;
         let looks_right = self.peek().is_some_and(|c| c.is_ascii_lowercase());
-        self.take_while(is_word);
+        let kind = self.take_while(is_word);
         let address = self.eat(':');
         let foreign = if address {
             self.skip_spaces();
-            self.peek() == Some(':')
+            self.peek() == Some(':') || POLICY_KINDS.contains(&kind)
         } else {
             self.peek() != Some('(')
         };

@@ -379,7 +379,7 @@ fn header_value(text: &str) -> Result<String, String> {
 }
 
 /// Reads `90s`, `10m`, `2h`, `500ms`, or a bare number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let seconds = match unit {

@@ -12,8 +12,8 @@ use anstyle::{AnsiColor, Effects, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Renderer;
 use super::record::{Entry, Record, Request};
+use super::{RealtimeRecord, Renderer};
 
 /// How long a handler's lines are held back while it runs.
 const MAX_HOLD: Duration = Duration::from_millis(500);
@@ -80,6 +80,7 @@ impl Renderer for Human {
                 }
                 request_line(request, at, self.verbose, out)
             }
+            Record::Realtime(record) => realtime_lines(record, at, out),
             Record::Line { function, request_id, stderr, text } => {
                 let text = without_prefix(text, request_id.as_deref());
                 let text = with_stack_unfolded(&text);
@@ -160,6 +161,33 @@ fn request_line(
         write!(out, " {DIM}{}{DIM:#}", request.request_id)?;
     }
     writeln!(out)
+}
+
+/// What happened at the realtime endpoint: a line, and what there is to say below it.
+fn realtime_lines(record: &RealtimeRecord, at: Timestamp, out: &mut String) -> std::fmt::Result {
+    let color = if record.is_bad() { RED } else { GREEN };
+    let RealtimeRecord { event, client_id, principal, .. } = record;
+    write!(out, "{} {color}{event:<12}{color:#}", time(at))?;
+    if !client_id.is_empty() {
+        write!(out, " {BOLD}{}{BOLD:#}", printable(client_id))?;
+    }
+    if !principal.is_empty() {
+        write!(out, " {CYAN}{}{CYAN:#}", printable(principal))?;
+    }
+    let facts = record.described();
+    if !facts.is_empty() {
+        write!(out, " {DIM}{}{DIM:#}", printable(&facts))?;
+    }
+    writeln!(out)?;
+    for line in record.why.iter().flat_map(|why| why.lines()) {
+        writeln!(out, "             {color}│{color:#} {}", printable(line))?;
+    }
+    Ok(())
+}
+
+/// Text that clients chose, as a terminal may show it.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Leaves out what Lambda writes before a `console` line, time, request id and `INFO`:

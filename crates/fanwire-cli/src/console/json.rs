@@ -6,8 +6,8 @@ use fanwire_websocket::EventType;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Renderer;
 use super::record::{Entry, Record, Request};
+use super::{RealtimeRecord, Renderer};
 
 /// Prints each record at once.
 pub(crate) struct Json;
@@ -50,6 +50,7 @@ pub(super) fn write(entry: &Entry, out: &mut String) {
         Record::FunctionNote { function, text } => {
             json!({ "type": "function", "function": function, "text": text })
         }
+        Record::Realtime(record) => record.to_json(),
         Record::Access { line, .. } => json!({ "type": "access", "line": line }),
         Record::Execution(line) => json!({ "type": "execution", "line": line }),
         Record::News(text) => json!({ "type": "news", "text": text }),
@@ -92,6 +93,7 @@ pub(crate) fn read(line: &Value) -> Option<Entry> {
             text: text("text")?,
         },
         "function" => Record::FunctionNote { function: text("function")?, text: text("text")? },
+        "realtime" => Record::Realtime(Box::new(RealtimeRecord::of_json(line)?)),
         "access" => Record::Access { file: None, line: text("line")? },
         "execution" => Record::Execution(text("line")?),
         "news" => Record::News(text("text")?),

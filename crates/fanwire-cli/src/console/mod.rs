@@ -6,7 +6,9 @@ mod access_files;
 mod human;
 mod journal;
 mod json;
+mod realtime;
 mod record;
+mod throttle;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -17,13 +19,16 @@ use std::time::{Duration, Instant};
 
 use fanwire_app::model::WebSocketApi;
 use fanwire_functions::FunctionEvent;
+use fanwire_realtime::RealtimeEvent;
 use fanwire_websocket::RequestRecord;
 
 use self::access_files::AccessFiles;
 pub(crate) use self::human::Human;
 pub(crate) use self::journal::Journal;
 pub(crate) use self::json::{Json, read};
+pub(crate) use self::realtime::RealtimeRecord;
 pub(crate) use self::record::{Entry, Record, Request};
+use self::throttle::Throttle;
 
 /// Records that may wait for the printer. Beyond it they are dropped and counted.
 const MAX_WAITING: usize = 16_384;
@@ -50,6 +55,7 @@ pub(crate) struct Console {
     style: Style,
     sender: SyncSender<Entry>,
     journal: Arc<Journal>,
+    throttle: Arc<Throttle>,
     dropped: AtomicU64,
 }
 
@@ -68,15 +74,16 @@ impl Console {
     pub(crate) fn start(style: Style) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = sync_channel(MAX_WAITING);
         let journal = Arc::new(Journal::default());
-        let kept = Arc::clone(&journal);
+        let throttle = Arc::new(Throttle::default());
+        let (kept, held) = (Arc::clone(&journal), Arc::clone(&throttle));
         let printer = std::thread::spawn(move || {
             if style.json {
-                print(&receiver, json::Json, &kept);
+                print(&receiver, json::Json, &kept, &held);
             } else {
-                print(&receiver, Human::new(style.verbose), &kept);
+                print(&receiver, Human::new(style.verbose), &kept, &held);
             }
         });
-        (Self { style, sender, journal, dropped: AtomicU64::new(0) }, printer)
+        (Self { style, sender, journal, throttle, dropped: AtomicU64::new(0) }, printer)
     }
 
     /// What was printed last, and what will be.
@@ -136,6 +143,18 @@ impl fanwire_websocket::Observer for Console {
     fn execution(&self, _api: &WebSocketApi, request_id: &str, line: &str) {
         self.send(Record::Execution(format!("({request_id}) {line}")));
     }
+
+    fn trouble(&self, api: &WebSocketApi, text: &str) {
+        self.send(Record::News(format!("{}: {text}", api.name)));
+    }
+}
+
+impl fanwire_realtime::Observer for Console {
+    fn observe(&self, event: &RealtimeEvent<'_>) {
+        if let Some(record) = self.throttle.pass(RealtimeRecord::of(event), Instant::now()) {
+            self.send(record);
+        }
+    }
 }
 
 impl fanwire_functions::Observer for Console {
@@ -146,7 +165,12 @@ impl fanwire_functions::Observer for Console {
     }
 }
 
-fn print(receiver: &Receiver<Entry>, mut renderer: impl Renderer, journal: &Journal) {
+fn print(
+    receiver: &Receiver<Entry>,
+    mut renderer: impl Renderer,
+    journal: &Journal,
+    throttle: &Throttle,
+) {
     let mut access_files = AccessFiles::default();
     let mut stdout = anstream::AutoStream::auto(std::io::stdout());
     let mut out = String::new();
@@ -171,6 +195,10 @@ fn print(receiver: &Receiver<Entry>, mut renderer: impl Renderer, journal: &Jour
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => ended = true,
+        }
+        for entry in throttle.due(Instant::now()).into_iter().map(Entry::new) {
+            renderer.render(&entry, Instant::now(), &mut out);
+            journal.keep(entry);
         }
         renderer.tick(Instant::now(), &mut out);
         if !out.is_empty() {

@@ -7,7 +7,7 @@ use fanwire_functions::{FunctionEvent, Stream};
 use fanwire_websocket::{EventType, RequestRecord};
 use jiff::Timestamp;
 
-use super::Style;
+use super::{RealtimeRecord, Style};
 
 /// One thing to print, and when it happened.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) enum Record {
     Request(Box<Request>),
+    /// Something at the realtime endpoint.
+    Realtime(Box<RealtimeRecord>),
     /// A line that a function wrote.
     Line {
         function: String,

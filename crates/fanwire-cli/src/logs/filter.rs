@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 
 use crate::args::LogsArgs;
-use crate::console::{Entry, Record, Request};
+use crate::console::{Entry, RealtimeRecord, Record, Request};
 
 /// Requests whose lines are held at the most; the oldest go first.
 const MAX_HELD: usize = 1000;
@@ -62,6 +62,9 @@ impl<'a> Filter<'a> {
                 shown.push(entry);
                 self.any_shown(shown)
             }
+            Record::Realtime(record) if self.is_wanted_client(record) => {
+                if self.shows(&entry.record) { vec![entry] } else { Vec::new() }
+            }
             record if self.is_bad_in_itself(record) && self.shows(record) => vec![entry],
             _ => Vec::new(),
         }
@@ -80,6 +83,15 @@ impl<'a> Filter<'a> {
         is(&self.args.route, &request.route_key)
             && is(&self.args.connection, &request.connection_id)
             && (failed || !self.args.errors)
+    }
+
+    /// Whether a record of the realtime endpoint is of the client that is asked for, whose id
+    /// stands for a connection's there, and bad, if that is asked for.
+    fn is_wanted_client(&self, record: &RealtimeRecord) -> bool {
+        let of_client = |id: &String| *id == record.client_id;
+        self.args.route.is_none()
+            && self.args.connection.as_ref().is_none_or(of_client)
+            && (record.is_bad() || !self.args.errors)
     }
 
     /// All of them, or none: a failure means little alone.
@@ -117,6 +129,10 @@ impl<'a> Filter<'a> {
             }
             Record::Line { function, text, .. } | Record::FunctionNote { function, text } => {
                 (Some(function.as_str()), vec![text])
+            }
+            Record::Realtime(record) => {
+                let texts = [Some(&record.client_id), Some(&record.principal), record.why.as_ref()];
+                (None, texts.into_iter().flatten().collect())
             }
             Record::Access { line, .. } => (None, vec![line]),
             Record::Execution(text)

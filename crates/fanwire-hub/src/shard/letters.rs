@@ -10,7 +10,7 @@ use mio::{Interest, Token};
 use super::{EVENTS_PER_TURN, Letter, Shard};
 use crate::connection::{Connection, Wishes};
 use crate::outbound::{Flushed, Outbound};
-use crate::{Audience, ConnectionId, Ending, Session, Transport};
+use crate::{Audience, ConnectionId, Ending, Session, Transport, Turn};
 
 /// Broadcasts joined into one write.
 const MAX_BURST: usize = 64;
@@ -64,6 +64,7 @@ impl<S: Session> Shard<S> {
                     self.call(slot, |session, cx| session.commanded(make(), cx));
                 }
             }
+            Letter::Notice(notice) => S::noticed(&mut Turn { shard: self }, notice),
             Letter::Review => {
                 for slot in 0..self.slots.len() {
                     self.file_deadline(slot as u32);
@@ -89,7 +90,7 @@ impl<S: Session> Shard<S> {
         let both = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(transport.socket(), token, both) {
             self.handle.release_slot(id.slot);
-            return session.closed(Ending::Failed(error));
+            return session.closed(Ending::Failed(error), &mut self.shared);
         }
         let slot = id.slot;
         if self.slots.len() <= slot as usize {

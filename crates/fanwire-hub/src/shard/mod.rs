@@ -10,6 +10,7 @@ mod letters;
 mod reading;
 mod settle;
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::connection::Connection;
 use crate::deadlines::Deadlines;
 use crate::mailbox::Mailbox;
 use crate::members::Members;
-use crate::{Audience, ConnectionId, Ending, HubOptions, Session, Transport};
+use crate::{Audience, ConnectionId, Ending, HubOptions, Session, Transport, Turn};
 
 pub(crate) use self::handle::ShardHandle;
 
@@ -53,6 +54,7 @@ pub(crate) enum Letter<S: Session> {
         limit: usize,
         make: MakeCommand<S>,
     },
+    Notice(S::Notice),
     /// Deadlines may have moved, or time itself.
     Review,
     Stop {
@@ -67,17 +69,23 @@ pub(crate) struct Shard<S: Session> {
     slots: Vec<Option<Box<Connection<S>>>>,
     members: Members,
     deadlines: Deadlines,
-    shared: S::Shared,
+    pub(crate) shared: S::Shared,
     /// The one read buffer.
     scratch: Box<[u8]>,
     /// Slots whose sessions were called and may have something to write.
     dirty: Vec<u32>,
     /// Slots that may have more to read, their turn being over.
     again: Vec<u32>,
-    now: Instant,
+    pub(crate) now: Instant,
     live: usize,
     /// When the shard ends whatever is left, once it is told to stop.
     stop_at: Option<Instant>,
+}
+
+impl<S: Session> fmt::Debug for Shard<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("live", &self.live).finish_non_exhaustive()
+    }
 }
 
 impl<S: Session> Shard<S> {
@@ -105,7 +113,7 @@ impl<S: Session> Shard<S> {
             self.handle.mailbox.take(&mut letters);
             self.open(&mut letters);
             self.wake_due();
-            self.settle_dirty();
+            self.end_turn();
             if self.stop_at.is_some_and(|at| self.live == 0 || at <= self.now) {
                 break;
             }
@@ -113,25 +121,43 @@ impl<S: Session> Shard<S> {
         self.end();
     }
 
+    /// Lets the sessions deliver to each other, and writes. What is written may end
+    /// connections, whose ends others hear of.
+    fn end_turn(&mut self) {
+        if S::shard_deadline(&self.shared).is_some_and(|deadline| deadline <= self.now) {
+            S::shard_expired(&mut Turn { shard: self });
+        }
+        loop {
+            let more = S::turn_ended(&mut Turn { shard: self });
+            self.settle_dirty();
+            if !more {
+                return;
+            }
+        }
+    }
+
     fn timeout(&self) -> Option<Duration> {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.deadlines.next().into_iter().chain(self.stop_at).min()?;
+        let own = S::shard_deadline(&self.shared);
+        let next = self.deadlines.next().into_iter().chain(self.stop_at).chain(own).min()?;
         Some(next.saturating_duration_since(self.handle.clock.now()))
     }
 
     /// Closes what is left, so that every session hears of its end.
-    fn end(&mut self) {
+    fn end(mut self) {
         for letter in self.handle.mailbox.close() {
             if let Letter::Attach { id, session, .. } = letter {
                 self.handle.release_slot(id.slot);
-                session.closed(Ending::HubStopped);
+                session.closed(Ending::HubStopped, &mut self.shared);
             }
         }
         for slot in 0..self.slots.len() {
             self.close(slot as u32, Ending::HubStopped);
         }
+        // What their ends lead to is the last thing that is done.
+        while S::turn_ended(&mut Turn { shard: &mut self }) {}
     }
 }
 
@@ -157,7 +183,7 @@ impl<S: Session> ShardParts<S> {
     }
 
     /// Makes what belongs to the thread and runs the loop on it.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, make_shared: impl FnOnce() -> S::Shared) {
         let now = self.handle.clock.now();
         let shard = Shard {
             handle: self.handle,
@@ -165,7 +191,7 @@ impl<S: Session> ShardParts<S> {
             slots: Vec::new(),
             members: Members::default(),
             deadlines: Deadlines::new(now),
-            shared: S::Shared::default(),
+            shared: make_shared(),
             scratch: vec![0; self.read_buffer_bytes].into_boxed_slice(),
             dirty: Vec::new(),
             again: Vec::new(),

@@ -6,12 +6,12 @@ use crate::outbound::Flushed;
 use crate::{Ending, Session};
 
 impl<S: Session> Shard<S> {
-    pub(super) fn connection(&mut self, slot: u32) -> Option<&mut Connection<S>> {
+    pub(crate) fn connection(&mut self, slot: u32) -> Option<&mut Connection<S>> {
         self.slots.get_mut(slot as usize)?.as_deref_mut()
     }
 
     /// Calls the session in `slot`, if there is one, and marks it for settling.
-    pub(super) fn call(&mut self, slot: u32, f: impl FnOnce(&mut S, &mut Context<'_, S::Shared>)) {
+    pub(crate) fn call(&mut self, slot: u32, f: impl FnOnce(&mut S, &mut Context<'_, S::Shared>)) {
         let Some(connection) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else {
             return;
         };
@@ -21,7 +21,7 @@ impl<S: Session> Shard<S> {
     }
 
     /// Has the session in `slot` settled before the turn is over.
-    pub(super) fn mark(&mut self, slot: u32) {
+    pub(crate) fn mark(&mut self, slot: u32) {
         if let Some(connection) = self.connection(slot).filter(|connection| !connection.dirty) {
             connection.dirty = true;
             self.dirty.push(slot);
@@ -123,7 +123,7 @@ impl<S: Session> Shard<S> {
         self.live -= 1;
         let Connection { id, session, transport, .. } = *connection;
         drop(transport);
-        session.closed(ending);
+        session.closed(ending, &mut self.shared);
         self.handle.release_slot(id.slot);
     }
 }

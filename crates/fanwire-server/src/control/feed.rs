@@ -3,6 +3,7 @@
 //! Each listener has a queue of bounded size. One that is too slow loses lines, and is
 //! told how many in their place; the others, and whoever publishes, do not notice.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
@@ -52,6 +53,8 @@ struct Queue {
 pub struct Listening {
     feed: Feed,
     queue: Arc<Mutex<Queue>>,
+    /// What the lines come from, if that is for this listener alone.
+    held: Option<Box<dyn Any + Send>>,
 }
 
 // === impl Feed ===
@@ -83,7 +86,7 @@ impl Feed {
         queues.push(Arc::clone(&queue));
         self.shared.count.store(queues.len(), Ordering::Relaxed);
         drop(queues);
-        Some(Listening { feed: self.clone(), queue })
+        Some(Listening { feed: self.clone(), queue, held: None })
     }
 
     fn queues(&self) -> MutexGuard<'_, Vec<Arc<Mutex<Queue>>>> {
@@ -160,6 +163,13 @@ impl Listening {
         lock(&self.queue).ended = true;
         self
     }
+
+    /// Drops `held` when the listener is gone.
+    #[must_use]
+    pub(crate) fn holding(mut self, held: impl Any + Send) -> Self {
+        self.held = Some(Box::new(held));
+        self
+    }
 }
 
 impl Body for Listening {
@@ -184,6 +194,8 @@ impl Body for Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
+        // What feeds it first: it may be publishing at this moment.
+        drop(self.held.take());
         let mut queues = self.feed.queues();
         queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
         self.feed.shared.count.store(queues.len(), Ordering::Relaxed);

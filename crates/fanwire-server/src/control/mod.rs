@@ -7,6 +7,8 @@
 
 mod app;
 mod feed;
+mod policy;
+mod realtime;
 mod tap;
 
 use std::net::IpAddr;
@@ -22,7 +24,11 @@ use hyper::body::Incoming;
 
 use self::app::AppFacts;
 pub use self::feed::{Feed, Listening};
+pub use self::policy::{describe_decision, question_of};
+use self::realtime::Subscribers;
 pub(crate) use self::tap::Tap;
+use crate::iot_data::DataError;
+use crate::query::Query;
 use crate::response::{self, Answer};
 use crate::router::Router;
 
@@ -41,6 +47,7 @@ pub(crate) struct Control {
     app: AppFacts,
     logs: Option<Arc<dyn Logs>>,
     traffic: Feed,
+    subscribers: Subscribers,
 }
 
 /// Why a request is refused.
@@ -51,13 +58,14 @@ enum Refusal {
     Method(&'static str),
     Busy,
     Connection(ManagementError),
+    Realtime(DataError),
 }
 
 // === impl Control ===
 
 impl Control {
     pub(crate) fn new(app: &App, logs: Option<Arc<dyn Logs>>, traffic: Feed) -> Self {
-        Self { app: AppFacts::of(app), logs, traffic }
+        Self { app: AppFacts::of(app), logs, traffic, subscribers: Subscribers::default() }
     }
 
     /// Tells of a changed App from now on.
@@ -68,15 +76,16 @@ impl Control {
 
 impl Router {
     /// Answers a request to the control API. `path` is what follows `/_fanwire`.
-    pub(crate) async fn control(&self, path: &[String], request: &Request<Incoming>) -> Answer {
+    pub(crate) async fn control(&self, path: &[String], request: Request<Incoming>) -> Answer {
         self.try_control(path, request).await.unwrap_or_else(Refusal::into_answer)
     }
 
     async fn try_control(
         &self,
         path: &[String],
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
     ) -> Result<Answer, Refusal> {
+        let query = Query::new(request.uri().query());
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         let host = host.filter(|host| is_local(host)).ok_or(Refusal::ForeignHost)?;
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -93,16 +102,15 @@ impl Router {
             }
             (&Method::GET, ["logs"]) => {
                 let logs = control.logs.as_ref().ok_or(Refusal::Unknown)?;
-                let query = request.uri().query();
-                let backlog = parameter(query, "backlog").and_then(|n| n.parse().ok()).unwrap_or(0);
+                let backlog = query.get("backlog").and_then(|n| n.parse().ok()).unwrap_or(0);
                 let listening = logs.listen(backlog);
-                stream(match parameter(query, "follow") {
+                stream(match query.get("follow").as_deref() {
                     Some("false") => listening.map(Listening::without_more),
                     _ => listening,
                 })
             }
             (&Method::POST, ["clock"]) => {
-                let by = parameter(request.uri().query(), "advance_ms");
+                let by = query.get("advance_ms");
                 let by = by.and_then(|by| by.parse().ok()).ok_or(Refusal::NoTime)?;
                 let ahead = self.advance_clock(Duration::from_millis(by));
                 Ok(json(&serde_json::json!({ "aheadMs": ahead.as_millis() })))
@@ -112,7 +120,7 @@ impl Router {
             (_, ["app" | "connections" | "logs" | "traffic"] | ["connections", _]) => {
                 Err(Refusal::Method("GET"))
             }
-            _ => Err(Refusal::Unknown),
+            (_, path) => self.control_realtime(path, request).await,
         }
     }
 }
@@ -126,12 +134,6 @@ fn is_local(host: &str) -> bool {
     };
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
-}
-
-/// The value of a query parameter; the last, where several.
-fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
-    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(given, _)| *given == name).map(|(_, value)| value).next_back()
 }
 
 fn json(value: &impl serde::Serialize) -> Answer {
@@ -153,7 +155,8 @@ impl Refusal {
     fn into_answer(self) -> Answer {
         let (status, kind, text) = match self {
             Self::Unknown => {
-                let text = "the control API has app, clock, connections, logs and traffic";
+                let text = "the control API has app, clock, connections, logs, policy, \
+                    publish, retained, sessions, subscribe and traffic";
                 (StatusCode::NOT_FOUND, "NotFoundException", text.to_owned())
             }
             Self::NoTime => {
@@ -172,6 +175,7 @@ impl Refusal {
                 let text = "too many listen already; end one of them";
                 (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", text.to_owned())
             }
+            Self::Realtime(error) => return error.into_answer(),
             Self::Connection(error) => match error {
                 ManagementError::Gone => (StatusCode::GONE, "GoneException", error.to_string()),
                 ManagementError::Busy => {
@@ -207,12 +211,5 @@ mod tests {
         {
             assert!(!is_local(host), "{host}");
         }
-    }
-
-    #[test]
-    fn the_last_of_several_parameters_counts() {
-        assert_eq!(parameter(Some("backlog=1&a=2&backlog=20"), "backlog"), Some("20"));
-        assert_eq!(parameter(Some("a=1&backlog"), "backlog"), None);
-        assert_eq!(parameter(None, "backlog"), None);
     }
 }

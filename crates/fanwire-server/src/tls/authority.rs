@@ -32,6 +32,10 @@ const KEY: &str = "ca-key.pem";
 /// An authority that ends sooner than this is followed by a new one.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// What may be spoken over TLS (ALPN): HTTP, MQTT, and both by the names that AWS IoT has
+/// for them on port 443 (reference: iot.md, section 1). The first byte decides.
+const ALPN: [&str; 4] = ["http/1.1", "mqtt", "x-amzn-mqtt-ca", "x-amzn-http-ca"];
+
 /// The certificate authority of this user and machine.
 ///
 /// It signs for this machine's own names and for AWS's, and its certificate says so: see
@@ -236,7 +240,7 @@ impl Authority {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = ALPN.iter().map(|name| name.as_bytes().to_vec()).collect();
         Ok(config)
     }
 }

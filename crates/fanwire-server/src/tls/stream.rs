@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fanwire_hub::Transport;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -40,12 +40,15 @@ impl Acceptor {
 
     /// Waits for the first byte, and for the handshake where it begins one.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<ClientStream> {
-        let mut first = [0];
-        // A byte that is looked at stays, so that HTTP finds it where it was.
-        stream.peek(&mut first).await?;
-        if first != [HANDSHAKE_RECORD] {
-            return Ok(ClientStream::Plain(stream));
+        let mut stream = ClientStream::Plain(stream);
+        match (stream.first_byte().await?, stream) {
+            (Some(HANDSHAKE_RECORD), ClientStream::Plain(stream)) => self.handshake(stream).await,
+            (_, stream) => Ok(stream),
         }
+    }
+
+    /// Waits for the handshake, of a client that has to begin with one.
+    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<ClientStream> {
         // Boxed, so that the tasks of those who speak no TLS have no room for it.
         let stream = Box::pin(self.0.accept(stream)).await?;
         Ok(ClientStream::Tls(Box::new(stream)))
@@ -57,6 +60,27 @@ impl Acceptor {
 impl ClientStream {
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// The name that the client asked TLS for (SNI), where it did.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.server_name(),
+        }
+    }
+
+    /// Waits for the first byte and leaves it where it is: whoever reads finds it there.
+    /// `None` where the client sends nothing more.
+    pub(crate) async fn first_byte(&mut self) -> io::Result<Option<u8>> {
+        match self {
+            Self::Plain(stream) => {
+                let mut first = [0];
+                let count = stream.peek(&mut first).await?;
+                Ok((count > 0).then_some(first[0]))
+            }
+            Self::Tls(stream) => Ok(stream.fill_buf().await?.first().copied()),
+        }
     }
 
     /// Takes the socket out of the runtime's hands, with the state of its TLS.

@@ -5,8 +5,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::close::{CloseCode, MAX_CLOSE_REASON};
 use super::frame::{FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
 
-/// The longest header that a server sends.
-const MAX_SERVER_HEADER: usize = 10;
+/// The longest header that a server sends, in bytes.
+pub const MAX_SERVER_HEADER: usize = 10;
 
 /// Encodes one frame with `FIN` set. Control frames have functions of their own,
 /// which keep to their limits.
@@ -42,21 +42,39 @@ fn encode_control(opcode: Opcode, payload: &[u8]) -> Bytes {
 
 /// Encodes one frame whose first byte, flags and opcode, is given.
 pub(super) fn encode_flagged(first: u8, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(MAX_SERVER_HEADER + payload.len());
-    frame.put_u8(first);
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(len), _) if len < LENGTH_16 => frame.put_u8(len),
-        (_, Ok(len)) => {
-            frame.put_u8(LENGTH_16);
-            frame.put_u16(len);
-        }
-        _ => {
-            frame.put_u8(LENGTH_64);
-            frame.put_u64(payload.len() as u64);
-        }
-    }
+    let (header, len) = header(first, payload.len());
+    let mut frame = BytesMut::with_capacity(len + payload.len());
+    frame.put_slice(&header[..len]);
     frame.put_slice(payload);
     frame.freeze()
+}
+
+/// The header of a binary message of one frame, for whoever has the payload in place
+/// already, and how much of the array it takes.
+pub fn binary_header(payload_len: usize) -> ([u8; MAX_SERVER_HEADER], usize) {
+    header(FIN | Opcode::Binary as u8, payload_len)
+}
+
+fn header(first: u8, payload_len: usize) -> ([u8; MAX_SERVER_HEADER], usize) {
+    let mut header = [0; MAX_SERVER_HEADER];
+    header[0] = first;
+    let len = match (u8::try_from(payload_len), u16::try_from(payload_len)) {
+        (Ok(len), _) if len < LENGTH_16 => {
+            header[1] = len;
+            2
+        }
+        (_, Ok(len)) => {
+            header[1] = LENGTH_16;
+            header[2..4].copy_from_slice(&len.to_be_bytes());
+            4
+        }
+        _ => {
+            header[1] = LENGTH_64;
+            header[2..].copy_from_slice(&(payload_len as u64).to_be_bytes());
+            MAX_SERVER_HEADER
+        }
+    };
+    (header, len)
 }
 
 #[cfg(test)]

@@ -34,7 +34,9 @@ mod utf8;
 
 pub use self::close::{CloseCode, CloseFrame, MAX_CLOSE_REASON};
 pub use self::deflate::{Deflater, Inflater};
-pub use self::encode::{encode, encode_close, encode_ping, encode_pong};
+pub use self::encode::{
+    MAX_SERVER_HEADER, binary_header, encode, encode_close, encode_ping, encode_pong,
+};
 pub use self::frame::{MAX_CONTROL_PAYLOAD, Opcode};
 pub use self::receiver::{Event, ProtocolError, Receiver, ReceiverLimits};
 pub use self::shared::{SharedFrame, WireForm};

@@ -1,10 +1,14 @@
 //! The keys of `fanwire.toml`: the one place that says what the file may hold. The
 //! checks, the JSON Schema and the test of the documentation all read it.
 
+mod realtime;
+
 use crate::aws_id::is_account_id;
 use crate::decode::{Key, Kind, Others, Table};
 use crate::model::{AttributeType, DYNAMODB_EXPECTED, DynamoDbChoice};
 use crate::rules::is_http_url;
+
+pub(super) use self::realtime::{DENIED, DURABILITIES, SQL_VERSIONS, link_name};
 
 /// The whole file.
 pub(super) static FILE: Table = Table {
@@ -49,11 +53,21 @@ pub(super) static FILE: Table = Table {
             Kind::OneOrMore(&WEBSOCKET),
             "the WebSocket API; `[[websocket]]` for each of several",
         ),
+        Key::new(
+            "realtime",
+            Kind::Table(&realtime::REALTIME),
+            "the realtime endpoint: MQTT, as AWS IoT and SST's Realtime speak it; default: none",
+        ),
         Key::new("tables", Kind::Tables(&TABLE), "the DynamoDB tables by name"),
         Key::new(
             "dynamodb",
             Kind::Checked(dynamodb),
             "where the tables are: \"embedded\", \"aws\" (the real DynamoDB in the app's region) or the URL of an endpoint; `--dynamodb` wins; default \"embedded\"",
+        ),
+        Key::new(
+            "links",
+            Kind::TextMaps,
+            "values that functions and pages find by name, as SST's Resource.NAME: a table of texts for each, `type` among them",
         ),
     ],
 };
@@ -148,6 +162,12 @@ static WEBSOCKET: Table = Table {
         ),
         Key::new("authorizers", Kind::Tables(&AUTHORIZER), "the authorizers by name"),
         Key::new("stage_variables", Kind::TextMap, "values that events carry as stageVariables"),
+        Key::new(
+            "topics",
+            Kind::TextList,
+            "topics of the realtime endpoint that every connection is sent the messages of; may \
+             hold ${connectionId} and ${principalId}; default: none",
+        ),
         Key::new("logs", Kind::Table(&LOGS), "what is logged"),
         Key::new("limits", Kind::Table(&LIMITS), "what connections may do; defaults by `profile`"),
     ],

@@ -1,0 +1,548 @@
+//! One message to one session: now, or when its turn comes.
+
+use std::sync::Arc;
+
+use fanwire_hub::ConnectionId;
+use fanwire_wire::mqtt::{
+    Ack, AckKind, MessageProperties, PacketId, Publish, QoS, ReasonCode, SubscriptionIds, Version,
+};
+
+use super::flow::{Ids, InFlight, Queued, Step};
+use super::route::{Route, Target};
+use super::session::{Live, Presence, Session};
+use super::{Broker, Key};
+use crate::directory::Member;
+use crate::notice::{Chosen, Notice};
+use crate::{Message, Publisher, RealtimeEvent};
+
+/// A message that is being distributed. It borrows from the packet that it came in, and is
+/// made into one of its own when somebody has to keep it.
+pub(super) struct Publication<'a> {
+    pub(super) topic: &'a Arc<str>,
+    pub(super) payload: &'a [u8],
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) properties: MessageProperties<'a>,
+    pub(super) published_at: u64,
+    /// The session that published it, for subscriptions that do not want their own.
+    pub(super) from: Option<Key>,
+    pub(super) publisher: Option<&'a Arc<Publisher>>,
+    pub(super) kept: Option<Arc<Message>>,
+}
+
+/// How a message goes to one session.
+#[derive(Debug, Clone, Copy)]
+struct Manner<'a> {
+    qos: QoS,
+    retain: bool,
+    ids: Option<&'a [u32]>,
+}
+
+// === impl Manner ===
+
+impl Manner<'_> {
+    /// A message for one session, to be sent later or again.
+    fn copy(self, publication: &mut Publication<'_>) -> Queued {
+        Queued {
+            message: Arc::clone(publication.keep()),
+            qos: self.qos,
+            retain: self.retain,
+            ids: self.ids.map(Box::from),
+            seq: None,
+        }
+    }
+}
+
+// === impl Publication ===
+
+impl<'a> Publication<'a> {
+    pub(super) fn of(message: &'a Arc<Message>) -> Self {
+        Self {
+            topic: &message.topic,
+            payload: &message.payload,
+            qos: message.qos,
+            retain: message.retain,
+            properties: message.view(),
+            published_at: message.published_at,
+            from: None,
+            publisher: message.publisher.as_ref(),
+            kept: Some(Arc::clone(message)),
+        }
+    }
+
+    /// The message, to be kept.
+    pub(super) fn keep(&mut self) -> &Arc<Message> {
+        self.kept.get_or_insert_with(|| {
+            Arc::new(Message {
+                topic: Arc::clone(self.topic),
+                payload: bytes::Bytes::copy_from_slice(self.payload),
+                qos: self.qos,
+                retain: self.retain,
+                properties: crate::message::Properties::of(&self.properties),
+                publisher: self.publisher.cloned(),
+                published_at: self.published_at,
+            })
+        })
+    }
+
+    fn packet<'p>(&'p self, manner: Manner<'p>) -> Publish<'p> {
+        Publish {
+            dup: false,
+            qos: manner.qos,
+            retain: manner.retain,
+            topic: self.topic,
+            packet_id: None,
+            topic_alias: None,
+            subscription_ids: SubscriptionIds::new(manner.ids.unwrap_or_default()),
+            properties: self.properties,
+            payload: self.payload,
+        }
+    }
+}
+
+impl Broker {
+    /// Gives a message to everybody who subscribes to its topic.
+    pub(super) fn distribute(&mut self, route: &Arc<Route>, publication: &mut Publication<'_>) {
+        self.distribute_here(route, publication);
+        let elsewhere = &route.elsewhere;
+        if elsewhere.shards.is_empty() && elsewhere.groups.is_empty() && elsewhere.taps.is_empty() {
+            return;
+        }
+        let message = Arc::clone(publication.keep());
+        for tap in &elsewhere.taps {
+            tap.deliver(&message);
+        }
+        for member in elsewhere.groups.iter().filter_map(|group| group.choose()) {
+            self.deliver_to_member(member, &message);
+        }
+        if elsewhere.shards.is_empty() {
+            return;
+        }
+        // What other shards keep of it is part of what is acknowledged here.
+        let tracked = message.qos > QoS::AtMostOnce;
+        let promise = if tracked { self.promise() } else { None };
+        for shard in elsewhere.shards.iter(self.shards, self.shard) {
+            self.output.forward(shard, &message, promise.as_ref());
+        }
+    }
+
+    /// Gives a message to the sessions of this shard that subscribe to its topic.
+    fn distribute_here(&mut self, route: &Arc<Route>, publication: &mut Publication<'_>) {
+        let everyday = publication.qos == QoS::AtMostOnce && route.plain > 1;
+        if everyday {
+            let Some(expiry) = left(publication, self.now_ms) else { return };
+            let manner = Manner { qos: QoS::AtMostOnce, retain: false, ids: None };
+            let mut packet = publication.packet(manner);
+            packet.properties.message_expiry = expiry;
+            self.push_burst(route, &packet);
+        } else {
+            self.flush_burst();
+        }
+        for target in route.targets.iter().filter(|target| !(everyday && target.plain)) {
+            self.deliver_to_target(target, publication);
+        }
+    }
+
+    fn deliver_to_target(&mut self, target: &Target, publication: &mut Publication<'_>) {
+        if target.no_local && publication.from == Some(target.key) {
+            return;
+        }
+        let manner = Manner {
+            qos: publication.qos.min(target.qos),
+            retain: publication.retain && target.retain_as_published,
+            ids: target.ids.as_deref(),
+        };
+        self.deliver(target.key, publication, manner);
+    }
+
+    /// Delivers what came in on another shard.
+    pub(super) fn deliver_forwarded(&mut self, message: &Arc<Message>) {
+        let (_, route) = self.route(&message.topic);
+        self.distribute_here(&route, &mut Publication::of(message));
+    }
+
+    fn deliver_to_member(&mut self, member: Member, message: &Arc<Message>) {
+        let Member { shard, client_id, qos, retain_as_published, subscription_id, .. } = member;
+        let message = Arc::clone(message);
+        let chosen = Chosen { client_id, message, qos, retain_as_published, subscription_id };
+        if shard == self.shard {
+            return self.deliver_chosen(&chosen);
+        }
+        let tracked = chosen.message.qos > QoS::AtMostOnce;
+        let promise = if tracked { self.promise() } else { None };
+        let bytes = chosen.message.cost();
+        self.output.notices.push((usize::from(shard), Notice::Chosen(chosen, promise), bytes));
+    }
+
+    /// Delivers to the session that was chosen among those of a shared subscription.
+    pub(super) fn deliver_chosen(&mut self, chosen: &Chosen) {
+        let message = &chosen.message;
+        let Some(&key) = self.by_client.get(&chosen.client_id) else { return };
+        let live = self.sessions[key as usize].live();
+        if live.is_some_and(|live| !live.may_receive(&message.topic)) {
+            return;
+        }
+        self.flush_burst();
+        let ids = chosen.subscription_id.map(|id| [id]);
+        let manner = Manner {
+            qos: message.qos.min(chosen.qos),
+            retain: message.retain && chosen.retain_as_published,
+            ids: ids.as_ref().map(<[u32; 1]>::as_slice),
+        };
+        self.deliver(key, &mut Publication::of(message), manner);
+    }
+
+    /// Delivers a retained message to a new subscription.
+    pub(super) fn deliver_retained(
+        &mut self,
+        key: Key,
+        message: &Arc<Message>,
+        qos: QoS,
+        id: Option<u32>,
+    ) {
+        let ids = id.map(|id| [id]);
+        let manner = Manner {
+            qos: message.qos.min(qos),
+            retain: true,
+            ids: ids.as_ref().map(<[u32; 1]>::as_slice),
+        };
+        self.deliver(key, &mut Publication::of(message), manner);
+    }
+
+    fn deliver(&mut self, key: Key, publication: &mut Publication<'_>, manner: Manner<'_>) {
+        if manner.qos == QoS::AtMostOnce {
+            self.deliver_once(key, publication, manner);
+        } else {
+            self.deliver_tracked(key, publication, manner);
+        }
+    }
+
+    /// QoS 0: now or never.
+    fn deliver_once(&mut self, key: Key, publication: &Publication<'_>, manner: Manner<'_>) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Presence::Here(live) = &mut session.presence else { return };
+        if live.congested {
+            session.dropped += 1;
+            return;
+        }
+        let Some(expiry) = left(publication, self.now_ms) else { return };
+        let mut packet = publication.packet(manner);
+        packet.properties.message_expiry = expiry;
+        if live.write_publish(packet, &mut session.outbox) {
+            self.mark(key);
+        }
+    }
+
+    /// QoS 1 and 2: now where there is a place among those in flight, else later.
+    fn deliver_tracked(&mut self, key: Key, publication: &mut Publication<'_>, manner: Manner<'_>) {
+        let max_in_flight = self.settings.limits().max_in_flight;
+        let Some(expiry) = left(publication, self.now_ms) else { return };
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        let at_once = session.takes_at_once(max_in_flight);
+        let mut copy = (session.persists() || !at_once).then(|| manner.copy(publication));
+        if let Some(copy) = &mut copy {
+            if !at_once && self.is_full(key, copy.message.cost()) {
+                return self.drop_for(key);
+            }
+            copy.seq = self.keep_entry(key, &copy.entry());
+        }
+        match copy {
+            Some(copy) if !at_once => {
+                self.queued_bytes += copy.message.cost();
+                self.sessions[key as usize].flow().enqueue(copy);
+            }
+            copy => self.send_tracked(key, publication, manner, expiry, copy),
+        }
+    }
+
+    fn send_tracked(
+        &mut self,
+        key: Key,
+        publication: &Publication<'_>,
+        manner: Manner<'_>,
+        expiry: Option<u32>,
+        copy: Option<Queued>,
+    ) {
+        let session = &mut self.sessions[key as usize];
+        let flow = session.flow.get_or_insert_default();
+        let Presence::Here(live) = &mut session.presence else { return };
+        let id = flow.take_id();
+        let seq = copy.as_ref().and_then(|copy| copy.seq);
+        let mut packet = publication.packet(manner);
+        packet.packet_id = Some(id);
+        packet.properties.message_expiry = expiry;
+        if live.write_publish(packet, &mut session.outbox) {
+            let step = Step::first(manner.qos);
+            flow.in_flight.push_back(InFlight { id, step, seq, copy: copy.map(Box::new) });
+            let client_id = Arc::clone(&session.client_id);
+            if let (Some(seq), Step::Receive) = (seq, step) {
+                self.kept(|keeper| keeper.sent(&client_id, seq, id));
+            }
+            self.mark(key);
+        } else if let Some((seq, copy)) = seq.zip(copy) {
+            let client_id = Arc::clone(&session.client_id);
+            self.kept(|keeper| keeper.dequeue(&client_id, seq, &copy.message));
+        }
+    }
+
+    /// Whether no more may wait for a session.
+    fn is_full(&self, key: Key, cost: usize) -> bool {
+        let limits = self.settings.limits();
+        // What all sessions may have is divided among the shards, as they are.
+        let all = limits.max_queued_bytes_total / self.shards.max(1);
+        let flow = self.sessions.get(key as usize).and_then(|session| session.flow.as_ref());
+        self.queued_bytes + cost > all
+            || flow.is_some_and(|flow| {
+                flow.queue.len() >= limits.max_queued_messages
+                    || flow.queued_bytes + cost > limits.max_queued_bytes
+            })
+    }
+
+    fn drop_for(&mut self, key: Key) {
+        let session = &mut self.sessions[key as usize];
+        session.dropped += 1;
+        self.observer.observe(&RealtimeEvent::Dropped {
+            client_id: &session.client_id,
+            messages: 1,
+            why: "too many messages wait for it (realtime.limits.max_queued_messages, max_queued_bytes, max_queued_bytes_total)",
+        });
+    }
+
+    /// Sends what waits for a session, as far as it takes it.
+    pub(super) fn pump(&mut self, key: Key) {
+        let max_in_flight = self.settings.limits().max_in_flight;
+        let now_ms = self.now_ms;
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let persists = session.persists();
+        let client_id = Arc::clone(&session.client_id);
+        let (Presence::Here(live), Some(flow)) = (&mut session.presence, &mut session.flow) else {
+            return;
+        };
+        let window = live.window(max_in_flight);
+        while !live.congested && flow.in_flight.len() < window {
+            let Some(queued) = flow.dequeue() else { break };
+            self.queued_bytes -= queued.message.cost();
+            let (id, seq) = (flow.take_id(), queued.seq);
+            let sent = match queued.message.expiry_left(now_ms) {
+                Some(expiry) if live.may_receive(&queued.message.topic) => {
+                    live.write_queued(&queued, id, expiry, false, &mut session.outbox)
+                }
+                _ => false,
+            };
+            let step = Step::first(queued.qos);
+            if let (Some(seq), Some(keep)) = (seq, &mut self.keep) {
+                match (sent, step) {
+                    (true, Step::Receive) => keep.keeper.sent(&client_id, seq, id),
+                    (true, _) => {}
+                    (false, _) => keep.keeper.dequeue(&client_id, seq, &queued.message),
+                }
+            }
+            if sent {
+                let copy = persists.then(|| Box::new(queued));
+                flow.in_flight.push_back(InFlight { id, step, seq, copy });
+            }
+        }
+        self.mark(key);
+    }
+
+    /// Sends again what a resumed session has not acknowledged, in the order in which it
+    /// was sent (MQTT 5, 4.4).
+    pub(super) fn send_again(&mut self, key: Key) {
+        let now_ms = self.now_ms;
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let (Presence::Here(live), Some(flow)) = (&mut session.presence, &mut session.flow) else {
+            return;
+        };
+        let outbox = &mut session.outbox;
+        let client_id = Arc::clone(&session.client_id);
+        let mut given_up = Vec::new();
+        flow.in_flight.retain(|sent| {
+            let again = match (&sent.step, &sent.copy) {
+                (Step::Complete, _) => {
+                    let release = Ack::new(sent.id, ReasonCode::Success);
+                    release.encode(AckKind::PubRel, live.form.version(), outbox);
+                    true
+                }
+                (_, Some(copy)) => {
+                    let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
+                    live.write_queued(copy, sent.id, expiry, true, outbox)
+                }
+                (_, None) => false,
+            };
+            if let (false, Some(seq), Some(copy)) = (again, sent.seq, &sent.copy) {
+                given_up.push((seq, Arc::clone(&copy.message)));
+            }
+            again
+        });
+        self.kept(|keeper| {
+            for (seq, message) in &given_up {
+                keeper.dequeue(&client_id, *seq, message);
+                keeper.completed(&client_id, *seq);
+            }
+        });
+        self.mark(key);
+    }
+
+    /// A client has acknowledged a message (PUBACK, PUBREC), or that it is released
+    /// (PUBCOMP): `by` says which.
+    pub(super) fn acknowledged(&mut self, key: Key, id: PacketId, by: Step, reason: ReasonCode) {
+        let refused = reason as u8 >= 0x80;
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let flow = session.flow.get_or_insert_default();
+        let found = flow.find(id).filter(|at| flow.in_flight[*at].step == by);
+        if by == Step::Receive && !refused {
+            return self.received(key, id, found);
+        }
+        let sent = found.and_then(|at| flow.in_flight.remove(at));
+        let client_id = Arc::clone(&session.client_id);
+        if let Some((seq, sent)) = sent.and_then(|sent| Some((sent.seq?, sent))) {
+            self.kept(|keeper| {
+                if let Some(copy) = &sent.copy {
+                    keeper.dequeue(&client_id, seq, &copy.message);
+                }
+                if by != Step::Acknowledge {
+                    keeper.completed(&client_id, seq);
+                }
+            });
+        }
+        let session = &mut self.sessions[key as usize];
+        if session.flow().is_empty() && !session.persists() {
+            // An idle session keeps no queues; its ids begin again.
+            session.flow = None;
+        } else {
+            self.pump(key);
+        }
+    }
+
+    /// A client has received a message of QoS 2, which is released. What is not known any
+    /// more is released all the same, so that the client can let go of it (MQTT 5, 4.3.3).
+    fn received(&mut self, key: Key, id: PacketId, found: Option<usize>) {
+        let session = &mut self.sessions[key as usize];
+        let (version, client_id) = (session.version, Arc::clone(&session.client_id));
+        let flow = session.flow();
+        let mut reason = ReasonCode::Success;
+        match found {
+            Some(at) => {
+                let sent = &mut flow.in_flight[at];
+                sent.step = Step::Complete;
+                let copy = sent.copy.take();
+                if let Some((seq, copy)) = sent.seq.zip(copy) {
+                    self.kept(|keeper| keeper.received(&client_id, seq, id, &copy.message));
+                }
+            }
+            None if version == Version::V5 && flow.find(id).is_none() => {
+                reason = ReasonCode::PacketIdentifierNotFound;
+            }
+            None => {}
+        }
+        self.write(key, |outbox, _| {
+            Ack::new(id, reason).encode(AckKind::PubRel, version, outbox);
+        });
+    }
+
+    /// A connection has taken all that was sent to it.
+    pub(crate) fn drained(&mut self, key: Key, link: ConnectionId) {
+        let Some(live) = self.on_link(key, link).and_then(Session::live_mut) else { return };
+        if std::mem::replace(&mut live.congested, false) {
+            self.pump(key);
+        }
+    }
+
+    /// A connection does not read what is sent to it, and more waits than it may have.
+    pub(crate) fn congested(&mut self, key: Key, link: ConnectionId) {
+        let Some(session) = self.on_link(key, link) else { return };
+        let client_id = Arc::clone(&session.client_id);
+        let Some(live) = session.live_mut() else { return };
+        if !std::mem::replace(&mut live.congested, true) {
+            let event = RealtimeEvent::Dropped {
+                client_id: &client_id,
+                messages: 0,
+                why: "it does not read what it is sent; until it does, it gets no messages of QoS 0 (realtime.limits.max_outbound_bytes)",
+            };
+            self.observer.observe(&event);
+        }
+    }
+}
+
+/// What is left of a message's expiry interval; `None` where it is past.
+fn left(publication: &Publication<'_>, now_ms: u64) -> Option<Option<u32>> {
+    match (publication.properties.message_expiry, &publication.kept) {
+        (None, _) => Some(None),
+        (Some(_), Some(kept)) => kept.expiry_left(now_ms),
+        // It has just come in.
+        (expiry @ Some(_), None) => Some(expiry),
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    fn first(qos: QoS) -> Self {
+        if qos == QoS::ExactlyOnce { Self::Receive } else { Self::Acknowledge }
+    }
+}
+
+// === impl Live ===
+
+impl Live {
+    /// Writes a message. Says whether it did: one that is too long for the client is never
+    /// sent (MQTT 5, 3.1.2.11.4).
+    fn write_publish(&mut self, mut packet: Publish<'_>, outbox: &mut Vec<u8>) -> bool {
+        let version = self.form.version();
+        if self.form.v5 && self.aliases.outbound_maximum > 0 {
+            let known = self.aliases.outbound.iter().position(|topic| **topic == *packet.topic);
+            let room = self.aliases.outbound.len() < usize::from(self.aliases.outbound_maximum);
+            match known {
+                Some(at) => {
+                    packet.topic_alias = alias(at);
+                    packet.topic = "";
+                }
+                None if room => {
+                    packet.topic_alias = alias(self.aliases.outbound.len());
+                    self.aliases.outbound.push(Arc::from(packet.topic));
+                }
+                None => {}
+            }
+        }
+        if self.max_packet != u32::MAX && packet.encoded_len(version) > self.max_packet as usize {
+            if !packet.topic.is_empty() && packet.topic_alias.is_some() {
+                // The client never hears of this alias.
+                self.aliases.outbound.pop();
+            }
+            return false;
+        }
+        packet.encode(version, outbox);
+        true
+    }
+
+    fn write_queued(
+        &mut self,
+        queued: &Queued,
+        id: PacketId,
+        expiry: Option<u32>,
+        dup: bool,
+        outbox: &mut Vec<u8>,
+    ) -> bool {
+        let message = &queued.message;
+        let ids: &Ids = &queued.ids;
+        let mut properties = message.view();
+        properties.message_expiry = expiry;
+        let packet = Publish {
+            dup,
+            qos: queued.qos,
+            retain: queued.retain,
+            topic: &message.topic,
+            packet_id: Some(id),
+            topic_alias: None,
+            subscription_ids: SubscriptionIds::new(ids.as_deref().unwrap_or_default()),
+            properties,
+            payload: &message.payload,
+        };
+        self.write_publish(packet, outbox)
+    }
+}
+
+/// The alias at a place among them, which are numbered from 1.
+fn alias(at: usize) -> Option<std::num::NonZeroU16> {
+    u16::try_from(at + 1).ok().and_then(std::num::NonZeroU16::new)
+}

@@ -1,0 +1,218 @@
+//! A client goes: what it is told, what becomes of its session, and its will (MQTT 5, 3.14
+//! and 4.13).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use fanwire_hub::ConnectionId;
+use fanwire_wire::mqtt::topic::SharedFilter;
+use fanwire_wire::mqtt::{Disconnect, Version};
+
+use super::deliver::Publication;
+use super::session::{Away, Key, Presence, Session, Will};
+use super::{Broker, Fault};
+use crate::settings::NEVER;
+use crate::{DisconnectReason, Message, RealtimeEvent};
+
+/// How much longer than its delay a will waits. Clients count in whole seconds, and one that
+/// comes back in the last of them is not late.
+const WILL_GRACE: Duration = Duration::from_secs(1);
+
+impl Broker {
+    /// Ends a connection from this side: MQTT 5 clients are told why.
+    pub(crate) fn fail(&mut self, key: Key, fault: &Fault) {
+        self.write(key, |outbox, session| {
+            let words = session.live().is_some_and(|live| live.problem_information);
+            let disconnect = Disconnect {
+                reason: fault.reason,
+                reason_string: words.then_some(&*fault.what),
+                ..Disconnect::default()
+            };
+            if session.version == Version::V5 {
+                disconnect.encode(Version::V5, outbox);
+            }
+        });
+        self.depart(key, fault.cause, &fault.what, true);
+    }
+
+    /// A connection is gone, for `cause`, unless its session has another one already.
+    pub(crate) fn closed(&mut self, key: Key, link: ConnectionId, cause: DisconnectReason) {
+        if self.on_link(key, link).is_some() {
+            self.depart(key, cause, "", true);
+        }
+    }
+
+    /// A client has said goodbye.
+    pub(super) fn goodbye(&mut self, key: Key, with_will: bool, session_expiry: Option<u32>) {
+        if let Some(expiry) = session_expiry {
+            let expiry = self.cap_expiry(expiry);
+            if expiry == 0 {
+                self.forget_kept(key);
+            }
+            self.sessions[key as usize].expiry = expiry;
+        }
+        self.depart(key, DisconnectReason::ClientInitiated, "", with_will);
+    }
+
+    /// The longest session expiry interval that is allowed, at the most `wanted`.
+    fn cap_expiry(&self, wanted: u32) -> u32 {
+        let max = self.settings.limits().session_expiry_max;
+        let max = max.map_or(NEVER, |max| u32::try_from(max.as_secs()).unwrap_or(NEVER));
+        wanted.min(max)
+    }
+
+    /// Takes a session from its connection, which is closed once what it was sent is
+    /// written.
+    fn depart(&mut self, key: Key, cause: DisconnectReason, detail: &str, with_will: bool) {
+        self.flush_burst();
+        self.flush_outbox(key);
+        self.forget_routes_of(key);
+        let session = &mut self.sessions[key as usize];
+        let away = Presence::Away(Box::new(Away {
+            since: self.now_ms,
+            reason: Some(cause),
+            principal: "".into(),
+            ends_at: None,
+            will: None,
+        }));
+        let Presence::Here(mut live) = std::mem::replace(&mut session.presence, away) else {
+            return;
+        };
+        self.connections -= 1;
+        if let Some(online) = &session.online {
+            online.store(false, Ordering::Relaxed);
+        }
+        let event = RealtimeEvent::Disconnected {
+            client_id: &session.client_id,
+            principal: &live.publisher.principal,
+            reason: cause,
+            detail,
+        };
+        self.observer.observe(&event);
+        self.output.closings.push(live.link);
+        self.publish_disconnected(key, &live, cause);
+        let will = live.will.take().filter(|_| with_will);
+        if let Presence::Away(away) = &mut self.sessions[key as usize].presence {
+            away.principal = live.publisher.principal.clone();
+        }
+        match will.map(|will| *will) {
+            Some(Will { message, delay })
+                if delay > 0 && self.sessions[key as usize].persists() =>
+            {
+                self.delay_will(key, message, delay);
+            }
+            Some(Will { message, .. }) => self.publish_will(message),
+            None => {}
+        }
+        self.expire_later(key);
+        self.keep_session(key);
+    }
+
+    /// Ends a session in its time: at once where it does not outlive its connection.
+    fn expire_later(&mut self, key: Key) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        if !session.persists() {
+            return self.remove(key);
+        }
+        // What a session that stays away sends again, it sends in full.
+        if let Some(flow) = &mut session.flow {
+            flow.in_flight
+                .retain(|sent| sent.copy.is_some() || sent.step == super::flow::Step::Complete);
+        }
+        let expiry = session.expiry;
+        if let (Presence::Away(away), true) = (&mut session.presence, expiry != NEVER) {
+            let at = now + Duration::from_secs(u64::from(expiry));
+            away.ends_at = Some(at);
+            self.deadlines.insert((at, key));
+        }
+    }
+
+    fn delay_will(&mut self, key: Key, message: Message, delay: u32) {
+        let session = &mut self.sessions[key as usize];
+        // It is due when the session ends at the latest (MQTT 5, 3.1.3.2.2).
+        let delay = Duration::from_secs(u64::from(delay)) + WILL_GRACE;
+        let at = self.now + delay.min(Duration::from_secs(u64::from(session.expiry)));
+        if let Presence::Away(away) = &mut session.presence {
+            away.will = Some((at, Box::new(message)));
+            self.deadlines.insert((at, key));
+        }
+    }
+
+    fn publish_will(&mut self, mut message: Message) {
+        message.published_at = self.now_ms;
+        self.publish_own(&Arc::new(message));
+    }
+
+    /// Publishes a message that no packet of a connected client brings.
+    pub(super) fn publish_own(&mut self, message: &Arc<Message>) {
+        if message.retain {
+            self.retain(message);
+        }
+        let (_, route) = self.route(&message.topic);
+        self.distribute(&route, &mut Publication::of(message));
+    }
+
+    /// Acts on the deadlines that have come.
+    pub(crate) fn expired(&mut self) {
+        while let Some(&(at, key)) = self.deadlines.first()
+            && at <= self.now
+        {
+            self.deadlines.pop_first();
+            self.due(key, at);
+        }
+    }
+
+    fn due(&mut self, key: Key, at: Instant) {
+        let session = self.sessions.get_mut(key as usize);
+        let Some(Session { presence: Presence::Away(away), .. }) = session else { return };
+        let will = away.will.take_if(|(due, _)| *due <= at);
+        let ended = away.ends_at.is_some_and(|ends_at| ends_at <= at);
+        if let Some((_, message)) = will {
+            self.publish_will(*message);
+            self.keep_session(key);
+        }
+        if ended {
+            self.remove(key);
+        }
+    }
+
+    /// Ends a session that has no connection: its will is due now, and nothing is left.
+    pub(super) fn remove(&mut self, key: Key) {
+        self.forget_kept(key);
+        let subscriptions = std::mem::take(&mut self.sessions[key as usize].subscriptions);
+        for subscription in &subscriptions {
+            self.unsubscribe_from(key, &subscription.filter);
+        }
+        let session = self.sessions.remove(key as usize);
+        self.queued_bytes -= session.flow.as_ref().map_or(0, |flow| flow.queued_bytes);
+        self.by_client.remove(&session.client_id);
+        if let Presence::Away(away) = session.presence {
+            let will = away.will.as_ref().map(|(at, _)| *at);
+            for at in will.into_iter().chain(away.ends_at) {
+                self.deadlines.remove(&(at, key));
+            }
+            if let Some((_, message)) = away.will {
+                self.publish_will(*message);
+            }
+        }
+    }
+
+    /// Takes a session out of the subscribers of a filter.
+    pub(super) fn unsubscribe_from(&mut self, key: Key, filter: &str) {
+        if let Some(SharedFilter { group, filter }) = SharedFilter::parse(filter) {
+            let client_id = Arc::clone(&self.sessions[key as usize].client_id);
+            return self.directory.leave(group, filter, &client_id);
+        }
+        if let Some(subscribers) = self.index.get_mut(filter) {
+            subscribers.retain(|subscriber| subscriber.key != key);
+            if subscribers.is_empty() {
+                self.index.remove(filter);
+            }
+        }
+        self.directory.remove_interest(filter, self.shard);
+        let parent = self.settings.parent();
+        self.routes.forget(Some(filter), parent);
+    }
+}

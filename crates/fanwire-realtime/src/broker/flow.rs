@@ -1,0 +1,138 @@
+//! Messages of QoS 1 and 2 on their way to a client: those in flight, in the order in
+//! which they were sent, and those that wait for a place among them (MQTT 5, 4.3 and 4.9).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use fanwire_wire::mqtt::{PacketId, QoS};
+
+use crate::Message;
+use crate::durable::Entry;
+
+/// What is on its way to one client.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    pub(crate) in_flight: VecDeque<InFlight>,
+    pub(crate) queue: VecDeque<Queued>,
+    /// What the messages of the queue take, in bytes.
+    pub(crate) queued_bytes: usize,
+    pub(crate) last_id: u16,
+    /// Names what is kept of this session, in order.
+    pub(crate) next_seq: u64,
+}
+
+/// A message that was sent and is not acknowledged.
+#[derive(Debug, Clone)]
+pub(crate) struct InFlight {
+    pub(crate) id: PacketId,
+    pub(crate) step: Step,
+    /// Under which it is kept, where it is.
+    pub(crate) seq: Option<u64>,
+    /// To be sent again to a session that is resumed. `None` for one that never is.
+    pub(crate) copy: Option<Box<Queued>>,
+}
+
+/// What the client has yet to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// PUBACK.
+    Acknowledge,
+    /// PUBREC.
+    Receive,
+    /// PUBCOMP.
+    Complete,
+}
+
+/// A message for one client.
+#[derive(Debug, Clone)]
+pub(crate) struct Queued {
+    pub(crate) message: Arc<Message>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) ids: Ids,
+    /// Under which it is kept, where it is.
+    pub(crate) seq: Option<u64>,
+}
+
+/// The identifiers of the subscriptions that a message matched.
+pub(crate) type Ids = Option<Box<[u32]>>;
+
+// === impl Queued ===
+
+impl Queued {
+    /// What of it is kept.
+    pub(crate) fn entry(&self) -> Entry<'_> {
+        Entry {
+            message: &self.message,
+            qos: self.qos,
+            retain: self.retain,
+            ids: self.ids.as_deref(),
+        }
+    }
+}
+
+// === impl Flow ===
+
+impl Flow {
+    /// A packet id that is not in use. There always is one: fewer are in flight than there
+    /// are ids. Ids are given round and round, so what is in flight has them in that order,
+    /// and the next can only meet the oldest.
+    pub(crate) fn take_id(&mut self) -> PacketId {
+        let mut oldest = self.in_flight.iter().peekable();
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            let Some(id) = PacketId::new(self.last_id) else { continue };
+            if oldest.next_if(|sent| sent.id == id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    /// Finds what was sent under an id. Clients mostly acknowledge in order, so it is
+    /// mostly the first.
+    pub(crate) fn find(&self, id: PacketId) -> Option<usize> {
+        self.in_flight.iter().position(|sent| sent.id == id)
+    }
+
+    /// Puts a message at the end of the queue.
+    pub(crate) fn enqueue(&mut self, queued: Queued) {
+        self.queued_bytes += queued.message.cost();
+        self.queue.push_back(queued);
+    }
+
+    /// Takes the message at the front of the queue.
+    pub(crate) fn dequeue(&mut self) -> Option<Queued> {
+        let queued = self.queue.pop_front()?;
+        self.queued_bytes -= queued.message.cost();
+        Some(queued)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty() && self.queue.is_empty()
+    }
+
+    /// The number for the next thing that is kept.
+    pub(crate) fn take_seq(&mut self) -> u64 {
+        self.next_seq += 1;
+        self.next_seq
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_in_use_is_not_given_again() {
+        let mut flow = Flow::default();
+        let first = flow.take_id();
+        flow.in_flight.push_back(InFlight {
+            id: first,
+            step: Step::Acknowledge,
+            seq: None,
+            copy: None,
+        });
+        flow.last_id = u16::MAX;
+        assert_eq!(flow.take_id().get(), 2);
+    }
+}

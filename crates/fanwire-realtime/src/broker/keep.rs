@@ -1,0 +1,300 @@
+//! What has to survive the process, and the acknowledgements that wait until it does.
+//!
+//! Everything that a turn changes in retained messages and in sessions that outlive their
+//! connections is committed together at the turn's end. What the turn would acknowledge
+//! waits for that commit, and for those of other shards that have a part in it: all of them
+//! hold the turn's promise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fanwire_hub::ConnectionId;
+use fanwire_wire::mqtt::ReasonCode;
+use tokio::sync::oneshot;
+
+use super::session::{Key, PendingAck, Presence, Session};
+use super::{Broker, Fault};
+use crate::durable::{Durable, Entry, Keeper, StoredSession, StoredSubscription, StoredWill};
+use crate::promise::{Promise, Told};
+use crate::{DisconnectReason, Message, RealtimeEvent};
+
+/// How long a commit that the store had no room for waits to be tried again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// A shard's part in what is kept.
+pub(crate) struct Keep {
+    pub(super) keeper: Keeper,
+    told: Told,
+    /// Of the promise of this turn, where there is one.
+    ticket: u64,
+    promise: Option<Arc<Promise>>,
+    /// Promises, our own and others', that this turn's changes are part of.
+    owed: Vec<Arc<Promise>>,
+    /// Tickets of ours that are not kept yet.
+    outstanding: BTreeSet<u64>,
+    /// Who waits for them: connections, and callers in this process.
+    connections: BTreeMap<u64, Vec<(Key, ConnectionId)>>,
+    callers: BTreeMap<u64, Vec<oneshot::Sender<bool>>>,
+    /// When to try a commit again.
+    again: Option<Instant>,
+}
+
+// === impl Keep ===
+
+impl Keep {
+    pub(crate) fn new(durable: &Durable, told: Told) -> Self {
+        Self {
+            keeper: durable.keeper(),
+            told,
+            ticket: 0,
+            promise: None,
+            owed: Vec::new(),
+            outstanding: BTreeSet::new(),
+            connections: BTreeMap::new(),
+            callers: BTreeMap::new(),
+            again: None,
+        }
+    }
+
+    /// This turn's promise.
+    fn promise(&mut self) -> &Arc<Promise> {
+        self.promise.get_or_insert_with(|| {
+            self.ticket += 1;
+            self.outstanding.insert(self.ticket);
+            Promise::new(self.ticket, Arc::clone(&self.told))
+        })
+    }
+}
+
+impl Broker {
+    /// Whether what becomes of a session is kept.
+    pub(super) fn keeps(&self, session: &Session) -> bool {
+        self.keep.is_some() && session.persists()
+    }
+
+    /// Changes what is kept, if anything is.
+    pub(super) fn kept(&mut self, change: impl FnOnce(&mut Keeper)) {
+        if let Some(keep) = &mut self.keep {
+            change(&mut keep.keeper);
+        }
+    }
+
+    /// Whether there is no room on the disk for more.
+    pub(super) fn disk_is_full(&self) -> bool {
+        self.keep.as_ref().is_some_and(|keep| keep.keeper.is_full())
+    }
+
+    /// This turn's promise, for another shard that has a part in what is acknowledged.
+    pub(super) fn promise(&mut self) -> Option<Arc<Promise>> {
+        self.keep.as_mut().map(|keep| Arc::clone(keep.promise()))
+    }
+
+    /// Whether other shards have a part in this turn's promise.
+    pub(super) fn has_promised_with_others(&self) -> bool {
+        let promise = self.keep.as_ref().and_then(|keep| keep.promise.as_ref());
+        promise.is_some_and(|promise| Arc::strong_count(promise) > 1)
+    }
+
+    /// What this turn changes is part of another shard's promise.
+    pub(super) fn owe(&mut self, promise: Option<Arc<Promise>>) {
+        if let (Some(keep), Some(promise)) = (&mut self.keep, promise) {
+            keep.owed.push(promise);
+        }
+    }
+
+    /// The ticket that an acknowledgement of this turn has to wait for, if any.
+    fn ticket(&mut self) -> Option<u64> {
+        let keep = self.keep.as_mut()?;
+        if keep.promise.is_none() && keep.keeper.is_empty() {
+            return None;
+        }
+        keep.promise();
+        Some(keep.ticket)
+    }
+
+    /// Writes an acknowledgement to a client: now, or once what it stands for, and what was
+    /// to be acknowledged before, is kept.
+    pub(super) fn answer(&mut self, key: Key, packet: &[u8]) {
+        let ticket = self.ticket();
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(live) = session.live_mut() else { return };
+        if ticket.is_none() && live.pending.is_empty() {
+            session.outbox.extend_from_slice(packet);
+            return self.mark(key);
+        }
+        let link = live.link;
+        live.pending.push_back(PendingAck { ticket: ticket.unwrap_or(0), packet: packet.into() });
+        if let (Some(ticket), Some(keep)) = (ticket, &mut self.keep) {
+            let waiting = keep.connections.entry(ticket).or_default();
+            if waiting.last() != Some(&(key, link)) {
+                waiting.push((key, link));
+            }
+        }
+    }
+
+    /// Answers somebody in this process: now, or once what it stands for is kept.
+    pub(super) fn answer_caller(&mut self, done: oneshot::Sender<bool>) {
+        match (self.ticket(), &mut self.keep) {
+            (Some(ticket), Some(keep)) => keep.callers.entry(ticket).or_default().push(done),
+            // Where nobody waits any more, nobody has to be told.
+            _ => drop(done.send(true)),
+        }
+    }
+
+    /// A promise of ours is kept, or broken.
+    pub(super) fn promise_kept(&mut self, ticket: u64, kept: bool) {
+        let Some(keep) = &mut self.keep else { return };
+        keep.outstanding.remove(&ticket);
+        for caller in keep.callers.remove(&ticket).unwrap_or_default() {
+            let _ = caller.send(kept);
+        }
+        let connections = keep.connections.remove(&ticket).unwrap_or_default();
+        if !kept {
+            let why = "the store can no longer write; look at the disk, then restart";
+            self.observer.observe(&RealtimeEvent::StoreFailed { why });
+        }
+        for (key, link) in connections {
+            if kept { self.release_acks(key, link) } else { self.disappoint(key, link) }
+        }
+    }
+
+    /// Writes the acknowledgements at the front that wait for nothing any more.
+    fn release_acks(&mut self, key: Key, link: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(key as usize).filter(|s| s.is_on(link)) else {
+            return;
+        };
+        let Presence::Here(live) = &mut session.presence else { return };
+        let outstanding = self.keep.as_ref().map(|keep| &keep.outstanding);
+        let waits = |ack: &PendingAck| outstanding.is_some_and(|all| all.contains(&ack.ticket));
+        while let Some(ack) = live.pending.pop_front_if(|ack| !waits(ack)) {
+            session.outbox.extend_from_slice(&ack.packet);
+        }
+        self.mark(key);
+    }
+
+    /// What a client sent cannot be kept: it must not think that it is.
+    fn disappoint(&mut self, key: Key, link: ConnectionId) {
+        if self.on_link(key, link).is_some() {
+            let fault = Fault {
+                reason: ReasonCode::ServerUnavailable,
+                cause: DisconnectReason::ServerError,
+                what: "what was sent could not be kept".into(),
+            };
+            self.fail(key, &fault);
+        }
+    }
+
+    /// Commits what this turn has changed.
+    pub(super) fn commit(&mut self) {
+        let Some(keep) = &mut self.keep else { return };
+        keep.again = None;
+        keep.owed.extend(keep.promise.take());
+        if keep.keeper.is_empty() {
+            keep.owed.clear();
+            return;
+        }
+        let owed = keep.owed.clone();
+        let settle = move |kept: bool| {
+            if !kept {
+                owed.iter().for_each(|promise| promise.break_it());
+            }
+        };
+        match keep.keeper.commit(settle) {
+            Ok(()) => keep.owed.clear(),
+            Err(_) => keep.again = Some(self.now + AGAIN),
+        }
+    }
+
+    /// When a commit is to be tried again.
+    pub(super) fn commit_again_at(&self) -> Option<Instant> {
+        self.keep.as_ref()?.again
+    }
+
+    /// Whether so much waits to be kept that clients had better send no more for now.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.keep.as_ref().is_some_and(|keep| keep.again.is_some())
+    }
+
+    /// Keeps a session as it is now, if it outlives its connection.
+    pub(super) fn keep_session(&mut self, key: Key) {
+        let Some(session) = self.sessions.get(key as usize) else { return };
+        if !self.keeps(session) {
+            return;
+        }
+        let stored = self.stored(session);
+        let client_id = Arc::clone(&session.client_id);
+        self.kept(|keeper| keeper.session(&client_id, &stored));
+    }
+
+    fn stored(&self, session: &Session) -> StoredSession {
+        let subscriptions = session.subscriptions.iter().map(|subscription| StoredSubscription {
+            filter: Arc::clone(&subscription.filter),
+            options: subscription.options,
+            id: subscription.id,
+        });
+        let (away_since, principal, will) = match &session.presence {
+            Presence::Here(live) => (None, live.publisher.principal.clone(), None),
+            Presence::Away(away) => {
+                let will = away.will.as_ref().map(|(at, message)| {
+                    let wait = at.saturating_duration_since(self.now).as_millis();
+                    let due = self.now_ms + u64::try_from(wait).unwrap_or(u64::MAX);
+                    Box::new(StoredWill { due, message: Message::clone(message) })
+                });
+                (Some(away.since), away.principal.clone(), will)
+            }
+        };
+        StoredSession {
+            version: session.version,
+            expiry: session.expiry,
+            away_since,
+            principal,
+            subscriptions: subscriptions.collect(),
+            will,
+        }
+    }
+
+    /// Forgets what is kept of a session, which goes on without it or ends.
+    pub(super) fn forget_kept(&mut self, key: Key) {
+        let (Some(keep), Some(session)) = (&mut self.keep, self.sessions.get_mut(key as usize))
+        else {
+            return;
+        };
+        let client_id = Arc::clone(&session.client_id);
+        if let Some(flow) = &mut session.flow {
+            let in_flight = flow.in_flight.iter_mut();
+            for (seq, copy) in in_flight.filter_map(|sent| Some((sent.seq.take()?, &mut sent.copy)))
+            {
+                match copy {
+                    Some(copy) => {
+                        copy.seq = None;
+                        keep.keeper.dequeue(&client_id, seq, &copy.message);
+                        keep.keeper.completed(&client_id, seq);
+                    }
+                    None => keep.keeper.completed(&client_id, seq),
+                }
+            }
+            for queued in &mut flow.queue {
+                if let Some(seq) = queued.seq.take() {
+                    keep.keeper.dequeue(&client_id, seq, &queued.message);
+                }
+            }
+        }
+        for id in &session.unreleased {
+            keep.keeper.release(&client_id, *id);
+        }
+        keep.keeper.end_session(&client_id);
+    }
+
+    /// Keeps a message for a session, under its next number.
+    pub(super) fn keep_entry(&mut self, key: Key, entry: &Entry<'_>) -> Option<u64> {
+        let session = self.sessions.get_mut(key as usize)?;
+        if self.keep.is_none() || !session.persists() {
+            return None;
+        }
+        let seq = session.flow().take_seq();
+        let client_id = Arc::clone(&session.client_id);
+        self.kept(|keeper| keeper.enqueue(&client_id, seq, entry));
+        Some(seq)
+    }
+}

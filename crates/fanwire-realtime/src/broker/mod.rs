@@ -1,0 +1,291 @@
+//! The broker of one shard: sessions, subscriptions, and where messages go.
+//!
+//! It knows no socket and no clock. Packets, connections that come and go, what other
+//! threads tell and the time come in; what is to be sent, closed and told to other shards
+//! comes out, in [`Output`], at the end of each turn.
+//!
+//! # Brief overview
+//!
+//! - `connect`: a client comes, with what its handshake settled; a session is made or
+//!   resumed. `depart`: it goes, and what follows from that: wills, expiry.
+//! - `inbound`: what a client publishes and acknowledges. `subscribe`: what it subscribes
+//!   to.
+//! - `route`: where the messages of a topic go, worked out once and kept. `burst`: messages
+//!   of QoS 0 to the same receivers, encoded once for all of them.
+//! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
+//!   on its way there.
+//! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
+//!
+//! # Order
+//!
+//! Everything is acted upon in the order in which it came in. What is sent to one client
+//! leaves in the order in which it was decided, in one write a turn: small packets are
+//! collected in the session's outbox, and a burst that many share goes by reference.
+
+mod burst;
+mod connect;
+mod deliver;
+mod depart;
+mod flow;
+mod inbound;
+mod keep;
+pub(crate) mod lifecycle;
+mod listing;
+mod output;
+mod restore;
+mod route;
+mod session;
+mod subscribe;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use fanwire_hub::ConnectionId;
+use fanwire_policy::Access;
+use fanwire_wire::mqtt::ReasonCode;
+use slab::Slab;
+
+pub(crate) use self::connect::Admission;
+pub(crate) use self::inbound::Fault;
+pub(crate) use self::keep::Keep;
+pub(crate) use self::output::{Output, Sending};
+pub(crate) use self::session::{Key, Will};
+
+use self::burst::Burst;
+use self::route::{Routes, Subscriber};
+use self::session::Session;
+use crate::directory::Directory;
+use crate::notice::Notice;
+use crate::retained::Retained;
+use crate::settings::Settings;
+use crate::topic::TopicIndex;
+use crate::{DisconnectReason, Observer};
+
+/// The broker of one shard. See the module.
+pub(crate) struct Broker {
+    settings: Arc<Settings>,
+    shard: u8,
+    shards: usize,
+    directory: Arc<Directory>,
+    /// How much of the directory's changes is taken in.
+    seen: u64,
+    retained: Arc<Retained>,
+    observer: Arc<dyn Observer>,
+    sessions: Slab<Session>,
+    by_client: HashMap<Arc<str>, Key, foldhash::fast::RandomState>,
+    /// Subscriptions of this shard's sessions, but for shared ones.
+    index: TopicIndex<Vec<Subscriber>>,
+    routes: Routes,
+    burst: Burst,
+    output: Output,
+    /// What survives the process; `None` where nothing does.
+    keep: Option<Keep>,
+    /// Sessions whose outbox is to be sent.
+    dirty: Vec<Key>,
+    /// When sessions end and delayed wills are due.
+    deadlines: BTreeSet<(Instant, Key)>,
+    now: Instant,
+    /// What `now` is in milliseconds since the epoch.
+    now_ms: u64,
+    connections: u64,
+    /// What waits for sessions of this shard, in bytes.
+    queued_bytes: usize,
+    /// Messages that clients have published.
+    published: u64,
+    versions: lifecycle::Versions,
+}
+
+/// What a broker needs of its surroundings.
+pub(crate) struct BrokerParts {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shard: usize,
+    pub(crate) shards: usize,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) retained: Arc<Retained>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) now: Instant,
+    pub(crate) now_ms: u64,
+}
+
+// === impl Broker ===
+
+impl Broker {
+    pub(crate) fn new(parts: BrokerParts) -> Self {
+        Self {
+            settings: parts.settings,
+            // A hub has at most 256 shards.
+            shard: u8::try_from(parts.shard).unwrap_or(u8::MAX),
+            shards: parts.shards,
+            directory: parts.directory,
+            seen: 0,
+            retained: parts.retained,
+            observer: parts.observer,
+            sessions: Slab::new(),
+            by_client: HashMap::default(),
+            index: TopicIndex::default(),
+            routes: Routes::default(),
+            burst: Burst::default(),
+            output: Output::default(),
+            keep: parts.keep,
+            dirty: Vec::new(),
+            deadlines: BTreeSet::new(),
+            now: parts.now,
+            now_ms: parts.now_ms,
+            connections: 0,
+            queued_bytes: 0,
+            published: 0,
+            versions: lifecycle::Versions::default(),
+        }
+    }
+
+    /// Sets the time for what follows, and takes in what other shards have changed. To be
+    /// called before anything else in a turn.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        if now != self.now {
+            let passed = now.saturating_duration_since(self.now);
+            // Only whole milliseconds are moved on, so that no fraction is lost.
+            let ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+            self.now_ms += ms;
+            self.now += std::time::Duration::from_millis(ms);
+        }
+        let routes = &mut self.routes;
+        let parent = self.settings.parent();
+        self.directory.catch_up(&mut self.seen, |filter| routes.forget(filter, parent));
+    }
+
+    /// Ends the turn: after it `output` has all that is to be sent.
+    pub(crate) fn end(&mut self) -> &mut Output {
+        self.flush_burst();
+        while let Some(key) = self.dirty.pop() {
+            self.flush_outbox(key);
+        }
+        self.commit();
+        &mut self.output
+    }
+
+    /// When `expired` wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        first.into_iter().chain(self.commit_again_at()).min()
+    }
+
+    /// What the turn leads to, to be emptied.
+    pub(crate) fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// How many messages clients have published.
+    pub(crate) fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// The longest packet that clients may send, in bytes.
+    pub(crate) fn max_packet(&self) -> usize {
+        self.settings.limits().max_packet_bytes
+    }
+
+    /// How many bytes may wait for a client that does not read.
+    pub(crate) fn max_outbound(&self) -> usize {
+        self.settings.limits().max_outbound_bytes
+    }
+
+    /// Whether a connection still has its session.
+    pub(crate) fn is_connected(&mut self, key: Key, link: ConnectionId) -> bool {
+        self.on_link(key, link).is_some()
+    }
+
+    /// A connection may do other things from now on.
+    pub(crate) fn refreshed(&mut self, key: Key, link: ConnectionId, access: Option<Arc<Access>>) {
+        if let Some(live) = self.on_link(key, link).and_then(Session::live_mut) {
+            live.access = access;
+            live.permitted.clear();
+            self.forget_routes_of(key);
+        }
+    }
+
+    /// What another thread tells.
+    pub(crate) fn noticed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Publish { message, done } => {
+                self.publish_own(&message);
+                if let Some(done) = done {
+                    self.answer_caller(done);
+                }
+            }
+            Notice::Forwarded(messages, promise) => {
+                self.owe(promise);
+                for message in &messages {
+                    self.deliver_forwarded(message);
+                }
+            }
+            Notice::Chosen(chosen, promise) => {
+                self.owe(promise);
+                self.deliver_chosen(&chosen);
+            }
+            Notice::Disconnect { client_id, clean_session, prevent_will, done } => {
+                let _ = done.send(self.disconnect_client(&client_id, clean_session, prevent_will));
+            }
+            Notice::Session { client_id, done } => {
+                let _ = done.send(self.session_info(&client_id));
+            }
+            Notice::Sessions { limit, done } => {
+                let _ = done.send(self.session_infos(limit));
+            }
+            Notice::Settings(settings) => {
+                self.settings = settings;
+                self.routes.forget_all();
+            }
+            Notice::Kept { ticket, ok } => self.promise_kept(ticket, ok),
+        }
+    }
+
+    fn disconnect_client(
+        &mut self,
+        client_id: &str,
+        clean_session: bool,
+        prevent_will: bool,
+    ) -> bool {
+        let Some(&key) = self.by_client.get(client_id) else { return false };
+        let Some(live) = self.sessions[key as usize].live_mut() else {
+            if clean_session {
+                self.remove(key);
+            }
+            return false;
+        };
+        if prevent_will {
+            live.will = None;
+        }
+        if clean_session {
+            self.forget_kept(key);
+            self.sessions[key as usize].expiry = 0;
+        }
+        let fault = Fault {
+            reason: ReasonCode::AdministrativeAction,
+            cause: DisconnectReason::ApiInitiated,
+            what: "the connection was deleted through the API".into(),
+        };
+        self.fail(key, &fault);
+        true
+    }
+
+    /// The session of a connection, unless it has another one now.
+    fn on_link(&mut self, key: Key, link: ConnectionId) -> Option<&mut Session> {
+        self.sessions.get_mut(key as usize).filter(|session| session.is_on(link))
+    }
+
+    fn mark(&mut self, key: Key) {
+        let live = self.sessions.get_mut(key as usize).and_then(Session::live_mut);
+        if let Some(live) = live.filter(|live| !live.dirty) {
+            live.dirty = true;
+            self.dirty.push(key);
+        }
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("sessions", &self.sessions.len()).finish_non_exhaustive()
+    }
+}

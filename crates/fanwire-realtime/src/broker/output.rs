@@ -1,0 +1,87 @@
+//! What a turn of the broker leads to outside of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanwire_hub::ConnectionId;
+use fanwire_wire::ws;
+
+use super::session::{Form, Session};
+use super::{Broker, Key};
+use crate::Message;
+use crate::notice::Notice;
+use crate::promise::Promise;
+
+/// What is to be done once a turn is over. Emptied by whoever does it.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// In this order.
+    pub(crate) sendings: Vec<Sending>,
+    /// After the sendings.
+    pub(crate) closings: Vec<ConnectionId>,
+    /// For other shards: which, what, and how many bytes it carries.
+    pub(crate) notices: Vec<(usize, Notice, usize)>,
+}
+
+// === impl Output ===
+
+impl Output {
+    /// Has a message delivered to the subscribers of another shard. Those of one turn go
+    /// together.
+    pub(super) fn forward(
+        &mut self,
+        shard: usize,
+        message: &Arc<Message>,
+        promise: Option<&Arc<Promise>>,
+    ) {
+        let bytes = message.cost();
+        let last = self.notices.iter_mut().rev().find(|(to, ..)| *to == shard);
+        if let Some((_, Notice::Forwarded(messages, known), total)) = last {
+            messages.push(Arc::clone(message));
+            // All of a turn have the same.
+            *known = known.take().or_else(|| promise.cloned());
+            *total += bytes;
+        } else {
+            let notice = Notice::Forwarded(vec![Arc::clone(message)], promise.cloned());
+            self.notices.push((shard, notice, bytes));
+        }
+    }
+}
+
+/// Bytes for a connection.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) key: Key,
+    pub(crate) link: ConnectionId,
+    pub(crate) bytes: Bytes,
+}
+
+impl Broker {
+    /// Hands the small packets that a session has collected to its connection.
+    pub(super) fn flush_outbox(&mut self, key: Key) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let outbox = std::mem::take(&mut session.outbox);
+        let Some(live) = session.live_mut() else { return };
+        live.dirty = false;
+        if outbox.is_empty() {
+            return;
+        }
+        let bytes = framed(outbox, live.form);
+        let link = live.link;
+        self.output.sendings.push(Sending { key, link, bytes });
+    }
+
+    /// Appends to what a session is sent in this turn.
+    pub(super) fn write(&mut self, key: Key, f: impl FnOnce(&mut Vec<u8>, &Session)) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let mut outbox = std::mem::take(&mut session.outbox);
+        f(&mut outbox, session);
+        session.outbox = outbox;
+        self.mark(key);
+    }
+}
+
+/// Packets as a connection takes them.
+fn framed(packets: Vec<u8>, form: Form) -> Bytes {
+    if form.websocket { ws::encode(ws::Opcode::Binary, &packets) } else { Bytes::from(packets) }
+}

@@ -1,0 +1,400 @@
+//! What the shards have to know of each other: which of them has subscribers for a topic,
+//! the groups of shared subscriptions, and the subscribers in this process.
+//!
+//! It is read when a shard works out where the messages of a topic go, which it then keeps
+//! (`broker::route`). Each change is put on a list; a shard looks at its end once a turn
+//! and forgets what the change makes wrong, so that publishing takes no lock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use fanwire_wire::mqtt::QoS;
+
+use crate::tap::Tap;
+use crate::topic::{Parent, TopicIndex};
+
+/// Changes kept for shards that have not seen them yet. One that misses more forgets all
+/// that it knows.
+const MAX_CHANGES: usize = 1024;
+
+/// The most shards whose interest is told apart; those beyond share the last bit, and get
+/// messages that they may have no subscriber for.
+const MAX_SHARDS: usize = 64;
+
+/// Names a tap in the directory.
+pub(crate) type TapId = u64;
+
+/// Shards, as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ShardSet(u64);
+
+/// What all shards share. See the module.
+#[derive(Default)]
+pub(crate) struct Directory {
+    tables: RwLock<Tables>,
+    changes: Mutex<Changes>,
+    /// How many changes there were. Read without the lock.
+    generation: AtomicU64,
+    next_tap: AtomicU64,
+}
+
+#[derive(Default)]
+struct Tables {
+    interests: TopicIndex<Interest>,
+    groups: TopicIndex<Vec<Arc<Group>>>,
+    group_count: usize,
+    taps: TopicIndex<Vec<(TapId, Arc<dyn Tap>)>>,
+}
+
+/// How many subscriptions each shard has to one filter.
+#[derive(Debug, Default)]
+struct Interest(Vec<(u8, u32)>);
+
+#[derive(Debug, Default)]
+struct Changes {
+    recent: VecDeque<Box<str>>,
+    /// The generation of the first of them.
+    first: u64,
+}
+
+/// The members of one shared subscription (MQTT 5, 4.8.2): each message goes to one of
+/// them.
+#[derive(Debug)]
+pub(crate) struct Group {
+    name: Box<str>,
+    members: RwLock<Vec<Member>>,
+    next: AtomicUsize,
+}
+
+/// A session that takes part in a shared subscription.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) shard: u8,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) qos: QoS,
+    pub(crate) retain_as_published: bool,
+    pub(crate) subscription_id: Option<u32>,
+    /// Whether it is connected.
+    pub(crate) online: Arc<AtomicBool>,
+}
+
+/// Where the messages of a topic go beside the sessions of the shard itself.
+#[derive(Default, Clone)]
+pub(crate) struct Elsewhere {
+    pub(crate) shards: ShardSet,
+    pub(crate) groups: Vec<Arc<Group>>,
+    pub(crate) taps: Vec<Arc<dyn Tap>>,
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// A shard has one more subscription, not a shared one, to `filter`.
+    pub(crate) fn add_interest(&self, filter: &str, shard: u8) {
+        if self.write().interests.get_or_default(filter).add(shard) {
+            self.changed(filter);
+        }
+    }
+
+    /// A shard has one subscription less to `filter`.
+    pub(crate) fn remove_interest(&self, filter: &str, shard: u8) {
+        let mut tables = self.write();
+        let Some(interest) = tables.interests.get_mut(filter) else { return };
+        if interest.remove(shard) {
+            if interest.0.is_empty() {
+                tables.interests.remove(filter);
+            }
+            drop(tables);
+            self.changed(filter);
+        }
+    }
+
+    /// Whether a client may become a member of a shared subscription: it is one already, or
+    /// there is room for it, and for its group.
+    pub(crate) fn may_join(
+        &self,
+        group: &str,
+        filter: &str,
+        client_id: &str,
+        max_groups: usize,
+        max_members: usize,
+    ) -> bool {
+        let tables = self.read();
+        let groups = tables.groups.get(filter);
+        match groups.and_then(|groups| groups.iter().find(|known| *known.name == *group)) {
+            Some(known) => known.has_room_for(client_id, max_members),
+            None => tables.group_count < max_groups,
+        }
+    }
+
+    /// Adds a member to a shared subscription, or replaces its options.
+    pub(crate) fn join(&self, group: &str, filter: &str, member: Member) {
+        let mut tables = self.write();
+        let Tables { groups, group_count, .. } = &mut *tables;
+        let groups = groups.get_or_default(filter);
+        let found = groups.iter().find(|known| *known.name == *group).cloned();
+        let group = found.unwrap_or_else(|| {
+            let group = Arc::new(Group::new(group));
+            groups.push(Arc::clone(&group));
+            *group_count += 1;
+            group
+        });
+        drop(tables);
+        group.join(member);
+        self.changed(filter);
+    }
+
+    /// Removes a member from a shared subscription.
+    pub(crate) fn leave(&self, group: &str, filter: &str, client_id: &str) {
+        let mut tables = self.write();
+        let Tables { groups, group_count, .. } = &mut *tables;
+        let Some(known) = groups.get_mut(filter) else { return };
+        let before = known.len();
+        known.retain(|known| *known.name != *group || known.leave(client_id));
+        *group_count -= before - known.len();
+        if known.is_empty() {
+            groups.remove(filter);
+        }
+        drop(tables);
+        self.changed(filter);
+    }
+
+    /// Subscribes somebody in this process.
+    pub(crate) fn add_tap(&self, filter: &str, tap: Arc<dyn Tap>) -> TapId {
+        let id = self.next_tap.fetch_add(1, Ordering::Relaxed);
+        self.write().taps.get_or_default(filter).push((id, tap));
+        self.changed(filter);
+        id
+    }
+
+    /// Unsubscribes somebody in this process.
+    pub(crate) fn remove_tap(&self, filter: &str, id: TapId) {
+        let mut tables = self.write();
+        let Some(taps) = tables.taps.get_mut(filter) else { return };
+        let at = taps.iter().position(|(known, _)| *known == id);
+        let removed = at.map(|at| taps.swap_remove(at));
+        if taps.is_empty() {
+            tables.taps.remove(filter);
+        }
+        drop(tables);
+        // Not before: a tap may own a subscription, whose end leads here again.
+        drop(removed);
+        self.changed(filter);
+    }
+
+    /// Where the messages of `topic` go beside the sessions of `shard`.
+    pub(crate) fn elsewhere(&self, topic: &str, parent: Parent, shard: u8) -> Elsewhere {
+        let tables = self.read();
+        let mut found = Elsewhere::default();
+        tables.interests.matches(topic, parent, |interest| {
+            for (other, _) in interest.0.iter().filter(|(other, _)| *other != shard) {
+                found.shards.insert(*other);
+            }
+        });
+        tables.groups.matches(topic, parent, |groups| found.groups.extend(groups.iter().cloned()));
+        tables.taps.matches(topic, parent, |taps| {
+            found.taps.extend(taps.iter().map(|(_, tap)| Arc::clone(tap)));
+        });
+        found
+    }
+
+    /// Tells which filters have changed since `seen`, which is moved on. `None` stands for
+    /// all of them.
+    pub(crate) fn catch_up(&self, seen: &mut u64, mut changed: impl FnMut(Option<&str>)) {
+        let generation = self.generation.load(Ordering::Acquire);
+        if generation == *seen {
+            return;
+        }
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.checked_sub(changes.first).and_then(|missed| usize::try_from(missed).ok()) {
+            Some(missed) => {
+                changes.recent.iter().skip(missed).for_each(|filter| changed(Some(filter)));
+            }
+            None => changed(None),
+        }
+        *seen = changes.first + changes.recent.len() as u64;
+    }
+
+    fn changed(&self, filter: &str) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if changes.recent.len() == MAX_CHANGES {
+            changes.recent.pop_front();
+            changes.first += 1;
+        }
+        changes.recent.push_back(filter.into());
+        self.generation.store(changes.first + changes.recent.len() as u64, Ordering::Release);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+// === impl Interest ===
+
+impl Interest {
+    /// Says whether the shard had none before.
+    fn add(&mut self, shard: u8) -> bool {
+        match self.0.iter_mut().find(|(known, _)| *known == shard) {
+            Some((_, count)) => {
+                *count += 1;
+                false
+            }
+            None => {
+                self.0.push((shard, 1));
+                true
+            }
+        }
+    }
+
+    /// Says whether the shard has none any more.
+    fn remove(&mut self, shard: u8) -> bool {
+        let Some(at) = self.0.iter().position(|(known, _)| *known == shard) else { return false };
+        self.0[at].1 -= 1;
+        let gone = self.0[at].1 == 0;
+        if gone {
+            self.0.swap_remove(at);
+        }
+        gone
+    }
+}
+
+// === impl Group ===
+
+impl Group {
+    fn new(name: &str) -> Self {
+        Self { name: name.into(), members: RwLock::default(), next: AtomicUsize::new(0) }
+    }
+
+    fn join(&self, member: Member) {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        match members.iter_mut().find(|known| known.client_id == member.client_id) {
+            Some(known) => *known = member,
+            None => members.push(member),
+        }
+    }
+
+    fn has_room_for(&self, client_id: &str, max_members: usize) -> bool {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        members.len() < max_members || members.iter().any(|known| *known.client_id == *client_id)
+    }
+
+    /// Says whether any member is left.
+    fn leave(&self, client_id: &str) -> bool {
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        members.retain(|member| *member.client_id != *client_id);
+        !members.is_empty()
+    }
+
+    /// The member whose turn it is: the next that is connected, or the next at all where
+    /// none is.
+    pub(crate) fn choose(&self) -> Option<Member> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let count = members.len();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let in_turn = || (0..count).map(|step| &members[(turn.wrapping_add(step)) % count]);
+        let online = in_turn().find(|member| member.online.load(Ordering::Relaxed));
+        online.or_else(|| in_turn().next()).cloned()
+    }
+}
+
+// === impl ShardSet ===
+
+impl ShardSet {
+    pub(crate) fn insert(&mut self, shard: u8) {
+        self.0 |= 1 << usize::from(shard).min(MAX_SHARDS - 1);
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The shards of the set among `count`, without `own`.
+    pub(crate) fn iter(self, count: usize, own: u8) -> impl Iterator<Item = usize> {
+        (0..count)
+            .filter(move |shard| *shard != usize::from(own))
+            .filter(move |shard| self.0 & (1 << (*shard).min(MAX_SHARDS - 1)) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(client_id: &str, online: bool) -> Member {
+        Member {
+            shard: 0,
+            client_id: client_id.into(),
+            qos: QoS::AtMostOnce,
+            retain_as_published: false,
+            subscription_id: None,
+            online: Arc::new(AtomicBool::new(online)),
+        }
+    }
+
+    #[test]
+    fn a_shard_hears_of_each_change_once_and_of_too_many_as_all() {
+        let directory = Directory::default();
+        let mut seen = 0;
+        directory.add_interest("a/b", 1);
+        directory.add_interest("a/b", 1);
+        directory.add_interest("a/#", 0);
+        let mut heard = Vec::new();
+        directory.catch_up(&mut seen, |filter| heard.push(filter.map(str::to_owned)));
+        assert_eq!(heard, [Some("a/b".to_owned()), Some("a/#".to_owned())]);
+        directory.catch_up(&mut seen, |_| panic!("nothing has changed"));
+        for n in 0..=MAX_CHANGES {
+            directory.add_interest(&format!("t/{n}"), 1);
+        }
+        heard.clear();
+        directory.catch_up(&mut seen, |filter| heard.push(filter.map(str::to_owned)));
+        assert_eq!(heard, [None]);
+        directory.catch_up(&mut seen, |_| panic!("nothing has changed"));
+    }
+
+    #[test]
+    fn only_other_shards_with_subscribers_are_elsewhere() {
+        let directory = Directory::default();
+        directory.add_interest("a/+", 0);
+        directory.add_interest("a/b", 2);
+        let at = |shard| {
+            let found = directory.elsewhere("a/b", Parent::Matches, shard);
+            found.shards.iter(4, shard).collect::<Vec<_>>()
+        };
+        assert_eq!(at(0), [2]);
+        assert_eq!(at(1), [0, 2]);
+        directory.remove_interest("a/b", 2);
+        assert_eq!(at(1), [0]);
+    }
+
+    #[test]
+    fn a_group_takes_turns_among_its_connected_members() {
+        let directory = Directory::default();
+        for (name, online) in [("a", true), ("b", false), ("c", true)] {
+            directory.join("g", "t", member(name, online));
+        }
+        let group = &directory.elsewhere("t", Parent::Matches, 0).groups[0];
+        let mut chosen: Vec<_> = (0..4).filter_map(|_| group.choose()).collect();
+        chosen.sort_by(|a, b| a.client_id.cmp(&b.client_id));
+        assert!(chosen.iter().all(|member| &*member.client_id != "b"));
+        assert!(chosen.iter().any(|member| &*member.client_id == "a"));
+        for name in ["a", "c"] {
+            directory.leave("g", "t", name);
+        }
+        assert_eq!(&*group.choose().unwrap().client_id, "b");
+        directory.leave("g", "t", "b");
+        assert!(directory.elsewhere("t", Parent::Matches, 0).groups.is_empty());
+    }
+}

@@ -1,0 +1,287 @@
+//! Who a client is, and what it may do: by a custom authorizer, by a signature of AWS's, by
+//! the App's users and tokens, or as nobody in particular (reference: iot.md, section 2).
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use fanwire_policy::{
+    Access, Action, Answer, AuthorizerEvent, AuthorizerParameters, HttpData, MqttData, PolicySet,
+    Resource, Strictness, Subject,
+};
+use fanwire_wire::mqtt::{Connect, ReasonCode};
+
+use super::credentials::token;
+use super::refusal::Refusal;
+use super::{Arrival, HttpArrival};
+use crate::refresh::{Owner, Refresh};
+use crate::settings::{Authorizer, Settings};
+use crate::{DisconnectReason, Realtime, RealtimeEvent};
+
+/// A client that asks to be let in.
+pub(super) struct Asked<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) connect: &'a Connect<'a>,
+    /// The client id, made up where the client has none.
+    pub(super) client_id: &'a str,
+    pub(super) arrival: &'a Arrival,
+}
+
+/// Who it is, and what it may do.
+pub(super) struct Authorized {
+    pub(super) principal: Box<str>,
+    /// `None` where everything.
+    pub(super) access: Option<Arc<Access>>,
+    pub(super) ends: Option<(Instant, DisconnectReason)>,
+    pub(super) refresh: Option<Box<Refresh>>,
+    pub(super) authorized_in: Option<Duration>,
+}
+
+impl Realtime {
+    /// Finds out who a client is, and whether it may connect, with the will that it brings.
+    pub(super) async fn authorize(&self, asked: &Asked<'_>) -> Result<Authorized, Refusal> {
+        let authorized = self.identify(asked).await?;
+        let Some(access) = &authorized.access else { return Ok(authorized) };
+        let allowed = |action, resource| {
+            let denied = |what| Refusal::Unauthorized {
+                reason: ReasonCode::NotAuthorized,
+                what,
+                principal: authorized.principal.clone(),
+            };
+            allowed(access, action, resource).map_err(denied)
+        };
+        allowed(Action::Connect, Resource::Client(asked.client_id))?;
+        if let Some(will) = &asked.connect.will {
+            allowed(Action::Publish, Resource::Topic(will.topic))?;
+            if will.retain {
+                allowed(Action::RetainPublish, Resource::Topic(will.topic))?;
+            }
+        }
+        Ok(authorized)
+    }
+
+    pub(super) async fn identify(&self, asked: &Asked<'_>) -> Result<Authorized, Refusal> {
+        let Asked { settings, connect, arrival, .. } = asked;
+        let headers = header_pairs(arrival.http.as_ref());
+        let parameters = AuthorizerParameters {
+            query: arrival.http.as_ref().and_then(|http| http.query.as_deref()),
+            headers: &headers,
+            username: connect.username,
+        };
+        if let Some(name) = parameters.authorizer() {
+            let unknown = || unauthorized(settings.no_such(&name));
+            let authorizer = settings.authorizers.get(&*name).ok_or_else(unknown)?;
+            return self.ask(asked, authorizer, &parameters).await;
+        }
+        if let Some(key) = parameters.query.and_then(access_key) {
+            return Ok(Authorized::unrestricted(key));
+        }
+        let user = parameters.plain_username().filter(|name| !name.is_empty());
+        if let (Some(users), Some(name)) = (&settings.users, user)
+            && users.access.contains_key(name)
+        {
+            return self.identify_user(asked, users, name).await;
+        }
+        if let Some(rules) = &settings.jwt
+            && let Some(token) = token(connect.password, &parameters)
+        {
+            return self.identify_bearer(asked, rules, &token).await;
+        }
+        if let Some(authorizer) = settings.default_authorizer() {
+            return self.ask(asked, authorizer, &parameters).await;
+        }
+        if let (Some(users), Some(name)) = (&settings.users, user) {
+            // Refused, and no sooner than a wrong password.
+            return self.identify_user(asked, users, name).await;
+        }
+        if settings.model.allow_anonymous {
+            return Ok(Authorized::unrestricted(""));
+        }
+        Err(unauthorized(settings.who_is_let_in()))
+    }
+
+    /// Asks a custom authorizer.
+    async fn ask(
+        &self,
+        asked: &Asked<'_>,
+        authorizer: &Authorizer,
+        parameters: &AuthorizerParameters<'_>,
+    ) -> Result<Authorized, Refusal> {
+        let Asked { connect, client_id, arrival, .. } = asked;
+        let token = authorizer.token_key.as_ref().and_then(|key| parameters.token(key));
+        let signature_verified = check_signature(authorizer, parameters, token.as_deref())?;
+        let http = arrival.http.as_ref().map(|http| HttpData {
+            headers: parameters.headers,
+            query: http.query.as_deref().unwrap_or_default(),
+        });
+        let event = AuthorizerEvent {
+            token: token.as_deref(),
+            signature_verified,
+            // On AWS there is always TLS, so functions rely on it: without it they get the
+            // name that the client connected to.
+            tls_server_name: arrival.domain_name(),
+            http,
+            mqtt: Some(MqttData {
+                username: connect.username,
+                password: connect.password,
+                client_id: connect.client_id,
+            }),
+            connection_id: &connection_id(),
+        };
+        let event = bytes::Bytes::from(event.to_json());
+        let started = Instant::now();
+        let answer = self.call_authorizer(&authorizer.function, event.clone()).await;
+        let answer = answer.map_err(unauthorized)?;
+        let authorized_in = Some(started.elapsed());
+        let now = self.inner.hub.clock().now();
+        let owner = Owner::of(client_id, &answer.principal, arrival, connect);
+        let principal = answer.principal.as_str().into();
+        let ends = Some((now + answer.disconnect_after, DisconnectReason::CustomAuthTtlExpiration));
+        let refresh = answer.refresh_after.map(|after| {
+            let function = authorizer.function.clone();
+            Box::new(Refresh::new(self, function, event, owner.clone(), now + after))
+        });
+        let access = bind(&self.share(answer.policies), &owner.subject());
+        for note in answer.notes {
+            let client_id = asked.client_id;
+            self.inner.observer.observe(&RealtimeEvent::Note { client_id, note: &note });
+        }
+        Ok(Authorized { principal, access, ends, refresh, authorized_in })
+    }
+
+    /// The set that is equal to this one and in use already, if there is one.
+    pub(crate) fn share(&self, policies: PolicySet) -> Arc<PolicySet> {
+        let pool = &self.inner.policies;
+        pool.lock().unwrap_or_else(PoisonError::into_inner).share(policies)
+    }
+
+    /// Calls an authorizer's function, and judges its answer.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody is let in, in words.
+    pub(crate) async fn call_authorizer(
+        &self,
+        function: &str,
+        event: bytes::Bytes,
+    ) -> Result<Answer, String> {
+        let settings = self.inner.settings.load_full();
+        let patience = settings.limits().authorizer_timeout;
+        let invoking = self.inner.functions.invoke(function, event, Default::default());
+        let outcome = match tokio::time::timeout(patience, invoking).await {
+            Ok(outcome) => outcome.map_err(|error| error.to_string())?,
+            Err(_) => {
+                return Err(format!(
+                    "the authorizer `{function}` did not answer within {patience:?} (realtime.limits.authorizer_timeout)"
+                ));
+            }
+        };
+        if outcome.error.is_some() {
+            let error = String::from_utf8_lossy(&outcome.payload);
+            return Err(format!("the authorizer `{function}` failed: {error}"));
+        }
+        let strictness =
+            if settings.limits().strict_authorizer { Strictness::Strict } else { Strictness::Lax };
+        Answer::parse(&outcome.payload, strictness, &settings.place)
+            .map_err(|refusal| format!("authorizer `{function}`: {refusal}"))
+    }
+}
+
+// === impl Authorized ===
+
+impl Authorized {
+    /// Somebody who may do everything.
+    fn unrestricted(principal: &str) -> Self {
+        Self {
+            principal: principal.into(),
+            access: None,
+            ends: None,
+            refresh: None,
+            authorized_in: None,
+        }
+    }
+}
+
+/// The access that policies give to somebody; `None` where it is all.
+pub(crate) fn bind(policies: &Arc<PolicySet>, subject: &Subject<'_>) -> Option<Arc<Access>> {
+    let access = policies.bind(subject);
+    (!access.is_unrestricted()).then(|| Arc::new(access))
+}
+
+/// Whether something is allowed; if not, why.
+fn allowed(access: &Access, action: Action, resource: Resource<'_>) -> Result<(), String> {
+    if access.allows(action, resource) {
+        return Ok(());
+    }
+    Err(access.explain(action, resource).to_string())
+}
+
+fn unauthorized(what: impl Into<String>) -> Refusal {
+    Refusal::unauthorized(ReasonCode::NotAuthorized, what)
+}
+
+/// Whether the token is signed; refused where it has to be and is not.
+fn check_signature(
+    authorizer: &Authorizer,
+    parameters: &AuthorizerParameters<'_>,
+    token: Option<&str>,
+) -> Result<bool, Refusal> {
+    let Some(keys) = &authorizer.keys else { return Ok(false) };
+    let signature = parameters.signature();
+    match (token, signature) {
+        (Some(token), Some(signature)) if keys.verify(token, &signature) => Ok(true),
+        (Some(_), Some(_)) => {
+            let what = "the token's signature fits none of the authorizer's public_keys";
+            Err(unauthorized(what))
+        }
+        _ => {
+            let what = "no token with a signature (x-amz-customauthorizer-signature), which the authorizer's public_keys ask for";
+            Err(unauthorized(what))
+        }
+    }
+}
+
+fn header_pairs(http: Option<&HttpArrival>) -> Vec<(&str, &str)> {
+    let headers = http.map(|http| http.headers.as_slice()).unwrap_or_default();
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// The access key of a URL that is signed with an AWS account's keys. Its signature is not
+/// checked: neither are those of the other APIs of `fanwire dev`.
+fn access_key(query: &str) -> Option<&str> {
+    let parameter = |name: &str| {
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(given, _)| *given == name)
+    };
+    parameter("X-Amz-Signature")?;
+    let (_, credential) = parameter("X-Amz-Credential")?;
+    credential.split(['/', '%']).next()
+}
+
+/// A UUID for a connection (RFC 9562, version 4).
+fn connection_id() -> String {
+    let random = fastrand::u128(..);
+    let versioned = random & !(0xF << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let digits = format!("{versioned:032x}");
+    let (a, b, c, d, e) =
+        (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
+    format!("{a}-{b}-{c}-{d}-{e}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_id_is_a_random_uuid() {
+        let id = connection_id();
+        assert_eq!(id.len(), 36);
+        assert_eq!(&id[14..15], "4");
+        assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"));
+    }
+
+    #[test]
+    fn a_signed_url_names_its_access_key() {
+        let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20260101%2Fx&X-Amz-Signature=ab";
+        assert_eq!(access_key(query), Some("AKID"));
+        assert_eq!(access_key("X-Amz-Credential=AKID%2F2026"), None);
+    }
+}

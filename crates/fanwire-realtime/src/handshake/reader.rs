@@ -1,0 +1,147 @@
+//! Reading the first packet of a connection, plain or in WebSocket frames.
+
+use std::io;
+
+use fanwire_wire::mqtt::{Connect, Frame, Framer, Version};
+use fanwire_wire::ws::{self, Receiver, ReceiverLimits};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::ClientStream;
+use super::refusal::{Refusal, refusal};
+
+/// What is read at once, in bytes: a CONNECT fits.
+const CHUNK: usize = 4096;
+
+/// A connection whose first packet is being read.
+pub(super) struct Reader<S> {
+    stream: S,
+    early: Vec<u8>,
+    websocket: Option<Receiver>,
+    framer: Framer,
+    max_packet: usize,
+    /// The version that refusals are told in.
+    version: Version,
+}
+
+/// The first packet, whole.
+pub(super) struct First(Frame<'static>);
+
+impl First {
+    /// What it says. It has been decoded before, so this finds nothing wrong with it.
+    pub(super) fn connect(&self) -> Option<Connect<'_>> {
+        self.0.connect().ok()
+    }
+
+    pub(super) fn client_id(&self) -> &str {
+        self.connect().map_or("", |connect| connect.client_id)
+    }
+}
+
+impl<S: ClientStream> Reader<S> {
+    pub(super) fn new(stream: S, early: Vec<u8>, websocket: bool, max_packet: usize) -> Self {
+        Self {
+            stream,
+            early,
+            websocket: websocket.then(|| Receiver::new(false)),
+            framer: Framer::new(),
+            max_packet,
+            version: Version::V3_1_1,
+        }
+    }
+
+    pub(super) fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// The stream, its WebSocket's state, its MQTT's state, and what has been read beyond
+    /// the first packet.
+    pub(super) fn into_parts(self) -> (S, Option<Receiver>, Framer, Vec<u8>) {
+        (self.stream, self.websocket, self.framer, self.early)
+    }
+
+    /// Reads until the first packet is whole, and checks that it is a CONNECT.
+    pub(super) async fn first(&mut self) -> Result<First, Refusal> {
+        loop {
+            if let Some(first) = self.take_first().await? {
+                return Ok(first);
+            }
+            let mut chunk = vec![0; CHUNK];
+            let count = self.stream.read(&mut chunk).await.unwrap_or(0);
+            if count == 0 {
+                return Err(Refusal::Gone);
+            }
+            chunk.truncate(count);
+            self.early = chunk;
+        }
+    }
+
+    async fn take_first(&mut self) -> Result<Option<First>, Refusal> {
+        let mut early = std::mem::take(&mut self.early);
+        let mut input = early.as_mut_slice();
+        if self.websocket.is_none() {
+            let mut bytes = &*input;
+            let first = self.frame(&mut bytes)?;
+            self.early = bytes.to_vec();
+            return Ok(first);
+        }
+        let mut pongs = Vec::new();
+        let mut first = None;
+        while !input.is_empty() && first.is_none() {
+            let Some(receiver) = &mut self.websocket else { break };
+            let max = self.max_packet;
+            let limits = ReceiverLimits { max_frame: max, max_message: max, binary: true };
+            match receiver.next(&mut input, &limits, &mut ws::Inflater::default()) {
+                Ok(None) => break,
+                Ok(Some(ws::Event::Binary(payload))) => {
+                    let payload = payload.into_owned();
+                    let mut bytes = payload.as_slice();
+                    first = self.frame(&mut bytes)?;
+                    if !bytes.is_empty() {
+                        // MQTT 5, 3.1.4: a client may go on before it has its CONNACK. What
+                        // shares a frame with the CONNECT is rare enough to be put back as
+                        // a frame of its own.
+                        self.early = masked(bytes);
+                    }
+                }
+                Ok(Some(ws::Event::Ping(payload))) => pongs.push(ws::encode_pong(&payload)),
+                Ok(Some(ws::Event::Pong)) => {}
+                Ok(Some(ws::Event::Close(_))) => return Err(Refusal::Gone),
+                Ok(Some(ws::Event::Text(_))) => return Err(Refusal::Text),
+                Err(_) => return Err(Refusal::Gone),
+            }
+        }
+        self.early.extend_from_slice(input);
+        for pong in pongs {
+            let sent: io::Result<()> = self.stream.write_all(&pong).await;
+            sent.map_err(|_| Refusal::Gone)?;
+        }
+        Ok(first)
+    }
+
+    fn frame(&mut self, bytes: &mut &[u8]) -> Result<Option<First>, Refusal> {
+        let frame = self.framer.next(bytes, self.max_packet).map_err(Refusal::Malformed)?;
+        let Some(frame) = frame else { return Ok(None) };
+        let frame = frame.into_owned();
+        self.version = frame.connect().map_err(Refusal::Malformed)?.version;
+        Ok(Some(First(frame)))
+    }
+
+    /// The bytes that tell a client why it is not let in; none where it has not even said
+    /// that it speaks MQTT.
+    pub(super) fn refusal(&self, why: &Refusal, words: &str) -> Option<bytes::Bytes> {
+        let reason = why.reason()?;
+        Some(refusal(self.version, self.websocket.is_some(), reason, words))
+    }
+}
+
+/// A binary message as a client sends it, masked with zeros.
+fn masked(payload: &[u8]) -> Vec<u8> {
+    let frame = ws::encode(ws::Opcode::Binary, payload);
+    let header = frame.len() - payload.len();
+    let mut masked = Vec::with_capacity(frame.len() + 4);
+    masked.extend_from_slice(&frame[..header]);
+    masked[1] |= 0x80;
+    masked.extend_from_slice(&[0; 4]);
+    masked.extend_from_slice(payload);
+    masked
+}

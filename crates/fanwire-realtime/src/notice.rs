@@ -1,0 +1,75 @@
+//! What other threads tell a shard of the broker.
+
+use std::sync::Arc;
+
+use fanwire_wire::mqtt::QoS;
+use tokio::sync::oneshot;
+
+use crate::Message;
+use crate::listing::SessionInfo;
+use crate::promise::Promise;
+use crate::settings::Settings;
+
+/// What other threads tell a shard.
+#[derive(Debug)]
+pub enum Notice {
+    /// Publish a message that begins its way here.
+    Publish {
+        /// The message.
+        message: Arc<Message>,
+        /// Told whether what it leaves behind is kept.
+        done: Option<oneshot::Sender<bool>>,
+    },
+    /// Deliver messages that came in on another shard to the sessions of this one, which
+    /// has a part in what is promised there.
+    Forwarded(Vec<Arc<Message>>, Option<Arc<Promise>>),
+    /// Deliver a message to a session that was chosen among those of a shared
+    /// subscription.
+    Chosen(Chosen, Option<Arc<Promise>>),
+    /// End the connection of a client.
+    Disconnect {
+        /// The client.
+        client_id: Arc<str>,
+        /// Whether its session ends too.
+        clean_session: bool,
+        /// Whether its will is dropped.
+        prevent_will: bool,
+        /// Told whether it was connected.
+        done: oneshot::Sender<bool>,
+    },
+    /// Tell about a session.
+    Session {
+        /// The client.
+        client_id: Arc<str>,
+        /// Where the answer goes.
+        done: oneshot::Sender<Option<SessionInfo>>,
+    },
+    /// Tell about the sessions of the shard.
+    Sessions {
+        /// How many at the most.
+        limit: usize,
+        /// Where the answer goes.
+        done: oneshot::Sender<Vec<SessionInfo>>,
+    },
+    /// Other settings hold from now on.
+    Settings(Arc<Settings>),
+    /// What a shard left to be kept is kept, or cannot be, up to a number that it gave.
+    Kept {
+        /// The number.
+        ticket: u64,
+        /// Whether it is kept.
+        ok: bool,
+    },
+}
+
+/// A message for a session that was chosen among those of a shared subscription.
+#[derive(Debug)]
+pub struct Chosen {
+    pub(crate) client_id: Arc<str>,
+    pub(crate) message: Arc<Message>,
+    /// What the subscription was granted.
+    pub(crate) qos: QoS,
+    /// Whether it wants the retain flag as it was published.
+    pub(crate) retain_as_published: bool,
+    pub(crate) subscription_id: Option<u32>,
+}

@@ -1,0 +1,338 @@
+//! The handle to the plane: what the server, topic rules, bridges and the command line
+//! use.
+
+use std::hash::BuildHasher;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use fanwire_app::model;
+use fanwire_functions::Functions;
+use fanwire_hub::{Busy, Hub, HubOptions};
+use fanwire_policy::PolicyPool;
+use fanwire_store::{Store, StoreError};
+use foldhash::fast::FixedState;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::directory::Directory;
+use crate::durable::{Durable, LoadError};
+use crate::handshake::{Keys, MAX_PASSWORD_CHECKS};
+use crate::listing::{RetainedInfo, SessionInfo};
+use crate::notice::Notice;
+use crate::retained::Retained;
+use crate::session::{MqttSession, Shard, SharedParts};
+use crate::settings::{Settings, SettingsError};
+use crate::tap::{Subscription, Tap};
+use crate::{Message, Observer};
+
+/// A realtime endpoint: an MQTT broker over a hub. Cheap to clone.
+#[derive(Clone)]
+pub struct Realtime {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) hub: Hub<MqttSession>,
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) retained: Arc<Retained>,
+    pub(crate) functions: Functions,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) runtime: Handle,
+    /// The keys of tokens.
+    pub(crate) keys: Keys,
+    /// The places of those whose passwords are checked.
+    pub(crate) password_checks: Arc<Semaphore>,
+    /// What authorizers answered. A std lock: held to compare two policies.
+    pub(crate) policies: Mutex<PolicyPool>,
+}
+
+/// What the plane needs of its surroundings.
+pub struct RealtimeParts {
+    /// The options of the hub that its connections live on.
+    pub hub: HubOptions,
+    /// What runs authorizers and subscribers.
+    pub functions: Functions,
+    /// Where retained messages and sessions are kept; `None` where they end with the
+    /// process.
+    pub store: Option<Store>,
+    /// Who is told of what happens.
+    pub observer: Arc<dyn Observer>,
+    /// Where handshakes and authorizers run.
+    pub runtime: Handle,
+    /// For ARNs.
+    pub region: String,
+    /// For ARNs.
+    pub account_id: String,
+}
+
+/// Why an endpoint did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The shards' threads or event queues could not be made.
+    #[error("cannot start the shards: {0}")]
+    Hub(#[from] io::Error),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is kept cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The model cannot be served.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+/// Why a message is not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Too much waits already. Nobody's fault; try again later.
+    #[error("too much is waiting to be published; try again later")]
+    Busy,
+    /// The topic is not one that can be published to. Fault of the caller.
+    #[error("`{topic}` cannot be published to: {why}")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The payload is too long. Fault of the caller.
+    #[error(
+        "a payload of {size} bytes is over the limit of {limit} (realtime.limits.max_payload_bytes)"
+    )]
+    TooLarge {
+        /// Its length in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// What it leaves behind could not be kept, so nobody may rely on it.
+    #[error("the message could not be kept; see the server's log")]
+    NotKept,
+}
+
+// === impl Realtime ===
+
+impl Realtime {
+    /// Makes an endpoint ready, with what is kept of before. Reads all of the store: call it
+    /// where blocking is allowed.
+    ///
+    /// # Errors
+    ///
+    /// Where the system refuses a thread or an event queue, or the store cannot be read.
+    pub fn start(model: &model::Realtime, parts: RealtimeParts) -> Result<Self, StartError> {
+        let settings = Arc::new(Settings::new(model, &parts.region, &parts.account_id)?);
+        let directory = Arc::new(Directory::default());
+        let retained = Arc::new(Retained::default());
+        let durable = parts.store.as_ref().map(Durable::open).transpose()?;
+        let now_ms = parts.hub.clock.epoch_ms();
+        let recovered = durable.as_ref().map(|durable| durable.load(now_ms)).transpose()?;
+        let recovered = recovered.unwrap_or_default();
+        for message in &recovered.retained {
+            // What was kept was within the limits of then.
+            let _ = retained.put(message, usize::MAX, usize::MAX);
+        }
+        let wills = recovered.wills;
+        let sessions = Mutex::new(recovered.sessions);
+        let shared = SharedParts {
+            settings: Arc::clone(&settings),
+            directory: Arc::clone(&directory),
+            retained: Arc::clone(&retained),
+            observer: Arc::clone(&parts.observer),
+            durable,
+        };
+        let hub = Hub::start_with(parts.hub, move |hub: &Hub<MqttSession>, shard| {
+            let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            let shards = hub.shards();
+            let own = sessions.extract_if(.., |kept| shard_of(&kept.client_id, shards) == shard);
+            Shard::new(hub.clone(), shard, &shared, own)
+        })?;
+        let inner = Inner {
+            hub,
+            settings: ArcSwap::new(settings),
+            directory,
+            retained,
+            functions: parts.functions,
+            observer: parts.observer,
+            runtime: parts.runtime,
+            keys: Keys::default(),
+            password_checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
+            policies: Mutex::default(),
+        };
+        let realtime = Self { inner: Arc::new(inner) };
+        for message in wills {
+            let shard = realtime.shard_of(&message.topic);
+            let notice = Notice::Publish { message: Arc::new(message), done: None };
+            realtime.inner.hub.notify_anyway(shard, notice, 0);
+        }
+        Ok(realtime)
+    }
+
+    /// Serves a changed model from now on. Connections stay; what their authorizers said
+    /// holds until it is asked for again.
+    ///
+    /// # Errors
+    ///
+    /// Where the model cannot be served; what was served before is served on.
+    pub fn update(
+        &self,
+        model: &model::Realtime,
+        region: &str,
+        account_id: &str,
+    ) -> Result<(), SettingsError> {
+        let settings = Arc::new(Settings::new(model, region, account_id)?);
+        let before = self.inner.settings.swap(Arc::clone(&settings));
+        let source = |settings: &Settings| settings.model.jwt.as_ref().map(|jwt| jwt.jwks.clone());
+        if source(&before) != source(&settings) {
+            self.inner.keys.forget();
+        }
+        for shard in 0..self.inner.hub.shards() {
+            self.inner.hub.notify_anyway(shard, Notice::Settings(Arc::clone(&settings)), 0);
+        }
+        Ok(())
+    }
+
+    /// Publishes a message, as this server does: no policy is asked. Done when what it
+    /// leaves in retained messages and sessions is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`].
+    pub async fn publish(&self, mut message: Message) -> Result<(), PublishError> {
+        let settings = self.inner.settings.load_full();
+        settings.check_publication(&message.topic, message.payload.len())?;
+        if message.published_at == 0 {
+            message.published_at = self.inner.hub.clock().epoch_ms();
+        }
+        let (done, kept) = oneshot::channel();
+        let shard = self.shard_of(&message.topic);
+        let bytes = message.payload.len() + message.topic.len();
+        let notice = Notice::Publish { message: Arc::new(message), done: Some(done) };
+        self.inner.hub.notify(shard, notice, bytes).map_err(|Busy| PublishError::Busy)?;
+        match kept.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(PublishError::NotKept),
+        }
+    }
+
+    /// Subscribes somebody in this process to a topic filter, until what is returned is
+    /// dropped. Retained messages are not delivered: see [`find_retained`](Self::find_retained).
+    pub fn subscribe(&self, filter: &str, tap: Arc<dyn Tap>) -> Subscription {
+        let directory = Arc::clone(&self.inner.directory);
+        let id = directory.add_tap(filter, tap);
+        Subscription { directory, filter: filter.into(), id }
+    }
+
+    /// The retained message of a topic.
+    pub fn retained(&self, topic: &str) -> Option<Arc<Message>> {
+        self.inner.retained.get(topic, self.inner.hub.clock().epoch_ms())
+    }
+
+    /// The retained messages whose topics match a filter, at most `limit`, by topic.
+    pub fn find_retained(&self, filter: &str, limit: usize) -> Vec<Arc<Message>> {
+        let parent = self.inner.settings.load().parent();
+        self.inner.retained.find(filter, parent, limit, self.inner.hub.clock().epoch_ms())
+    }
+
+    /// Facts about retained messages in the order of their topics, from behind `after`, at
+    /// most `limit`.
+    pub fn list_retained(&self, after: Option<&str>, limit: usize) -> Vec<RetainedInfo> {
+        self.inner.retained.list(after, limit, self.inner.hub.clock().epoch_ms())
+    }
+
+    /// Ends the connection of a client (reference: iot.md, section 7, DeleteConnection).
+    /// Says whether it was connected.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for its shard.
+    pub async fn disconnect(
+        &self,
+        client_id: &str,
+        clean_session: bool,
+        prevent_will: bool,
+    ) -> Result<bool, Busy> {
+        let (done, answer) = oneshot::channel();
+        let client_id: Arc<str> = client_id.into();
+        let shard = self.shard_of(&client_id);
+        let notice = Notice::Disconnect { client_id, clean_session, prevent_will, done };
+        self.inner.hub.notify(shard, notice, 0)?;
+        Ok(answer.await.unwrap_or(false))
+    }
+
+    /// Facts about the session of a client, connected or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for its shard.
+    pub async fn session(&self, client_id: &str) -> Result<Option<SessionInfo>, Busy> {
+        let (done, answer) = oneshot::channel();
+        let client_id: Arc<str> = client_id.into();
+        let shard = self.shard_of(&client_id);
+        self.inner.hub.notify(shard, Notice::Session { client_id, done }, 0)?;
+        Ok(answer.await.ok().flatten())
+    }
+
+    /// Facts about sessions, at most `limit` a shard.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`] where too much waits for a shard.
+    pub async fn sessions(&self, limit: usize) -> Result<Vec<SessionInfo>, Busy> {
+        let mut answers = Vec::with_capacity(self.inner.hub.shards());
+        for shard in 0..self.inner.hub.shards() {
+            let (done, answer) = oneshot::channel();
+            self.inner.hub.notify(shard, Notice::Sessions { limit, done }, 0)?;
+            answers.push(answer);
+        }
+        let mut sessions = Vec::new();
+        for answer in answers {
+            sessions.extend(answer.await.unwrap_or_default());
+        }
+        sessions.sort_by(|a, b| a.client_id.cmp(&b.client_id));
+        Ok(sessions)
+    }
+
+    /// Moves the clock of the connections ahead: what was due in that time happens now.
+    pub fn advance_clock(&self, by: Duration) -> Duration {
+        self.inner.hub.advance(by);
+        self.inner.hub.clock().ahead()
+    }
+
+    /// Counters of the connections.
+    pub fn connections(&self) -> fanwire_hub::HubStats {
+        self.inner.hub.stats()
+    }
+
+    /// Says goodbye to all clients, within `grace`.
+    pub async fn stop(&self, grace: Duration) {
+        let hub = self.inner.hub.clone();
+        let stopped = tokio::task::spawn_blocking(move || hub.stop(grace));
+        // Where it does not come to an end, the time is up anyway.
+        let _ = tokio::time::timeout(grace * 2, stopped).await;
+    }
+
+    /// The shard that a client's session lives on, and that the server's own messages to a
+    /// topic go in by.
+    pub(crate) fn shard_of(&self, key: &str) -> usize {
+        shard_of(key, self.inner.hub.shards())
+    }
+}
+
+/// The shard of a client id, or a topic, among `shards`. The same at every start, so that
+/// stored sessions are found again.
+pub(crate) fn shard_of(key: &str, shards: usize) -> usize {
+    let hash = FixedState::with_seed(0x5eed).hash_one(key.as_bytes());
+    usize::try_from(hash % (shards.max(1) as u64)).unwrap_or(0)
+}
+
+impl std::fmt::Debug for Realtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Realtime").field("hub", &self.inner.hub).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! Asking an authorizer again, for a connection that lives on (`refreshAfterInSeconds`;
+//! reference: iot.md, section 2).
+
+use std::net::IpAddr;
+use std::sync::Weak;
+use std::time::Instant;
+
+use bytes::Bytes;
+use fanwire_hub::ConnectionId;
+use fanwire_policy::Subject;
+use fanwire_wire::mqtt::{Connect, Version};
+
+use crate::handshake::{Arrival, bind};
+use crate::plane::Inner;
+use crate::session::Command;
+use crate::{Realtime, RealtimeEvent};
+
+/// What is needed to ask again.
+pub(crate) struct Refresh {
+    plane: Weak<Inner>,
+    /// The authorizer's function.
+    function: String,
+    /// The event of the first time, which it is given again.
+    event: Bytes,
+    owner: Owner,
+    /// When to ask; `None` while it is asked.
+    pub(crate) due: Option<Instant>,
+}
+
+/// Who the policy is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    client_id: Box<str>,
+    principal: Box<str>,
+    source_ip: IpAddr,
+    domain_name: Option<Box<str>>,
+    persistent: bool,
+    will_topic: Option<Box<str>>,
+}
+
+// === impl Owner ===
+
+impl Owner {
+    pub(crate) fn of(
+        client_id: &str,
+        principal: &str,
+        arrival: &Arrival,
+        connect: &Connect<'_>,
+    ) -> Self {
+        let persistent = match connect.version {
+            Version::V5 => connect.properties.session_expiry.is_some_and(|expiry| expiry > 0),
+            _ => !connect.clean_start,
+        };
+        Self {
+            client_id: client_id.into(),
+            principal: principal.into(),
+            source_ip: arrival.peer.ip(),
+            domain_name: arrival.domain_name().map(Into::into),
+            persistent,
+            will_topic: connect.will.map(|will| will.topic.into()),
+        }
+    }
+
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            client_id: &self.client_id,
+            source_ip: Some(self.source_ip),
+            principal: Some(&self.principal).filter(|name| !name.is_empty()).map(|name| &**name),
+            domain_name: self.domain_name.as_deref(),
+            persistent: self.persistent,
+            will_topic: self.will_topic.as_deref(),
+            ..Subject::default()
+        }
+    }
+}
+
+// === impl Refresh ===
+
+impl Refresh {
+    pub(crate) fn new(
+        plane: &Realtime,
+        function: String,
+        event: Bytes,
+        owner: Owner,
+        due: Instant,
+    ) -> Self {
+        let plane = std::sync::Arc::downgrade(&plane.inner);
+        Self { plane, function, event, owner, due: Some(due) }
+    }
+
+    /// Asks, on the runtime; the connection hears of the answer.
+    pub(crate) fn ask(&self, id: ConnectionId) {
+        let Some(inner) = self.plane.upgrade() else { return };
+        let (function, event, owner) =
+            (self.function.clone(), self.event.clone(), self.owner.clone());
+        let plane = Realtime { inner };
+        let runtime = plane.inner.runtime.clone();
+        runtime.spawn(async move {
+            let command = match plane.call_authorizer(&function, event).await {
+                Ok(answer) => {
+                    let now = plane.inner.hub.clock().now();
+                    Command::Refreshed {
+                        access: bind(&plane.share(answer.policies), &owner.subject()),
+                        again: answer.refresh_after.map(|after| now + after),
+                    }
+                }
+                Err(why) => {
+                    let explanation = format!("its policy cannot be had again: {why}");
+                    plane.inner.observer.observe(&RealtimeEvent::Denied {
+                        client_id: &owner.client_id,
+                        principal: &owner.principal,
+                        explanation: &explanation,
+                    });
+                    Command::RefreshFailed { why: explanation }
+                }
+            };
+            // One for each connection and time that it asks.
+            plane.inner.hub.reply(id, command);
+        });
+    }
+}

@@ -1,0 +1,207 @@
+//! The task of a rule: message by message, in the order that they came.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fanwire_app::model::TopicRule;
+use fanwire_functions::InvokeError;
+use fanwire_rules::{Failure, Rule, Selected, error_payload, uuid};
+
+use super::Ground;
+use super::backlog::{Backlog, MAX_BYTES, MAX_MESSAGES, Waiting};
+use super::invoke::Invoke;
+use super::seldom::Seldom;
+use crate::{Message, Observer, RealtimeEvent};
+
+/// What is waited for a function that is throttled, at first and at the most.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What AWS calls the action that a rule has here.
+const ACTION: &str = "LambdaAction";
+
+/// Why `SELECT *` of a payload that is not JSON fails.
+const NOT_JSON: &str = "the payload is not JSON, and a function takes nothing else; \
+                        select `encode(*, 'base64') AS data`";
+
+/// Evaluates a rule's statement, and calls its function.
+pub(super) struct Follower {
+    name: String,
+    function: String,
+    error_function: Option<String>,
+    statement: Rule,
+    functions: Arc<dyn Invoke>,
+    observer: Arc<dyn Observer>,
+    account_id: Arc<str>,
+    failures: Seldom,
+    drops: Seldom,
+    /// How many dropped messages were told of.
+    drops_told: u64,
+}
+
+/// Why a task ends before its backlog does.
+struct ShuttingDown;
+
+// === impl Follower ===
+
+impl Follower {
+    pub(super) fn new(name: &str, rule: &TopicRule, statement: Rule, ground: &Ground) -> Self {
+        Self {
+            name: name.to_owned(),
+            function: rule.function.clone(),
+            error_function: rule.error_function.clone(),
+            statement,
+            functions: Arc::clone(&ground.functions),
+            observer: Arc::clone(&ground.observer),
+            account_id: Arc::clone(&ground.account_id),
+            failures: Seldom::default(),
+            drops: Seldom::default(),
+            drops_told: 0,
+        }
+    }
+
+    /// Runs until the rule is gone and its backlog empty, or functions shut down.
+    pub(super) async fn run(mut self, mut backlog: Backlog) {
+        while let Some(waiting) = backlog.next().await {
+            let taken = self.take(&waiting, &backlog).await;
+            backlog.done(&waiting);
+            if taken.is_err() {
+                backlog.counters.dropped();
+                backlog.close();
+                let lost = backlog.counters.stats().dropped - self.drops_told;
+                let why = format!("the server stops; {lost} messages are dropped");
+                return self.tell(&waiting.message.topic, &why);
+            }
+            self.tell_of_drops(&waiting.message.topic, &backlog);
+        }
+    }
+
+    async fn take(&mut self, waiting: &Waiting, backlog: &Backlog) -> Result<(), ShuttingDown> {
+        let message = &waiting.message;
+        let (user, account_id) = (user_properties(message), Arc::clone(&self.account_id));
+        let trace_id = message.publisher.is_some().then(|| uuid(fastrand::u128(..)));
+        let view = fanwire_rules::Message {
+            topic: message.topic.get(waiting.topic_at..).unwrap_or_default(),
+            payload: &message.payload,
+            client_id: message.publisher.as_ref().map(|publisher| &*publisher.client_id),
+            principal: principal(message),
+            source_ip: None,
+            timestamp_ms: i64::try_from(message.published_at).unwrap_or(i64::MAX),
+            properties: message.properties.as_ref().map(|properties| fanwire_rules::Properties {
+                utf8_payload: properties.utf8_payload,
+                content_type: properties.content_type.as_deref(),
+                response_topic: properties.response_topic.as_deref(),
+                correlation_data: properties.correlation_data.as_deref(),
+                user_properties: &user,
+            }),
+            account_id: &account_id,
+            trace_id: trace_id.as_deref(),
+            seed: fastrand::u64(..),
+        };
+        let event = match self.statement.evaluate(&view) {
+            Ok(None) => return Ok(()),
+            Ok(Some(Selected::Json(Cow::Borrowed(_)))) => message.payload.clone(),
+            Ok(Some(Selected::Json(Cow::Owned(json)))) => Bytes::from(json),
+            Ok(Some(Selected::Raw(_))) => return self.fail(&view, NOT_JSON, backlog),
+            Err(error) => return self.fail(&view, &error.to_string(), backlog),
+        };
+        match self.call(event, &message.topic, backlog).await {
+            Ok(()) => Ok(()),
+            Err(InvokeError::ShuttingDown) => Err(ShuttingDown),
+            Err(error) => self.fail(&view, &error.to_string(), backlog),
+        }
+    }
+
+    /// Gives an event to the function, as soon as that takes it.
+    async fn call(
+        &mut self,
+        event: Bytes,
+        topic: &str,
+        backlog: &Backlog,
+    ) -> Result<(), InvokeError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.functions.invoke_event(&self.function, event.clone()) {
+                Ok(()) => {
+                    backlog.counters.called();
+                    return Ok(());
+                }
+                Err(InvokeError::Throttled { .. }) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    self.tell_of_drops(topic, backlog);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// No event came of a message, or its function cannot take it: the error action is
+    /// called where there is one.
+    fn fail(
+        &mut self,
+        message: &fanwire_rules::Message<'_>,
+        why: &str,
+        backlog: &Backlog,
+    ) -> Result<(), ShuttingDown> {
+        backlog.counters.failed();
+        if let Some(untold) = self.failures.happened() {
+            let others =
+                if untold > 0 { format!(" (and so for {untold} more)") } else { String::new() };
+            self.tell(message.topic, &format!("{why}{others}"));
+        }
+        let Some(error_function) = &self.error_function else { return Ok(()) };
+        let resource = self.functions.arn(&self.function);
+        let failure = Failure {
+            action: ACTION,
+            resource: resource.as_deref().unwrap_or(&self.function),
+            message: why,
+        };
+        let payload = error_payload(&self.name, message, &[failure]);
+        match self.functions.invoke_event(error_function, Bytes::from(payload)) {
+            Ok(()) => Ok(()),
+            Err(InvokeError::ShuttingDown) => Err(ShuttingDown),
+            Err(error) => {
+                self.tell(message.topic, &format!("its error action failed, too: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&self, topic: &str, why: &str) {
+        self.observer.observe(&RealtimeEvent::Rule { rule: &self.name, topic, why });
+    }
+
+    /// Tells how many messages the backlog had no room for since it was told last.
+    fn tell_of_drops(&mut self, topic: &str, backlog: &Backlog) {
+        let dropped = backlog.counters.stats().dropped;
+        if dropped == self.drops_told || self.drops.happened().is_none() {
+            return;
+        }
+        let new = dropped - self.drops_told;
+        self.drops_told = dropped;
+        let why = format!(
+            "{new} messages were dropped: its function takes them more slowly than they come, and \
+             {MAX_MESSAGES} messages or {MAX_BYTES} bytes are kept for it"
+        );
+        self.tell(topic, &why);
+    }
+}
+
+/// Who published a message; `None` where nobody was asked.
+fn principal(message: &Message) -> Option<&str> {
+    message
+        .publisher
+        .as_ref()
+        .map(|publisher| &*publisher.principal)
+        .filter(|name| !name.is_empty())
+}
+
+fn user_properties(message: &Message) -> Vec<(&str, &str)> {
+    message
+        .properties
+        .as_ref()
+        .map_or_else(Vec::new, |properties| properties.user.as_list().iter().collect())
+}

@@ -1,0 +1,145 @@
+//! What a port takes, and how it is found out what a client speaks.
+//!
+//! The server's own port speaks everything: the first byte of a connection says whether
+//! TLS begins, and the first one under TLS, or without it, whether MQTT does. A port of the
+//! broker's own speaks what its configuration says.
+
+use std::io;
+
+use fanwire_app::model::{RealtimeListener, RealtimeProtocol};
+use tokio::net::TcpStream;
+
+use crate::tls::{Acceptor, ClientStream};
+
+/// The first byte of MQTT: a CONNECT packet. No method of HTTP begins with it, and TLS
+/// begins with another.
+const CONNECT_PACKET: u8 = 0x10;
+
+/// A port, by what it takes.
+#[derive(Clone)]
+pub(crate) struct Port {
+    takes: Takes,
+    security: Security,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// HTTP, and MQTT in an App that has it.
+    Everything,
+    /// MQTT and nothing else.
+    Mqtt,
+    /// MQTT in WebSockets and nothing else.
+    MqttInWebSockets,
+}
+
+#[derive(Clone)]
+enum Security {
+    /// No TLS.
+    None,
+    /// TLS where the client begins with it.
+    Offered(Acceptor),
+    /// Nothing but TLS.
+    Required(Acceptor),
+}
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    Http,
+    Mqtt,
+}
+
+// === impl Port ===
+
+impl Port {
+    /// The server's own, with TLS where there are certificates.
+    pub(crate) fn of_server(tls: Option<Acceptor>) -> Self {
+        let security = tls.map_or(Security::None, Security::Offered);
+        Self { takes: Takes::Everything, security }
+    }
+
+    /// One of the broker's own. `None` where it is to speak TLS and there are no
+    /// certificates.
+    pub(crate) fn of_realtime(model: &RealtimeListener, tls: Option<Acceptor>) -> Option<Self> {
+        let security = if model.tls { Security::Required(tls?) } else { Security::None };
+        let takes = match model.protocol {
+            RealtimeProtocol::Mqtt => Takes::Mqtt,
+            RealtimeProtocol::WebSocket => Takes::MqttInWebSockets,
+        };
+        Some(Self { takes, security })
+    }
+
+    /// Whether requests are for the realtime endpoint alone.
+    pub(crate) fn is_for_realtime_only(&self) -> bool {
+        self.takes == Takes::MqttInWebSockets
+    }
+
+    /// Waits for what a client begins with: the handshake of TLS, and, where it may speak
+    /// one or the other, the first byte of what comes after it, which stays to be read.
+    pub(crate) async fn open(
+        &self,
+        stream: TcpStream,
+        has_realtime: bool,
+    ) -> io::Result<(ClientStream, Speech)> {
+        let mut stream = match &self.security {
+            Security::None => ClientStream::Plain(stream),
+            Security::Offered(tls) => tls.accept(stream).await?,
+            Security::Required(tls) => tls.handshake(stream).await?,
+        };
+        let speech = match self.takes {
+            Takes::Mqtt => Speech::Mqtt,
+            Takes::Everything if has_realtime => match stream.first_byte().await? {
+                Some(CONNECT_PACKET) => Speech::Mqtt,
+                _ => Speech::Http,
+            },
+            Takes::Everything | Takes::MqttInWebSockets => Speech::Http,
+        };
+        Ok((stream, speech))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// What a port makes of a client that begins with `bytes`, and what is left to read.
+    async fn open(port: &Port, has_realtime: bool, bytes: &[u8]) -> (Speech, Vec<u8>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(bytes).await.unwrap();
+        client.shutdown().await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let (mut stream, speech) = port.open(accepted, has_realtime).await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        (speech, rest)
+    }
+
+    #[tokio::test]
+    async fn the_first_byte_tells_mqtt_from_http_and_stays() {
+        let port = Port::of_server(None);
+        for (bytes, speech) in
+            [(b"\x10\x00", Speech::Mqtt), (b"GE", Speech::Http), (b"\x20\x00", Speech::Http)]
+        {
+            assert_eq!(open(&port, true, bytes).await, (speech, bytes.to_vec()));
+        }
+        assert_eq!(open(&port, true, b"").await.0, Speech::Http);
+        assert_eq!(open(&port, false, b"\x10\x00").await.0, Speech::Http);
+    }
+
+    #[tokio::test]
+    async fn a_port_of_the_brokers_own_speaks_one_thing() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut model = RealtimeListener { address, protocol: RealtimeProtocol::Mqtt, tls: false };
+        let port = Port::of_realtime(&model, None).unwrap();
+        assert_eq!(open(&port, true, b"GE").await, (Speech::Mqtt, b"GE".to_vec()));
+        model.protocol = RealtimeProtocol::WebSocket;
+        let port = Port::of_realtime(&model, None).unwrap();
+        assert_eq!(open(&port, true, b"\x10\x00").await.0, Speech::Http);
+        assert!(port.is_for_realtime_only());
+        model.tls = true;
+        assert!(Port::of_realtime(&model, None).is_none(), "there are no certificates");
+    }
+}

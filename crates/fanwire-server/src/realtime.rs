@@ -1,0 +1,184 @@
+//! The realtime endpoint of the App: started with the server or when the App gets one,
+//! stopped when it has none any more.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use fanwire_app::App;
+use fanwire_app::model::{self, Durability as DurabilitySetting};
+use fanwire_functions::Functions;
+use fanwire_hub::{Clock, HubOptions};
+use fanwire_realtime::{
+    Message, Observer, Realtime, RealtimeParts, RuleError, Rules, SettingsError,
+};
+use fanwire_store::{Durability, Store, StoreError, StoreOptions};
+use fanwire_websocket::{Deliver, TopicSource, TopicSubscription};
+use tokio::runtime::Handle;
+
+/// How long clients get to hear goodbye where the App has no endpoint any more.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How often the disk is made to write, so that a power cut takes no more than that.
+const SYNC_EVERY: Duration = Duration::from_millis(100);
+
+/// An endpoint that is served.
+pub(crate) struct Endpoint {
+    pub(crate) plane: Realtime,
+    /// The topic rules, which end before the plane does.
+    rules: Arc<Rules>,
+    /// The path of MQTT over WebSocket.
+    pub(crate) path: String,
+}
+
+/// What an endpoint is started with, and the one that is served now.
+pub(crate) struct RealtimeHost {
+    hub: HubOptions,
+    functions: Functions,
+    observer: Arc<dyn Observer>,
+    /// The folder where retained messages and sessions are kept, if they are.
+    folder: Option<PathBuf>,
+    now: ArcSwapOption<Endpoint>,
+}
+
+/// Why an endpoint does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RealtimeError {
+    /// Its folder cannot be used.
+    #[error("cannot keep the realtime endpoint's sessions: {0}")]
+    Store(#[from] StoreError),
+    /// It cannot be started.
+    #[error("cannot start the realtime endpoint: {0}")]
+    Start(#[from] fanwire_realtime::StartError),
+    /// What it is set to cannot be served.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// One of its topic rules cannot be followed.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+}
+
+// === impl RealtimeHost ===
+
+impl RealtimeHost {
+    /// Starts nothing yet. The endpoint lives on a hub of its own, by the same options.
+    pub(crate) fn new(
+        hub: &HubOptions,
+        functions: Functions,
+        observer: Arc<dyn Observer>,
+        folder: Option<PathBuf>,
+    ) -> Arc<Self> {
+        // Its clock is its own, too: who moves a clock ahead also wakes its connections.
+        let hub = HubOptions { clock: Clock::default(), ..hub.clone() };
+        Arc::new(Self { hub, functions, observer, folder, now: ArcSwapOption::empty() })
+    }
+
+    /// The endpoint that is served now, if there is one.
+    pub(crate) fn endpoint(&self) -> Option<Arc<Endpoint>> {
+        self.now.load_full()
+    }
+
+    /// Whether there is one.
+    pub(crate) fn is_served(&self) -> bool {
+        self.now.load().is_some()
+    }
+
+    /// Serves what the App says from now on: starts, changes or stops the endpoint. A new
+    /// one has its clock `ahead` of the machine's.
+    ///
+    /// # Errors
+    ///
+    /// [`RealtimeError`]; what was served before is served on.
+    pub(crate) async fn apply(
+        self: &Arc<Self>,
+        app: &App,
+        ahead: Duration,
+    ) -> Result<(), RealtimeError> {
+        let Some(model) = &app.realtime else {
+            if let Some(endpoint) = self.now.swap(None) {
+                tokio::spawn(async move { endpoint.plane.stop(GOODBYE).await });
+            }
+            return Ok(());
+        };
+        // Before anything changes: a change is served whole or not at all.
+        Rules::check(model)?;
+        let (plane, rules) = match self.endpoint() {
+            Some(endpoint) => {
+                endpoint.plane.update(model, &app.region, &app.account_id)?;
+                endpoint.rules.update(model)?;
+                (endpoint.plane.clone(), Arc::clone(&endpoint.rules))
+            }
+            None => {
+                let (host, whole, own) = (Arc::clone(self), app.clone(), model.clone());
+                // It reads what is kept from the disk.
+                let starting = tokio::task::spawn_blocking(move || host.start(&whole, &own));
+                // It fails only where it panics, which would be a defect of ours.
+                let failed = |error| fanwire_realtime::StartError::Hub(io::Error::other(error));
+                let plane = starting.await.map_err(failed)??;
+                if !ahead.is_zero() {
+                    plane.advance_clock(ahead);
+                }
+                let rules = Rules::start(&plane, model, &app.account_id)?;
+                (plane, Arc::new(rules))
+            }
+        };
+        self.now.store(Some(Arc::new(Endpoint { plane, rules, path: model.path.clone() })));
+        Ok(())
+    }
+
+    fn start(&self, app: &App, model: &model::Realtime) -> Result<Realtime, RealtimeError> {
+        let store = self.folder.as_deref().map(|folder| open_store(folder, model));
+        let parts = RealtimeParts {
+            hub: self.hub.clone(),
+            functions: self.functions.clone(),
+            store: store.transpose()?.flatten(),
+            observer: Arc::clone(&self.observer),
+            runtime: Handle::current(),
+            region: app.region.clone(),
+            account_id: app.account_id.clone(),
+        };
+        Ok(Realtime::start(model, parts)?)
+    }
+
+    /// Moves the connections' clock ahead.
+    pub(crate) fn advance_clock(&self, by: Duration) {
+        if let Some(endpoint) = self.endpoint() {
+            endpoint.plane.advance_clock(by);
+        }
+    }
+
+    /// Says goodbye to all clients, within `grace`.
+    pub(crate) async fn stop(&self, grace: Duration) {
+        if let Some(endpoint) = self.now.swap(None) {
+            endpoint.plane.stop(grace).await;
+        }
+    }
+}
+
+/// What connections of WebSocket APIs can be subscribed to: the topics of whichever
+/// endpoint is served.
+pub(crate) struct EndpointTopics(pub(crate) Arc<RealtimeHost>);
+
+impl TopicSource for EndpointTopics {
+    fn subscribe(&self, filter: &str, deliver: Deliver) -> Option<TopicSubscription> {
+        let tap = move |message: &Arc<Message>| deliver(&message.payload);
+        Some(Box::new(self.0.endpoint()?.plane.subscribe(filter, Arc::new(tap))))
+    }
+}
+
+/// Opens the store that a model asks for; `None` where nothing is to survive the process.
+fn open_store(folder: &Path, model: &model::Realtime) -> Result<Option<Store>, StoreError> {
+    let durability = match model.durability {
+        DurabilitySetting::Memory => return Ok(None),
+        DurabilitySetting::Written => Durability::Power { every: SYNC_EVERY },
+        DurabilitySetting::Synced => Durability::Always,
+    };
+    let options = StoreOptions {
+        durability,
+        max_disk_bytes: model.limits.max_disk_bytes as u64,
+        ..StoreOptions::default()
+    };
+    Store::open(folder, options).map(Some)
+}
