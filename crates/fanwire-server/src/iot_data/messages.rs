@@ -142,7 +142,9 @@ impl From<PublishError> for DataError {
         let text = error.to_string();
         match error {
             PublishError::Busy => Self::busy(text),
-            PublishError::Topic { .. } => Self::invalid(text),
+            PublishError::Topic { .. } | PublishError::QoS { .. } | PublishError::Properties(_) => {
+                Self::invalid(text)
+            }
             PublishError::TooLarge { .. } => Self::too_large(text),
             _ => Self::internal(text),
         }

@@ -110,7 +110,12 @@ fn user_properties(text: &str) -> Option<Vec<(String, String)>> {
     let mut properties = Vec::new();
     for object in value.as_array()? {
         for (name, value) in object.as_object()? {
-            properties.push((name.clone(), value.as_str()?.to_owned()));
+            let value = value.as_str()?;
+            // No text of MQTT can hold it (MQTT 5, 1.5.4).
+            if name.contains('\0') || value.contains('\0') {
+                return None;
+            }
+            properties.push((name.clone(), value.to_owned()));
         }
     }
     Some(properties)
@@ -203,11 +208,13 @@ mod tests {
             assert!(read(query, &[]).is_err(), "{query}");
         }
         let encoded = STANDARD.encode("{}");
+        let zero = STANDARD.encode(r#"[{"a":"\u0000"}]"#);
         for (name, value) in [
             (FORMAT_INDICATOR, "TEXT"),
             (CORRELATION_DATA, "not base64"),
             (USER_PROPERTIES, "[{}]"),
             (USER_PROPERTIES, encoded.as_str()),
+            (USER_PROPERTIES, zero.as_str()),
         ] {
             assert!(read("", &[(name, value)]).is_err(), "{name}: {value}");
         }
