@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fanwire_wire::mqtt::UserPropertiesBuf;
 use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -111,10 +112,8 @@ fn user_properties(text: &str) -> Option<Vec<(String, String)>> {
     for object in value.as_array()? {
         for (name, value) in object.as_object()? {
             let value = value.as_str()?;
-            // No text of MQTT can hold it (MQTT 5, 1.5.4).
-            if name.contains('\0') || value.contains('\0') {
-                return None;
-            }
+            // No packet could carry it otherwise.
+            UserPropertiesBuf::new().push(name, value).ok()?;
             properties.push((name.clone(), value.to_owned()));
         }
     }
