@@ -179,7 +179,7 @@ impl Settings {
         if mqtt_topic::check_name(topic).is_err() {
             return Err(wrong("it is empty, too long, or has a wildcard or U+0000 in it"));
         }
-        let reserved = !self.limits().dollar_topics && mqtt_topic::is_reserved(topic);
+        let reserved = !self.limits().dollar_topics && topic.starts_with('$');
         if reserved && !topic.starts_with("$aws/rules/") {
             return Err(wrong("topics that begin with `$` are reserved"));
         }
@@ -208,7 +208,7 @@ impl Settings {
                 "the correlation data is over realtime.limits.max_correlation_data_bytes",
             );
         }
-        if user.byte_len() > limits.max_user_properties_bytes {
+        if user.encoded_len() > limits.max_user_properties_bytes {
             return wrong("the user properties are over realtime.limits.max_user_properties_bytes");
         }
         if response_topic.as_ref().is_some_and(|topic| mqtt_topic::check_name(topic).is_err()) {
@@ -227,47 +227,6 @@ impl Settings {
         if let (Some(expiry), Some(max)) = (expiry, self.limits().message_expiry_max) {
             *expiry = (*expiry).min(u32::try_from(max.as_secs()).unwrap_or(u32::MAX));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use fanwire_app::model::Profile;
-
-    fn refused(message: &Message) -> String {
-        let model = model::Realtime::new(Profile::Aws);
-        let settings = Settings::new(&model, "r", "0").unwrap();
-        settings
-            .check_publication(message)
-            .map_or_else(|error| error.to_string(), |()| String::new())
-    }
-
-    #[test]
-    fn what_the_server_publishes_keeps_to_the_limits_of_clients() {
-        assert_eq!(refused(&Message::new("a/b", "x")), "");
-        assert_eq!(refused(&Message::new("$aws/rules/r/a", "x")), "");
-        for topic in ["", "a/#", "$aws/events/x", "1/2/3/4/5/6/7/8/9"] {
-            assert_ne!(refused(&Message::new(topic, "x")), "", "{topic}");
-        }
-        let mut message = Message::new("a", vec![0; 128 * 1024 + 1]);
-        assert!(refused(&message).contains("max_payload_bytes"));
-        message = Message::new("a", "x");
-        message.qos = QoS::ExactlyOnce;
-        assert!(refused(&message).contains("max_qos"));
-    }
-
-    #[test]
-    fn properties_that_no_packet_can_have_are_refused() {
-        let with = |change: fn(&mut Properties)| {
-            let mut message = Message::new("a", "x");
-            change(message.properties.get_or_insert_default());
-            refused(&message)
-        };
-        assert_eq!(with(|properties| properties.utf8_payload = true), "");
-        assert_ne!(with(|properties| properties.response_topic = Some("a/#".into())), "");
-        assert_ne!(with(|properties| properties.content_type = Some("a\0".into())), "");
-        assert_ne!(with(|properties| properties.content_type = Some("a".repeat(257).into())), "");
     }
 }
 
@@ -339,5 +298,40 @@ mod tests {
         assert!(error.starts_with("realtime.users.ada.publish[0]: the variable ${who}"), "{error}");
         let error = error_of_user("secret", "*");
         assert!(error.starts_with("realtime.users: user \"ada\": the password"), "{error}");
+    }
+
+    fn refused(message: &Message) -> String {
+        let model = model::Realtime::new(Profile::Aws);
+        let settings = Settings::new(&model, "r", "0").unwrap();
+        settings
+            .check_publication(message)
+            .map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_the_server_publishes_keeps_to_the_limits_of_clients() {
+        assert_eq!(refused(&Message::new("a/b", "x")), "");
+        assert_eq!(refused(&Message::new("$aws/rules/r/a", "x")), "");
+        for topic in ["", "a/#", "$aws/events/x", "1/2/3/4/5/6/7/8/9"] {
+            assert_ne!(refused(&Message::new(topic, "x")), "", "{topic}");
+        }
+        let mut message = Message::new("a", vec![0; 128 * 1024 + 1]);
+        assert!(refused(&message).contains("max_payload_bytes"));
+        message = Message::new("a", "x");
+        message.qos = QoS::ExactlyOnce;
+        assert!(refused(&message).contains("max_qos"));
+    }
+
+    #[test]
+    fn properties_that_no_packet_can_have_are_refused() {
+        let with = |change: fn(&mut Properties)| {
+            let mut message = Message::new("a", "x");
+            change(message.properties.get_or_insert_default());
+            refused(&message)
+        };
+        assert_eq!(with(|properties| properties.utf8_payload = true), "");
+        assert_ne!(with(|properties| properties.response_topic = Some("a/#".into())), "");
+        assert_ne!(with(|properties| properties.content_type = Some("a\0".into())), "");
+        assert_ne!(with(|properties| properties.content_type = Some("a".repeat(257).into())), "");
     }
 }
