@@ -129,6 +129,10 @@ impl<S: ClientStream> Reader<S> {
     /// The bytes that tell a client why it is not let in; none where it has not even said
     /// that it speaks MQTT.
     pub(super) fn refusal(&self, why: &Refusal, words: &str) -> Option<bytes::Bytes> {
+        if matches!(why, Refusal::Text) {
+            // MQTT has not begun, but WebSocket has (MQTT 5, 6.0).
+            return Some(ws::encode_close(Some(ws::CloseCode::UNSUPPORTED_DATA), ""));
+        }
         let reason = why.reason()?;
         Some(refusal(self.version, self.websocket.is_some(), reason, words))
     }
