@@ -68,12 +68,7 @@ impl HttpClient {
     /// # Errors
     ///
     /// In words, whose fault is the peer's, the network's or the URL's.
-    pub async fn get(
-        &self,
-        url: &str,
-        max_body: usize,
-        limit: Duration,
-    ) -> Result<Bytes, String> {
+    pub async fn get(&self, url: &str, max_body: usize, limit: Duration) -> Result<Bytes, String> {
         let request = Request::get(url).body(Full::default());
         let request = request.map_err(|error| format!("`{url}` is not a URL: {error}"))?;
         match self.send(request, max_body, limit).await {
