@@ -106,6 +106,7 @@ impl RealtimeHost {
             }
             return Ok(());
         };
+        // Before anything changes: a change is served whole or not at all.
         Rules::check(model)?;
         let (plane, rules, keys) = match self.endpoint() {
             Some(endpoint) => {

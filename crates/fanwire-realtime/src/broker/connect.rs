@@ -196,12 +196,12 @@ impl Broker {
 
     fn write_connack(&mut self, key: Key, admission: &Admission, session_present: bool) {
         let limits = self.settings.limits().clone();
+        let maximum_qos = self.settings.max_qos();
         self.write(key, |outbox, session| {
-            let max_qos = (limits.max_qos < 2).then_some(limits.max_qos);
             let properties = ConnAckProperties {
                 session_expiry: admission.session_expiry_differs.then_some(session.expiry),
                 receive_maximum: std::num::NonZeroU16::new(limits.receive_maximum),
-                maximum_qos: max_qos,
+                maximum_qos,
                 maximum_packet_size: u32::try_from(limits.max_packet_bytes)
                     .ok()
                     .and_then(std::num::NonZeroU32::new),
