@@ -197,9 +197,9 @@ impl Realtime {
         account_id: &str,
     ) -> Result<(), SettingsError> {
         let settings = Arc::new(Settings::new(model, region, account_id)?);
-        let before = self.inner.settings.swap(Arc::clone(&settings));
-        let source = |settings: &Settings| settings.model.jwt.as_ref().map(|jwt| jwt.jwks.clone());
-        if source(&before) != source(&settings) {
+        let keys_were_at = self.keys_source();
+        self.inner.settings.store(Arc::clone(&settings));
+        if keys_were_at != self.keys_source() {
             self.inner.keys.forget();
         }
         for shard in 0..self.inner.hub.shards() {
