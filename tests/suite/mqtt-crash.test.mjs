@@ -54,11 +54,11 @@ test('nothing acknowledged is lost, and nothing goes astray, when the server is 
       const numbers = [...subscriber.received.keys()].filter((text) => text.startsWith(id)).map(number);
       assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b), `out of order for ${subscriber.id}`);
     }
-    const again = [...subscriber.received.values()].filter((times) => times > 1).length;
-    context.diagnostic(`${subscriber.id}: ${wanted.length} messages, ${again} of them more than once`);
+    const again = world.publishers.map(({ id }) => subscriber.again(id));
+    context.diagnostic(`${subscriber.id}: ${wanted.length} messages; more than once ${again.join(' and ')} of the publishers`);
   }
   const states = world.publishers[0].acknowledged.filter((text) => kind(number(text)) === 'state');
-  assert.equal(retained, states.at(-1), 'the retained message');
+  assert.ok(number(retained) >= number(states.at(-1)), `${retained} is retained after ${states.at(-1)}`);
 });
 
 /** A server's data, and who uses it. */
@@ -208,7 +208,8 @@ class Publisher extends Client {
     const sent = this.peer.publish(topic, payload, { qos: this.qos, retain }).then(() => {
       this.acknowledged.push(text);
     }, (error) => {
-      this.problems.push(`${text}: ${error.message}`);
+      // Now and then mqtt.js gives one up with its connection, and nobody was promised anything.
+      if (error.message !== 'Connection closed') this.problems.push(`${text}: ${error.message}`);
     }).then(() => {
       this.outstanding.delete(sent);
       if (!this.finishing) this.send();
@@ -258,6 +259,11 @@ class Subscriber extends Client {
     if (this.guest && topic.startsWith('crash/secret/')) this.astray.push(text);
     if (topic === 'crash/open/end') this.end();
     if (text !== 'end') this.received.set(text, (this.received.get(text) ?? 0) + 1);
+  }
+
+  /** How many messages of a publisher came more than once. */
+  again(publisher) {
+    return [...this.received].filter(([text, times]) => text.startsWith(publisher) && times > 1).length;
   }
 
   async arrived() {

@@ -19,7 +19,7 @@ use crate::template::{Template, Wildcards};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AccessList<'a> {
     /// Client ids it may connect with. None: any.
-    pub clients: Option<&'a [String]>,
+    pub connect: Option<&'a [String]>,
     /// Topics it may publish to.
     pub publish: &'a [String],
     /// Topic filters it may subscribe to, matched as text.
@@ -42,7 +42,7 @@ impl PolicySet {
         let any = [String::from("*")];
         let retain = if list.retain { list.publish } else { &[] };
         let entries: [(&str, Action, Kind, &[String]); 5] = [
-            ("clients", Action::Connect, Kind::Client, list.clients.unwrap_or(&any)),
+            ("connect", Action::Connect, Kind::Client, list.connect.unwrap_or(&any)),
             ("publish", Action::Publish, Kind::Topic, list.publish),
             ("retain", Action::RetainPublish, Kind::Topic, retain),
             ("subscribe", Action::Subscribe, Kind::TopicFilter, list.subscribe),
@@ -122,9 +122,9 @@ mod tests {
     #[test]
     fn what_is_said_for_itself_counts() {
         let (publish, subscribe, receive) = (texts(["a"]), texts(["*"]), texts(["b"]));
-        let clients = texts(["${principal}-*"]);
+        let connect = texts(["${principal}-*"]);
         let list = AccessList {
-            clients: Some(&clients),
+            connect: Some(&connect),
             publish: &publish,
             subscribe: &subscribe,
             receive: Some(&receive),

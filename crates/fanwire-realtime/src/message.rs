@@ -85,7 +85,7 @@ impl Message {
     pub(crate) fn cost(&self) -> usize {
         let properties = self.properties.as_ref().map_or(0, |properties| {
             size_of::<Properties>()
-                + properties.user.byte_len()
+                + properties.user.encoded_len()
                 + properties.content_type.as_ref().map_or(0, |text| text.len())
                 + properties.response_topic.as_ref().map_or(0, |text| text.len())
                 + properties.correlation_data.as_ref().map_or(0, Bytes::len)
@@ -104,7 +104,7 @@ impl Message {
                 content_type: properties.content_type.as_deref(),
                 response_topic: properties.response_topic.as_deref(),
                 correlation_data: properties.correlation_data.as_deref(),
-                user_properties: properties.user.as_ref(),
+                user_properties: properties.user.as_list(),
             }
         })
     }
@@ -121,10 +121,13 @@ impl Publisher {
     pub(crate) fn named(&self, sent: &UserProperties<'_>) -> UserPropertiesBuf {
         let forged =
             |name: &str| PUBLISHER_PROPERTIES.iter().any(|own| own.eq_ignore_ascii_case(name));
-        let mut named: UserPropertiesBuf = sent.iter().filter(|(name, _)| !forged(name)).collect();
         let [principal, client_id] = PUBLISHER_PROPERTIES;
-        named.push(principal, &self.principal);
-        named.push(client_id, &self.client_id);
+        let own = [(principal, &*self.principal), (client_id, &*self.client_id)];
+        let mut named = UserPropertiesBuf::new();
+        for (name, value) in sent.iter().filter(|(name, _)| !forged(name)).chain(own) {
+            // What is longer than a property can be has to be left out.
+            let _ = named.push(name, value);
+        }
         named
     }
 }
@@ -140,7 +143,7 @@ impl Properties {
             content_type: view.content_type.map(Into::into),
             response_topic: view.response_topic.map(Into::into),
             correlation_data: view.correlation_data.map(Bytes::copy_from_slice),
-            user: view.user_properties.to_owned(),
+            user: view.user_properties.into(),
         };
         (properties != Self::default()).then(|| Box::new(properties))
     }

@@ -80,6 +80,11 @@ pub enum RealtimeEvent<'a> {
         /// Why.
         why: &'a str,
     },
+    /// The keys that tokens are signed with could not be fetched or used.
+    KeysFailed {
+        /// Why.
+        why: &'a str,
+    },
     /// A topic rule could not do its work, or dropped messages.
     Rule {
         /// Its name.

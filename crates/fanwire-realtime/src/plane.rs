@@ -10,13 +10,15 @@ use arc_swap::ArcSwap;
 use fanwire_app::model;
 use fanwire_functions::Functions;
 use fanwire_hub::{Busy, Hub, HubOptions};
+use fanwire_policy::PolicyPool;
 use fanwire_store::{Store, StoreError};
 use foldhash::fast::FixedState;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::directory::Directory;
 use crate::durable::{Durable, LoadError};
+use crate::handshake::{Keys, MAX_PASSWORD_CHECKS};
 use crate::listing::{RetainedInfo, SessionInfo};
 use crate::notice::Notice;
 use crate::retained::Retained;
@@ -39,6 +41,12 @@ pub(crate) struct Inner {
     pub(crate) functions: Functions,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) runtime: Handle,
+    /// The keys of tokens.
+    pub(crate) keys: Keys,
+    /// The places of those whose passwords are checked.
+    pub(crate) password_checks: Arc<Semaphore>,
+    /// What authorizers answered. A std lock: held to compare two policies.
+    pub(crate) policies: Mutex<PolicyPool>,
 }
 
 /// What the plane needs of its surroundings.
@@ -152,6 +160,9 @@ impl Realtime {
             functions: parts.functions,
             observer: parts.observer,
             runtime: parts.runtime,
+            keys: Keys::default(),
+            password_checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
+            policies: Mutex::default(),
         };
         let realtime = Self { inner: Arc::new(inner) };
         for message in wills {
@@ -175,7 +186,11 @@ impl Realtime {
         account_id: &str,
     ) -> Result<(), SettingsError> {
         let settings = Arc::new(Settings::new(model, region, account_id)?);
-        self.inner.settings.store(Arc::clone(&settings));
+        let before = self.inner.settings.swap(Arc::clone(&settings));
+        let source = |settings: &Settings| settings.model.jwt.as_ref().map(|jwt| jwt.jwks.clone());
+        if source(&before) != source(&settings) {
+            self.inner.keys.forget();
+        }
         for shard in 0..self.inner.hub.shards() {
             self.inner.hub.notify_anyway(shard, Notice::Settings(Arc::clone(&settings)), 0);
         }

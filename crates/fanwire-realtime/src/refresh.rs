@@ -100,7 +100,7 @@ impl Refresh {
                 Ok(answer) => {
                     let now = plane.inner.hub.clock().now();
                     Command::Refreshed {
-                        access: bind(answer.policies, &owner.subject()),
+                        access: bind(&plane.share(answer.policies), &owner.subject()),
                         again: answer.refresh_after.map(|after| now + after),
                     }
                 }

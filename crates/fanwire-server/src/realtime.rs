@@ -102,6 +102,7 @@ impl RealtimeHost {
             }
             return Ok(());
         };
+        // Before anything changes: a change is served whole or not at all.
         Rules::check(model)?;
         let (plane, rules) = match self.endpoint() {
             Some(endpoint) => {

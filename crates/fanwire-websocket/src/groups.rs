@@ -73,7 +73,7 @@ impl Group {
     ///
     /// [`GroupError::Name`].
     pub fn topic(filter: &str) -> Result<Self, GroupError> {
-        topic::check_filter(filter).map_err(|error| GroupError::Name(error.0))?;
+        topic::check_filter(filter).map_err(|error| GroupError::Name(error.what()))?;
         if filter.len() > MAX_NAME_BYTES {
             return Err(GroupError::Name("a topic filter of more than 256 bytes"));
         }

@@ -6,6 +6,9 @@
 //!
 //! # Brief overview
 //!
+//! - [`mqtt`] is MQTT 3.1, 3.1.1 and 5.0, both sides of it: [`mqtt::Framer`] cuts
+//!   bytes into packets, [`mqtt::Frame::decode`] reads one, and every packet has an
+//!   `encode`.
 //! - [`ws`] is the server's side of the WebSocket protocol (RFC 6455) with
 //!   compression (RFC 7692): [`ws::Receiver`] turns bytes into messages,
 //!   [`ws::SharedFrame`] and [`ws::encode`] turn messages into bytes, and

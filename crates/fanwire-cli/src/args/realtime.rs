@@ -223,7 +223,7 @@ pub(crate) struct PolicyTestArgs {
 
     /// A file with a policy document, or with what an authorizer answers; may be given
     /// several times.
-    #[arg(long = "policy", value_name = "FILE", conflicts_with_all = ["of", "authorizer", "username", "password", "token", "server", "data", "url"])]
+    #[arg(long = "policy", value_name = "FILE", conflicts_with_all = ["of", "authorizer", "username", "password", "token", "data", "url"])]
     pub(crate) policies: Vec<PathBuf>,
 
     /// What a client of this id may do, that is connected.

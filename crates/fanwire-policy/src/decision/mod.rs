@@ -115,7 +115,7 @@ fn visible(text: &str) -> String {
 /// The key of an access list that an action is a matter of.
 fn access_list_key(action: Action) -> Option<&'static str> {
     match action {
-        Action::Connect => Some("clients"),
+        Action::Connect => Some("connect"),
         Action::Publish => Some("publish"),
         Action::Subscribe => Some("subscribe"),
         Action::Receive => Some("receive"),

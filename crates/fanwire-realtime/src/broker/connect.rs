@@ -106,7 +106,12 @@ impl Broker {
         let family = |version: Version| version == Version::V5;
         let compatible = self.settings.limits().resume_across_versions
             || family(session.version) == family(admission.version);
-        !admission.clean_start && compatible
+        let before = match &session.presence {
+            Presence::Here(live) => &live.publisher.principal,
+            Presence::Away(away) => &away.principal,
+        };
+        let same = is_nobody(before) || *before == admission.publisher.principal;
+        !admission.clean_start && compatible && same
     }
 
     fn live(
@@ -191,12 +196,12 @@ impl Broker {
 
     fn write_connack(&mut self, key: Key, admission: &Admission, session_present: bool) {
         let limits = self.settings.limits().clone();
+        let maximum_qos = self.settings.max_qos();
         self.write(key, |outbox, session| {
-            let max_qos = (limits.max_qos < 2).then_some(limits.max_qos);
             let properties = ConnAckProperties {
                 session_expiry: admission.session_expiry_differs.then_some(session.expiry),
                 receive_maximum: std::num::NonZeroU16::new(limits.receive_maximum),
-                maximum_qos: max_qos,
+                maximum_qos,
                 maximum_packet_size: u32::try_from(limits.max_packet_bytes)
                     .ok()
                     .and_then(std::num::NonZeroU32::new),
@@ -234,6 +239,14 @@ impl Broker {
     }
 }
 
+/// Whether a principal names nobody in particular: none was given, or SST's authorizer made
+/// one up, which is the time in milliseconds and another one at each connection
+/// (reference: iot.md, section 9.1). Anybody else's session is nobody's to resume.
+fn is_nobody(principal: &str) -> bool {
+    principal.is_empty()
+        || (principal.len() == 13 && principal.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// A protocol for people.
 pub(crate) fn protocol_name(version: Version, websocket: bool) -> &'static str {
     match (version, websocket) {
@@ -243,5 +256,20 @@ pub(crate) fn protocol_name(version: Version, websocket: bool) -> &'static str {
         (Version::V3_1_1, true) => "MQTT 3.1.1 over WebSocket",
         (Version::V5, false) => "MQTT 5",
         (Version::V5, true) => "MQTT 5 over WebSocket",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_nobody;
+
+    #[test]
+    fn a_principal_that_is_the_time_is_nobody() {
+        for nobody in ["", "1764121847000"] {
+            assert!(is_nobody(nobody));
+        }
+        for somebody in ["ada", "123456789012", "176412184700x", "17641218470001"] {
+            assert!(!is_nobody(somebody));
+        }
     }
 }

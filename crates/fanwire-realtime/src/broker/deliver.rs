@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fanwire_hub::ConnectionId;
 use fanwire_wire::mqtt::{
-    Ack, AckKind, MessageProperties, PacketId, Publish, QoS, ReasonCode, Version,
+    Ack, AckKind, MessageProperties, PacketId, Publish, QoS, ReasonCode, SubscriptionIds, Version,
 };
 
 use super::flow::{Ids, InFlight, Queued, Step};
@@ -93,7 +93,7 @@ impl<'a> Publication<'a> {
             topic: self.topic,
             packet_id: None,
             topic_alias: None,
-            subscription_ids: manner.ids.unwrap_or_default(),
+            subscription_ids: SubscriptionIds::new(manner.ids.unwrap_or_default()),
             properties: self.properties,
             payload: self.payload,
         }
@@ -534,7 +534,7 @@ impl Live {
             topic: &message.topic,
             packet_id: Some(id),
             topic_alias: None,
-            subscription_ids: ids.as_deref().unwrap_or_default(),
+            subscription_ids: SubscriptionIds::new(ids.as_deref().unwrap_or_default()),
             properties,
             payload: &message.payload,
         };

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanwire_hub::ConnectionId;
-use fanwire_wire::mqtt::{Disconnect, SharedFilter, Version};
+use fanwire_wire::mqtt::topic::SharedFilter;
+use fanwire_wire::mqtt::{Disconnect, Version};
 
 use super::deliver::Publication;
 use super::session::{Away, Key, Presence, Session, Will};

@@ -7,7 +7,7 @@ use fanwire_app::model::Denied;
 use fanwire_hub::ConnectionId;
 use fanwire_policy::{Action, Resource};
 use fanwire_wire::mqtt::{
-    Ack, AckKind, Disconnect, Packet, PacketId, Publish, QoS, ReasonCode, Version, topic,
+    Ack, AckKind, Disconnect, Packet, PacketId, Publish, QoS, ReasonCode, UserProperties, Version,
 };
 
 use super::Broker;
@@ -156,7 +156,7 @@ impl Broker {
         let named = self.settings.limits().publisher_properties;
         let named = named.then(|| publisher.named(&publish.properties.user_properties));
         if let Some(named) = &named {
-            publication.properties.user_properties = named.as_ref();
+            publication.properties.user_properties = named.as_list();
         }
         if publish.retain {
             let message = Arc::clone(publication.keep());
@@ -210,7 +210,7 @@ impl Broker {
         self.settings.fits(name).map_err(|why| {
             Fault::client(ReasonCode::TopicNameInvalid, format!("publishing to `{name}`: {why}"))
         })?;
-        let reserved = !limits.dollar_topics && topic::is_reserved(name);
+        let reserved = !limits.dollar_topics && name.starts_with('$');
         if reserved && !name.starts_with("$aws/rules/") {
             let what = format!("publishing to `{name}`, a reserved topic");
             return Err(Fault::client(ReasonCode::TopicNameInvalid, what));
@@ -222,7 +222,7 @@ impl Broker {
                 properties.correlation_data.map(<[u8]>::len),
                 limits.max_correlation_data_bytes,
             )
-            || properties.user_properties.byte_len() > limits.max_user_properties_bytes
+            || byte_len(&properties.user_properties) > limits.max_user_properties_bytes
         {
             let what = "properties over the limits of realtime.limits";
             return Err(Fault::client(ReasonCode::QuotaExceeded, what));
@@ -370,7 +370,7 @@ impl Broker {
     /// Keeps a message for those who subscribe to its topic later, or with an empty one
     /// forgets it.
     pub(super) fn retain(&mut self, message: &Arc<Message>) {
-        if topic::is_reserved(&message.topic) && !self.settings.limits().dollar_topics {
+        if message.topic.starts_with('$') && !self.settings.limits().dollar_topics {
             return;
         }
         let limits = self.settings.limits();
@@ -427,4 +427,9 @@ impl Live {
         }
         allowed
     }
+}
+
+/// How many bytes the names and values of user properties have together.
+fn byte_len(properties: &UserProperties<'_>) -> usize {
+    properties.iter().map(|(name, value)| name.len() + value.len()).sum()
 }

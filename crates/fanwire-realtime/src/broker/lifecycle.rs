@@ -2,6 +2,7 @@
 //! subscribe (reference: iot.md, section 6).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::Broker;
 use super::session::{Key, Live};
+use crate::settings::Settings;
 use crate::{DisconnectReason, Message};
 
 /// How long after a client has gone its next connection still counts on.
@@ -40,6 +42,18 @@ struct Presence<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     disconnect_reason: Option<&'static str>,
     version_number: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectFailed<'a> {
+    client_id: &'a str,
+    timestamp: u64,
+    event_type: &'a str,
+    session_identifier: String,
+    principal_identifier: &'a str,
+    connect_failure_reason: &'a str,
+    ip_address: String,
 }
 
 #[derive(Serialize)]
@@ -139,19 +153,46 @@ impl Broker {
         self.tells_of(&client_id).then_some((client_id, session.live()?))
     }
 
-    /// Whether events tell of a client. Of one whose id would be a wildcard in their topic
-    /// they do not.
     fn tells_of(&self, client_id: &str) -> bool {
-        self.settings.limits().lifecycle_events && !client_id.contains(['#', '+'])
+        tells_of(&self.settings, client_id)
     }
 
     fn publish_event(&mut self, kind: &str, client_id: &str, payload: Vec<u8>) {
-        let mut message = Message::new(format!("$aws/events/{kind}/{client_id}"), payload);
-        // A subscriber gets it with the quality of service that it asked for.
-        message.qos = fanwire_wire::mqtt::QoS::AtLeastOnce;
-        message.published_at = self.now_ms;
-        self.publish_own(&Arc::new(message));
+        self.publish_own(&Arc::new(message(kind, client_id, payload, self.now_ms)));
     }
+}
+
+/// Whether events tell of a client. Of one whose id would be a wildcard in their topic
+/// they do not.
+pub(crate) fn tells_of(settings: &Settings, client_id: &str) -> bool {
+    settings.limits().lifecycle_events && !client_id.contains(['#', '+'])
+}
+
+/// What tells of a client that was not allowed to connect.
+pub(crate) fn connect_failed(
+    client_id: &str,
+    principal: &str,
+    source_ip: IpAddr,
+    now_ms: u64,
+) -> Message {
+    let event = ConnectFailed {
+        client_id,
+        timestamp: now_ms,
+        event_type: "connect_failed",
+        session_identifier: format!("{:032x}", fastrand::u128(..)),
+        principal_identifier: principal,
+        connect_failure_reason: "AUTHORIZATION_FAILED",
+        ip_address: source_ip.to_string(),
+    };
+    message("presence/connect_failed", client_id, json(&event), now_ms)
+}
+
+fn message(kind: &str, client_id: &str, payload: Vec<u8>, now_ms: u64) -> Message {
+    let mut message = Message::new(format!("$aws/events/{kind}/{client_id}"), payload);
+    // A subscriber gets it with the quality of service that it asked for.
+    message.qos = fanwire_wire::mqtt::QoS::AtLeastOnce;
+    message.published_at = now_ms;
+    message
 }
 
 fn json(event: &impl Serialize) -> Vec<u8> {

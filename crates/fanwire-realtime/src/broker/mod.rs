@@ -29,7 +29,7 @@ mod depart;
 mod flow;
 mod inbound;
 mod keep;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod listing;
 mod output;
 mod restore;

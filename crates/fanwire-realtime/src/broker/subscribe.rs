@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use fanwire_app::model::{Denied, Profile};
 use fanwire_policy::{Action, Resource};
+use fanwire_wire::mqtt::topic::SharedFilter;
 use fanwire_wire::mqtt::{
-    self, ReasonCode, RetainHandling, SharedFilter, Subscribe, SubscribeOptions, Unsubscribe,
-    Version,
+    self, ReasonCode, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, Version,
 };
 
 use super::route::Subscriber;

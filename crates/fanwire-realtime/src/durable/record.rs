@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fanwire_wire::mqtt::{PacketId, QoS, RetainHandling, SubscribeOptions, Version};
+use fanwire_wire::mqtt::{
+    PacketId, QoS, RetainHandling, SubscribeOptions, UserPropertiesBuf, Version,
+};
 
 use super::code::{Corrupt, Reader, Writer};
 use crate::message::Properties;
@@ -349,8 +351,8 @@ fn write_properties(properties: &Properties, writer: &mut Writer) {
     if let Some(data) = &properties.correlation_data {
         writer.bytes(data);
     }
-    writer.count(properties.user.iter().count());
-    for (name, value) in properties.user.iter() {
+    writer.count(properties.user.as_list().iter().count());
+    for (name, value) in properties.user.as_list() {
         writer.bytes(name.as_bytes());
         writer.bytes(value.as_bytes());
     }
@@ -368,10 +370,17 @@ fn read_properties(reader: &mut Reader<'_>) -> Result<Properties, Corrupt> {
         correlation_data: optional(flags & property_flag::CORRELATION_DATA, || {
             Ok(Bytes::copy_from_slice(reader.bytes()?))
         })?,
-        user: (0..reader.count()?)
-            .map(|_| Ok((reader.text()?, reader.text()?)))
-            .collect::<Result<_, _>>()?,
+        user: read_user_properties(reader)?,
     })
+}
+
+fn read_user_properties(reader: &mut Reader<'_>) -> Result<UserPropertiesBuf, Corrupt> {
+    let mut user = UserPropertiesBuf::new();
+    for _ in 0..reader.count()? {
+        let (name, value) = (reader.text()?, reader.text()?);
+        user.push(name, value).map_err(|_| Corrupt("a user property that no packet can have"))?;
+    }
+    Ok(user)
 }
 
 fn begin() -> Writer {

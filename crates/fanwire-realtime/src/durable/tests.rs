@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanwire_store::{Batch, Store, StoreOptions};
-use fanwire_wire::mqtt::{PacketId, QoS, RetainHandling, SubscribeOptions, Version};
+use fanwire_wire::mqtt::{
+    PacketId, QoS, RetainHandling, SubscribeOptions, UserPropertiesBuf, Version,
+};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -359,15 +361,20 @@ prop_compose! {
         content_type: Option<String>,
         response_topic: Option<String>,
         correlation_data: Option<Vec<u8>>,
-        user: Vec<(String, String)>,
+        pairs: Vec<(String, String)>,
     ) -> Properties {
+        let mut user = UserPropertiesBuf::new();
+        for (name, value) in &pairs {
+            // What no packet can have is left out.
+            let _ = user.push(name, value);
+        }
         Properties {
             utf8_payload,
             message_expiry,
             content_type: content_type.map(Into::into),
             response_topic: response_topic.map(Into::into),
             correlation_data: correlation_data.map(Bytes::from),
-            user: user.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+            user,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Who a client is, and what it may do: by a custom authorizer, or as nobody in particular
-//! (reference: iot.md, section 2).
+//! Who a client is, and what it may do: by a custom authorizer, by a signature of AWS's, by
+//! the App's users and tokens, or as nobody in particular (reference: iot.md, section 2).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use fanwire_policy::{
@@ -10,7 +10,7 @@ use fanwire_policy::{
 };
 use fanwire_wire::mqtt::{Connect, ReasonCode};
 
-use super::admit::unacceptable;
+use super::credentials::token;
 use super::refusal::Refusal;
 use super::{Arrival, HttpArrival};
 use crate::refresh::{Owner, Refresh};
@@ -41,11 +41,19 @@ impl Realtime {
     pub(super) async fn authorize(&self, asked: &Asked<'_>) -> Result<Authorized, Refusal> {
         let authorized = self.identify(asked).await?;
         let Some(access) = &authorized.access else { return Ok(authorized) };
-        allowed(access, Action::Connect, Resource::Client(asked.client_id))?;
+        let allowed = |action, resource| {
+            let denied = |what| Refusal::Unauthorized {
+                reason: ReasonCode::NotAuthorized,
+                what,
+                principal: authorized.principal.clone(),
+            };
+            allowed(access, action, resource).map_err(denied)
+        };
+        allowed(Action::Connect, Resource::Client(asked.client_id))?;
         if let Some(will) = &asked.connect.will {
-            allowed(access, Action::Publish, Resource::Topic(will.topic))?;
+            allowed(Action::Publish, Resource::Topic(will.topic))?;
             if will.retain {
-                allowed(access, Action::RetainPublish, Resource::Topic(will.topic))?;
+                allowed(Action::RetainPublish, Resource::Topic(will.topic))?;
             }
         }
         Ok(authorized)
@@ -60,22 +68,35 @@ impl Realtime {
             username: connect.username,
         };
         if let Some(name) = parameters.authorizer() {
-            let Some(authorizer) = settings.authorizers.get(&*name) else {
-                return Err(unacceptable(ReasonCode::NotAuthorized, settings.no_such(&name)));
-            };
+            let unknown = || unauthorized(settings.no_such(&name));
+            let authorizer = settings.authorizers.get(&*name).ok_or_else(unknown)?;
             return self.ask(asked, authorizer, &parameters).await;
         }
         if let Some(key) = parameters.query.and_then(access_key) {
             return Ok(Authorized::unrestricted(key));
         }
+        let user = parameters.plain_username().filter(|name| !name.is_empty());
+        if let (Some(users), Some(name)) = (&settings.users, user)
+            && users.access.contains_key(name)
+        {
+            return self.identify_user(asked, users, name).await;
+        }
+        if let Some(rules) = &settings.jwt
+            && let Some(token) = token(connect.password, &parameters)
+        {
+            return self.identify_bearer(asked, rules, &token).await;
+        }
         if let Some(authorizer) = settings.default_authorizer() {
             return self.ask(asked, authorizer, &parameters).await;
+        }
+        if let (Some(users), Some(name)) = (&settings.users, user) {
+            // Refused, and no sooner than a wrong password.
+            return self.identify_user(asked, users, name).await;
         }
         if settings.model.allow_anonymous {
             return Ok(Authorized::unrestricted(""));
         }
-        let what = "no authorizer is named (x-amz-customauthorizer-name) and there is no default; set realtime.default_authorizer, or realtime.allow_anonymous = true";
-        Err(unacceptable(ReasonCode::NotAuthorized, what))
+        Err(unauthorized(settings.who_is_let_in()))
     }
 
     /// Asks a custom authorizer.
@@ -95,7 +116,9 @@ impl Realtime {
         let event = AuthorizerEvent {
             token: token.as_deref(),
             signature_verified,
-            tls_server_name: arrival.tls.as_ref().and_then(|tls| tls.server_name.as_deref()),
+            // On AWS there is always TLS, so functions rely on it: without it they get the
+            // name that the client connected to.
+            tls_server_name: arrival.domain_name(),
             http,
             mqtt: Some(MqttData {
                 username: connect.username,
@@ -107,7 +130,7 @@ impl Realtime {
         let event = bytes::Bytes::from(event.to_json());
         let started = Instant::now();
         let answer = self.call_authorizer(&authorizer.function, event.clone()).await;
-        let answer = answer.map_err(|why| unacceptable(ReasonCode::NotAuthorized, why))?;
+        let answer = answer.map_err(unauthorized)?;
         let authorized_in = Some(started.elapsed());
         let now = self.inner.hub.clock().now();
         let owner = Owner::of(client_id, &answer.principal, arrival, connect);
@@ -117,12 +140,18 @@ impl Realtime {
             let function = authorizer.function.clone();
             Box::new(Refresh::new(self, function, event, owner.clone(), now + after))
         });
-        let access = bind(answer.policies, &owner.subject());
+        let access = bind(&self.share(answer.policies), &owner.subject());
         for note in answer.notes {
             let client_id = asked.client_id;
             self.inner.observer.observe(&RealtimeEvent::Note { client_id, note: &note });
         }
         Ok(Authorized { principal, access, ends, refresh, authorized_in })
+    }
+
+    /// The set that is equal to this one and in use already, if there is one.
+    pub(crate) fn share(&self, policies: PolicySet) -> Arc<PolicySet> {
+        let pool = &self.inner.policies;
+        pool.lock().unwrap_or_else(PoisonError::into_inner).share(policies)
     }
 
     /// Calls an authorizer's function, and judges its answer.
@@ -173,17 +202,21 @@ impl Authorized {
 }
 
 /// The access that policies give to somebody; `None` where it is all.
-pub(crate) fn bind(policies: PolicySet, subject: &Subject<'_>) -> Option<Arc<Access>> {
-    let access = Arc::new(policies).bind(subject);
+pub(crate) fn bind(policies: &Arc<PolicySet>, subject: &Subject<'_>) -> Option<Arc<Access>> {
+    let access = policies.bind(subject);
     (!access.is_unrestricted()).then(|| Arc::new(access))
 }
 
-fn allowed(access: &Access, action: Action, resource: Resource<'_>) -> Result<(), Refusal> {
+/// Whether something is allowed; if not, why.
+fn allowed(access: &Access, action: Action, resource: Resource<'_>) -> Result<(), String> {
     if access.allows(action, resource) {
         return Ok(());
     }
-    let explanation = access.explain(action, resource).to_string();
-    Err(unacceptable(ReasonCode::NotAuthorized, explanation))
+    Err(access.explain(action, resource).to_string())
+}
+
+fn unauthorized(what: impl Into<String>) -> Refusal {
+    Refusal::unauthorized(ReasonCode::NotAuthorized, what)
 }
 
 /// Whether the token is signed; refused where it has to be and is not.
@@ -198,11 +231,11 @@ fn check_signature(
         (Some(token), Some(signature)) if keys.verify(token, &signature) => Ok(true),
         (Some(_), Some(_)) => {
             let what = "the token's signature fits none of the authorizer's public_keys";
-            Err(unacceptable(ReasonCode::NotAuthorized, what))
+            Err(unauthorized(what))
         }
         _ => {
             let what = "no token with a signature (x-amz-customauthorizer-signature), which the authorizer's public_keys ask for";
-            Err(unacceptable(ReasonCode::NotAuthorized, what))
+            Err(unauthorized(what))
         }
     }
 }

@@ -4,21 +4,28 @@
 
 mod admit;
 mod authorize;
+mod credentials;
+mod keys;
 mod reader;
 mod refusal;
 mod trial;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use fanwire_hub::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::authorize::bind;
+pub(crate) use self::credentials::MAX_PASSWORD_CHECKS;
+pub(crate) use self::keys::Keys;
 use self::reader::{First, Reader};
 use self::refusal::Refusal;
 pub(crate) use self::refusal::refusal;
 pub use self::trial::{Credentials, Trial};
+use crate::broker::lifecycle;
+use crate::notice::Notice;
 use crate::session::{Arrived, MqttSession};
 use crate::throttle::Throttle;
 use crate::{Realtime, RealtimeEvent};
@@ -69,8 +76,17 @@ impl Arrival {
         asked.or_else(|| {
             let headers = &self.http.as_ref()?.headers;
             let (_, host) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
-            host.split(':').next()
+            Some(without_port(host))
         })
+    }
+}
+
+/// A host as it stands in a `Host` header, without its port.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        // The colons of an IPv6 address are in brackets.
+        Some((name, port)) if !port.ends_with(']') => name,
+        _ => host,
     }
 }
 
@@ -127,6 +143,21 @@ impl Realtime {
         self.inner.hub.attach(reservation, transport, session, early);
     }
 
+    /// Publishes the lifecycle event of a client that was not let in (reference: iot.md,
+    /// section 6). Where too much waits already, nobody hears of it.
+    fn publish_connect_failed(&self, client_id: &str, principal: &str, arrival: &Arrival) {
+        let settings = self.inner.settings.load();
+        if client_id.is_empty() || !lifecycle::tells_of(&settings, client_id) {
+            return;
+        }
+        let now_ms = self.inner.hub.clock().epoch_ms();
+        let message = lifecycle::connect_failed(client_id, principal, arrival.peer.ip(), now_ms);
+        let bytes = message.payload.len() + message.topic.len();
+        let shard = self.shard_of(&message.topic);
+        let notice = Notice::Publish { message: Arc::new(message), done: None };
+        let _ = self.inner.hub.notify(shard, notice, bytes);
+    }
+
     /// Tells a client why it is not let in, and the observer.
     async fn turn_away<S: ClientStream>(
         &self,
@@ -141,7 +172,10 @@ impl Realtime {
             source_ip: arrival.peer.ip(),
             why: &why,
         });
-        if let Some(bytes) = reader.refusal(refusal, &why) {
+        if let Refusal::Unauthorized { principal, .. } = refusal {
+            self.publish_connect_failed(client_id, principal, arrival);
+        }
+        if let Some(bytes) = reader.refusal(refusal, &refusal.words()) {
             let stream = reader.stream();
             // A client that is gone has nothing to be told.
             let told = async {
@@ -149,6 +183,23 @@ impl Realtime {
                 stream.shutdown().await
             };
             let _ = tokio::time::timeout(std::time::Duration::from_secs(5), told).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_told_without_its_port() {
+        for (host, name) in [
+            ("localhost:3001", "localhost"),
+            ("localhost", "localhost"),
+            ("[::1]:3001", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(without_port(host), name);
         }
     }
 }

@@ -29,17 +29,40 @@ pub(crate) enum Refusal {
         /// What it was, and what to do.
         what: String,
     },
+    /// It may not connect, or nobody can say whether it may.
+    #[error("{what}")]
+    Unauthorized {
+        /// What MQTT 5 clients are told.
+        reason: ReasonCode,
+        /// Why, for the log: it may tell of policies and of functions' insides.
+        what: String,
+        /// Who it is; empty where that is not known.
+        principal: Box<str>,
+    },
 }
 
 // === impl Refusal ===
 
 impl Refusal {
+    /// For a client that does not say who it is, or says it wrongly.
+    pub(super) fn unauthorized(reason: ReasonCode, what: impl Into<String>) -> Self {
+        Self::Unauthorized { reason, what: what.into(), principal: "".into() }
+    }
+
+    /// What the client is told in words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Unauthorized { .. } => "not let in; the server's log says why".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// What the CONNACK says; `None` where there is to be none.
     pub(super) fn reason(&self) -> Option<ReasonCode> {
         match self {
             Self::Gone | Self::TooLate(_) | Self::Text => None,
             Self::Malformed(error) => Some(error.reason),
-            Self::Unacceptable { reason, .. } => Some(*reason),
+            Self::Unacceptable { reason, .. } | Self::Unauthorized { reason, .. } => Some(*reason),
         }
     }
 }

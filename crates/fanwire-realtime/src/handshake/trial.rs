@@ -8,6 +8,7 @@ use fanwire_policy::{Access, Action, Decision, PolicySet, Resource, Subject};
 use fanwire_wire::mqtt::{Connect, ConnectProperties, Version};
 
 use super::authorize::Asked;
+use super::credentials::TOKEN_PARAMETER;
 use super::{Arrival, HttpArrival};
 use crate::Realtime;
 
@@ -70,9 +71,8 @@ impl Realtime {
             Some(name) => settings.authorizers.get(name),
             None => settings.default_authorizer(),
         };
-        if let Some(key) = authorizer.and_then(|authorizer| authorizer.token_key.as_deref()) {
-            header(key, &credentials.token);
-        }
+        let key = authorizer.and_then(|authorizer| authorizer.token_key.as_deref());
+        header(key.unwrap_or(TOKEN_PARAMETER), &credentials.token);
         let http = Some(HttpArrival { headers, query: None });
         let arrival = Arrival { peer: credentials.peer, tls: None, http };
         let client_id = &credentials.client_id;

@@ -200,5 +200,8 @@ fn principal(message: &Message) -> Option<&str> {
 }
 
 fn user_properties(message: &Message) -> Vec<(&str, &str)> {
-    message.properties.as_ref().map_or_else(Vec::new, |properties| properties.user.iter().collect())
+    message
+        .properties
+        .as_ref()
+        .map_or_else(Vec::new, |properties| properties.user.as_list().iter().collect())
 }

@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 use super::backlog::{MAX_BYTES, MAX_MESSAGES};
 use super::invoke::Invoke;
 use super::{Ground, RuleStats, Rules};
+use fanwire_wire::mqtt::UserProperties;
+
 use crate::directory::Directory;
 use crate::topic::Parent;
 use crate::{Message, Observer, Properties, Publisher, RealtimeEvent};
@@ -187,7 +189,7 @@ async fn a_rule_sees_properties_and_who_did_not_publish() {
     let f = follow(&[("r", rule(sql))]);
     let properties = Properties {
         content_type: Some("text/plain".into()),
-        user: [("k", "1"), ("k", "2")].into_iter().collect(),
+        user: UserProperties::new(&[("k", "1"), ("k", "2")]).into(),
         ..Properties::default()
     };
     f.publish_message(Message {

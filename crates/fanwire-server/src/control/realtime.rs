@@ -198,7 +198,8 @@ fn described(message: &Message) -> Value {
     set("messageExpiry", properties.message_expiry.map(Value::from));
     set(
         "userProperties",
-        (!properties.user.is_empty()).then(|| json!(properties.user.iter().collect::<Vec<_>>())),
+        (!properties.user.is_empty())
+            .then(|| json!(properties.user.as_list().iter().collect::<Vec<_>>())),
     );
     value
 }

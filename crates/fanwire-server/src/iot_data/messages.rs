@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use fanwire_realtime::{Message, Properties, PublishError};
-use fanwire_wire::mqtt::QoS;
+use fanwire_wire::mqtt::{QoS, UserPropertiesBuf};
 use http::Request;
 use hyper::body::Incoming;
 use serde_json::json;
@@ -41,17 +41,18 @@ impl Router {
 /// The message that is published with these parameters.
 pub(crate) fn message(topic: String, payload: Bytes, parameters: Parameters) -> Message {
     let text = |text: String| text.into_boxed_str();
+    let mut user = UserPropertiesBuf::new();
+    for (name, value) in &parameters.user_properties {
+        // They were checked when the parameters were read.
+        let _ = user.push(name, value);
+    }
     let properties = Properties {
         utf8_payload: parameters.utf8_payload,
         message_expiry: parameters.message_expiry,
         content_type: parameters.content_type.map(text),
         response_topic: parameters.response_topic.map(text),
         correlation_data: parameters.correlation_data.map(Bytes::from),
-        user: parameters
-            .user_properties
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect(),
+        user,
     };
     let mut message = Message::new(topic, payload);
     message.qos = match parameters.qos {
@@ -78,7 +79,7 @@ pub(super) fn get_retained(endpoint: &Endpoint, path: &str) -> Result<Answer, Da
         "lastModifiedTime": message.published_at,
     });
     if let Some(properties) = message.properties.as_ref().filter(|each| !each.user.is_empty()) {
-        let user = properties.user.iter();
+        let user = properties.user.as_list().iter();
         body["userProperties"] = encode_user_properties(user).into();
     }
     Ok(ok(&body))

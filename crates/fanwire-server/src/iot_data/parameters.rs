@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fanwire_wire::mqtt::UserPropertiesBuf;
 use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -110,7 +111,10 @@ fn user_properties(text: &str) -> Option<Vec<(String, String)>> {
     let mut properties = Vec::new();
     for object in value.as_array()? {
         for (name, value) in object.as_object()? {
-            properties.push((name.clone(), value.as_str()?.to_owned()));
+            let value = value.as_str()?;
+            // No packet could carry it otherwise.
+            UserPropertiesBuf::new().push(name, value).ok()?;
+            properties.push((name.clone(), value.to_owned()));
         }
     }
     Some(properties)

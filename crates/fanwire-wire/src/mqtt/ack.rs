@@ -1,108 +1,53 @@
-//! PUBACK, PUBREC, PUBREL and PUBCOMP (MQTT 5, 3.4 to 3.7).
+//! PUBACK, PUBREC, PUBREL and PUBCOMP: the acknowledgements of QoS 1 and 2
+//! (MQTT 5, 3.4 to 3.7).
 
-use super::bytes::{Cursor, put_text, put_varint};
-use super::properties::{MISPLACED, Properties, id};
-use super::{DecodeError, PacketId, ReasonCode, UserProperties, Version};
+use super::property::Explanation;
+use super::reader::Reader;
+use super::user_properties::UserProperties;
+use super::writer::{self, Sink, Write};
+use super::{DecodeError, PacketId, ReasonCode, Version};
 
-/// A step of the acknowledgement of a message.
+/// Acknowledges a PUBLISH, or the acknowledgement before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack<'b> {
-    /// The message's packet id.
+    /// Of the PUBLISH.
     pub packet_id: PacketId,
-    /// What came of it.
+    /// How it went; `Success` before MQTT 5.
     pub reason: ReasonCode,
-    /// The reason in words.
+    /// The same in words, for diagnostics.
     pub reason_string: Option<&'b str>,
-    /// Applications' own.
+    /// The applications' own.
     pub user_properties: UserProperties<'b>,
 }
 
-/// Which step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
+/// Which acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AckKind {
-    /// A message of QoS 1 has arrived.
-    PubAck = 0x40,
-    /// A message of QoS 2 has arrived.
-    PubRec = 0x50,
-    /// Its sender has heard of that.
-    PubRel = 0x62,
-    /// Its receiver has heard of that.
-    PubComp = 0x70,
-}
-
-// === impl Ack ===
-
-impl<'b> Ack<'b> {
-    /// A step without words.
-    pub fn new(packet_id: PacketId, reason: ReasonCode) -> Self {
-        let user_properties = UserProperties::default();
-        Self { packet_id, reason, reason_string: None, user_properties }
-    }
-
-    pub(super) fn decode(
-        kind: AckKind,
-        mut body: Cursor<'b>,
-        version: Version,
-    ) -> Result<Self, DecodeError> {
-        let mut ack = Self::new(body.packet_id()?, ReasonCode::Success);
-        if version != Version::V5 || body.is_empty() {
-            body.finish()?;
-            return Ok(ack);
-        }
-        let reason = ReasonCode::from_u8(body.u8()?).filter(|reason| kind.takes(*reason));
-        ack.reason = reason.ok_or(DecodeError::protocol("a reason that its packet cannot have"))?;
-        if !body.is_empty() {
-            let mut properties = Properties::take(&mut body)?;
-            ack.user_properties = UserProperties::of(properties.block);
-            while let Some(id) = properties.next()? {
-                match id {
-                    id::REASON_STRING => ack.reason_string = Some(properties.cursor.text()?),
-                    id::USER_PROPERTY => properties.pass_user()?,
-                    _ => return Err(MISPLACED),
-                }
-            }
-        }
-        body.finish()?;
-        Ok(ack)
-    }
-
-    /// Appends the packet.
-    pub fn encode(&self, kind: AckKind, version: Version, out: &mut Vec<u8>) {
-        out.push(kind as u8);
-        let id = self.packet_id.get().to_be_bytes();
-        let reason = self.reason_string.map_or(0, |words| 3 + words.len());
-        let properties = reason + self.user_properties.encoded_len();
-        if version != Version::V5 || (self.reason == ReasonCode::Success && properties == 0) {
-            out.push(2);
-            out.extend_from_slice(&id);
-            return;
-        }
-        if properties == 0 {
-            out.push(3);
-            out.extend_from_slice(&id);
-            out.push(self.reason as u8);
-            return;
-        }
-        let mut block = Vec::with_capacity(properties);
-        if let Some(words) = self.reason_string {
-            block.push(id::REASON_STRING);
-            put_text(&mut block, words);
-        }
-        self.user_properties.encode(&mut block);
-        put_varint(out, 3 + super::bytes::varint_len(block.len()) + block.len());
-        out.extend_from_slice(&id);
-        out.push(self.reason as u8);
-        put_varint(out, block.len());
-        out.extend_from_slice(&block);
-    }
+    /// Ends a QoS 1 delivery.
+    PubAck,
+    /// First answer to a QoS 2 PUBLISH.
+    PubRec,
+    /// Answer to PUBREC: the message may be forgotten.
+    PubRel,
+    /// Ends a QoS 2 delivery.
+    PubComp,
 }
 
 // === impl AckKind ===
 
 impl AckKind {
-    /// Whether the packet may have this reason (MQTT 5, 3.4.2.1 and on).
-    fn takes(self, reason: ReasonCode) -> bool {
+    /// The first byte of the packet. PUBREL has a flag, for historical reasons.
+    pub(super) const fn first(self) -> u8 {
+        match self {
+            Self::PubAck => 0x40,
+            Self::PubRec => 0x50,
+            Self::PubRel => 0x62,
+            Self::PubComp => 0x70,
+        }
+    }
+
+    /// Whether this packet may carry this reason (tables 3-4 to 3-7).
+    fn allows(self, reason: ReasonCode) -> bool {
         use ReasonCode as R;
         match self {
             Self::PubAck | Self::PubRec => matches!(
@@ -119,6 +64,62 @@ impl AckKind {
             ),
             Self::PubRel | Self::PubComp => {
                 matches!(reason, R::Success | R::PacketIdentifierNotFound)
+            }
+        }
+    }
+}
+
+// === impl Ack ===
+
+impl<'b> Ack<'b> {
+    /// An acknowledgement with nothing but its reason.
+    pub fn new(packet_id: PacketId, reason: ReasonCode) -> Self {
+        Self { packet_id, reason, reason_string: None, user_properties: UserProperties::default() }
+    }
+
+    pub(super) fn decode(
+        kind: AckKind,
+        body: &'b [u8],
+        version: Version,
+    ) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let mut ack = Self::new(reader.packet_id()?, ReasonCode::Success);
+        if version.has_properties() && !reader.is_empty() {
+            ack.reason = ReasonCode::new(reader.u8()?)
+                .filter(|reason| kind.allows(*reason))
+                .ok_or(super::WRONG_REASON)?;
+            if !reader.is_empty() {
+                let explanation = Explanation::take_from(&mut reader)?;
+                ack.reason_string = explanation.reason_string;
+                ack.user_properties = explanation.user_properties;
+            }
+        }
+        reader.end()?;
+        Ok(ack)
+    }
+
+    /// Appends the packet, in the shortest form. Before MQTT 5 it is the id alone.
+    pub fn encode(&self, kind: AckKind, version: Version, out: &mut Vec<u8>) {
+        writer::packet(kind.first(), &Body { ack: self, version }, out);
+    }
+}
+
+struct Body<'a, 'b> {
+    ack: &'a Ack<'b>,
+    version: Version,
+}
+
+impl Write for Body<'_, '_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        let Ack { packet_id, reason, reason_string, user_properties } = *self.ack;
+        to.u16(packet_id.get());
+        let explanation = Explanation { reason_string, user_properties };
+        if self.version.has_properties() {
+            if reason != ReasonCode::Success || !explanation.is_empty() {
+                to.u8(reason as u8);
+            }
+            if !explanation.is_empty() {
+                to.section(&explanation);
             }
         }
     }

@@ -1,74 +1,254 @@
-//! CONNECT (MQTT 5, 3.1; MQTT 3.1.1, 3.1).
+//! CONNECT: the first packet of every connection (MQTT 5, 3.1).
 
+use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use super::bytes::{Cursor, put_binary, put_text, put_varint};
-use super::properties::{MISPLACED, Properties, id};
-use super::{DecodeError, MessageProperties, QoS, ReasonCode, UserProperties, Version, topic};
+use super::message::{MessageProperties, MessagePropertiesReader};
+use super::property::{NOT_ALLOWED, PropertyReader, PropertySink, id};
+use super::reader::Reader;
+use super::user_properties::UserProperties;
+use super::writer::{self, Sink, Write};
+use super::{DecodeError, Frame, QoS, ReasonCode, Version};
 
-/// The first packet of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The first byte of a CONNECT.
+pub(super) const FIRST: u8 = 0x10;
+
+/// A client introduces itself. Its `Debug` form shows no secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Connect<'b> {
-    /// What the client speaks.
+    /// What both sides speak from here on.
     pub version: Version,
-    /// Empty where the server is to make one up.
+    /// The name of the session. Empty: the server is to choose one. Before MQTT 5 that
+    /// is only accepted along with `clean_start`, and in MQTT 3.1 never.
     pub client_id: &'b str,
-    /// Whether a session of before is to be forgotten. Before MQTT 5 it also says that this
-    /// one ends with its connection.
+    /// Whether an existing session is dropped ("clean session" before MQTT 5, which
+    /// then also means that the session ends with the connection).
     pub clean_start: bool,
-    /// In seconds; 0 for none.
+    /// The longest time between packets of the client, in seconds; 0 for no limit.
     pub keep_alive: u16,
-    /// What is published where the client goes without a goodbye.
+    /// What is published if the client vanishes.
     pub will: Option<Will<'b>>,
-    /// The user name.
+    /// Who the client says it is.
     pub username: Option<&'b str>,
-    /// The password.
+    /// What proves it. Binary data.
     pub password: Option<&'b [u8]>,
-    /// What MQTT 5 adds.
+    /// Empty before MQTT 5.
     pub properties: ConnectProperties<'b>,
 }
 
-/// What a client asks for (MQTT 5, 3.1.2.11).
+/// The properties of a CONNECT (MQTT 5, 3.1.2.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectProperties<'b> {
-    /// How many seconds the session outlives its connection.
+    /// For how many seconds the session outlives the connection; `u32::MAX` for ever,
+    /// and not at all where it is absent.
     pub session_expiry: Option<u32>,
-    /// How many messages of QoS 1 and 2 the client takes before it has acknowledged any.
+    /// How many unacknowledged QoS 1 and 2 messages the client takes; 65,535 where it is
+    /// absent.
     pub receive_maximum: Option<NonZeroU16>,
     /// The longest packet that the client takes, in bytes.
     pub maximum_packet_size: Option<NonZeroU32>,
-    /// How many topic aliases the client takes.
+    /// The highest topic alias that the client takes; 0 for none.
     pub topic_alias_maximum: u16,
-    /// Whether the client wants to be told where answers may go.
+    /// Whether the client wants response information in the CONNACK.
     pub request_response_information: bool,
-    /// Whether the client wants reasons in words.
+    /// Whether the client wants reason strings and user properties in packets other
+    /// than PUBLISH, CONNACK and DISCONNECT. It does unless it says otherwise.
     pub request_problem_information: bool,
-    /// How the client wants to say who it is, beyond user name and password.
+    /// The name of an enhanced authentication.
     pub authentication_method: Option<&'b str>,
-    /// What goes with it.
+    /// The first step of it. Never without a method.
     pub authentication_data: Option<&'b [u8]>,
-    /// Applications' own.
+    /// The applications' own.
     pub user_properties: UserProperties<'b>,
 }
 
-/// What is published where a client goes without a goodbye (MQTT 5, 3.1.3.2).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A message that the server publishes for a client that has gone (MQTT 5, 3.1.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Will<'b> {
-    /// The topic name.
+    /// Where to. Never empty, never with wildcards.
     pub topic: &'b str,
-    /// The payload.
+    /// What.
     pub payload: &'b [u8],
-    /// The quality of service.
+    /// With which QoS.
     pub qos: QoS,
-    /// Whether it is to be retained.
+    /// Whether it is retained.
     pub retain: bool,
-    /// How many seconds the server waits for the client to come back.
+    /// How many seconds after the connection's end, unless the session ends before.
     pub delay: u32,
-    /// What MQTT 5 adds.
+    /// The message's own properties.
     pub properties: MessageProperties<'b>,
 }
 
+/// The connect flags (MQTT 5, 3.1.2.3).
+mod flag {
+    pub(super) const RESERVED: u8 = 0x01;
+    pub(super) const CLEAN_START: u8 = 0x02;
+    pub(super) const WILL: u8 = 0x04;
+    pub(super) const WILL_QOS_SHIFT: u8 = 3;
+    pub(super) const WILL_RETAIN: u8 = 0x20;
+    pub(super) const PASSWORD: u8 = 0x40;
+    pub(super) const USERNAME: u8 = 0x80;
+}
+
+// === impl Frame ===
+
+impl Frame<'_> {
+    /// The first packet of a connection, which has to be a CONNECT (MQTT-3.1.0-1).
+    pub fn connect(&self) -> Result<Connect<'_>, DecodeError> {
+        match self.first {
+            FIRST => Connect::decode(&self.body),
+            first if first >> 4 == FIRST >> 4 => Err(super::RESERVED_FLAGS),
+            _ => Err(DecodeError::protocol("a first packet that is not CONNECT")),
+        }
+    }
+
+    /// The version that a CONNECT names, however wrong the rest of it is: an error is
+    /// told in the client's own version.
+    pub fn connect_version(&self) -> Option<Version> {
+        let mut reader = Reader::new(&self.body);
+        let (name, level) = (reader.binary().ok()?, reader.u8().ok()?);
+        Version::named(name, level).filter(|_| self.first >> 4 == FIRST >> 4)
+    }
+}
+
+// === impl Connect ===
+
+impl<'b> Connect<'b> {
+    pub(super) fn decode(body: &'b [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let (name, level) = (reader.binary()?, reader.u8()?);
+        let version = Version::named(name, level).ok_or(DecodeError::new(
+            ReasonCode::UnsupportedProtocolVersion,
+            "a protocol name and level other than those of MQTT 3.1, 3.1.1 and 5.0",
+        ))?;
+        let flags = reader.u8()?;
+        check_flags(flags, version)?;
+        let keep_alive = reader.u16()?;
+        let properties = if version.has_properties() {
+            ConnectProperties::take_from(&mut reader)?
+        } else {
+            ConnectProperties::default()
+        };
+        let client_id = reader.text()?;
+        let clean_start = flags & flag::CLEAN_START != 0;
+        check_client_id(client_id, clean_start, version)?;
+        let will = (flags & flag::WILL != 0)
+            .then(|| Will::take_from(&mut reader, flags, version))
+            .transpose()?;
+        // MQTT 3.1, 3.1: the strings may be missing in spite of their flags, for the
+        // sake of clients of the protocol before it.
+        let present = |flag, reader: &Reader<'_>| {
+            flags & flag != 0 && !(version == Version::V3_1 && reader.is_empty())
+        };
+        let username = present(flag::USERNAME, &reader).then(|| reader.text()).transpose()?;
+        let password = present(flag::PASSWORD, &reader).then(|| reader.binary()).transpose()?;
+        reader.end()?;
+        Ok(Self {
+            version,
+            client_id,
+            clean_start,
+            keep_alive,
+            will,
+            username,
+            password,
+            properties,
+        })
+    }
+
+    /// Appends the packet, as a client sends it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        writer::packet(FIRST, self, out);
+    }
+
+    fn flags(&self) -> u8 {
+        let will = self.will.map_or(0, |will| {
+            flag::WILL
+                | (will.qos as u8) << flag::WILL_QOS_SHIFT
+                | if will.retain { flag::WILL_RETAIN } else { 0 }
+        });
+        will | if self.clean_start { flag::CLEAN_START } else { 0 }
+            | if self.username.is_some() { flag::USERNAME } else { 0 }
+            | if self.password.is_some() { flag::PASSWORD } else { 0 }
+    }
+}
+
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // User names may carry tokens, properties authentication data.
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("will", &self.will)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Write for Connect<'_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        to.text(self.version.protocol_name());
+        to.u8(self.version.level());
+        to.u8(self.flags());
+        to.u16(self.keep_alive);
+        if self.version.has_properties() {
+            to.section(&self.properties);
+        }
+        to.text(self.client_id);
+        if let Some(will) = &self.will {
+            if self.version.has_properties() {
+                to.section(&WillProperties(will));
+            }
+            to.text(will.topic);
+            to.binary(will.payload);
+        }
+        if let Some(username) = self.username {
+            to.text(username);
+        }
+        if let Some(password) = self.password {
+            to.binary(password);
+        }
+    }
+}
+
+/// Refuses flags that contradict each other (MQTT 5, 3.1.2.3 to 3.1.2.9).
+fn check_flags(flags: u8, version: Version) -> Result<(), DecodeError> {
+    let has = |flag| flags & flag != 0;
+    let will_qos = flags >> flag::WILL_QOS_SHIFT & 3;
+    if has(flag::RESERVED) {
+        return Err(DecodeError::malformed("a CONNECT with its reserved flag"));
+    }
+    if will_qos == 3 {
+        return Err(DecodeError::malformed("a will with QoS 3"));
+    }
+    if !has(flag::WILL) && (will_qos != 0 || has(flag::WILL_RETAIN)) {
+        return Err(DecodeError::malformed("flags of a will without a will"));
+    }
+    if version != Version::V5 && has(flag::PASSWORD) && !has(flag::USERNAME) {
+        return Err(DecodeError::malformed("a password without a user name"));
+    }
+    Ok(())
+}
+
+/// MQTT 3.1.1, 3.1.3.1: who brings no client id wants no session. MQTT 3.1, 3.1: there
+/// is one.
+fn check_client_id(id: &str, clean: bool, version: Version) -> Result<(), DecodeError> {
+    let needed = match version {
+        Version::V3_1 => true,
+        Version::V3_1_1 => !clean,
+        Version::V5 => false,
+    };
+    if needed && id.is_empty() {
+        let reason = ReasonCode::ClientIdentifierNotValid;
+        return Err(DecodeError::new(reason, "no client id, where there has to be one"));
+    }
+    Ok(())
+}
+
+// === impl ConnectProperties ===
+
 impl Default for ConnectProperties<'_> {
+    /// What a client means that sends none.
     fn default() -> Self {
         Self {
             session_expiry: None,
@@ -84,219 +264,102 @@ impl Default for ConnectProperties<'_> {
     }
 }
 
-// === impl Connect ===
-
-impl<'b> Connect<'b> {
-    pub(super) fn decode(body: &'b [u8]) -> Result<Self, DecodeError> {
-        let mut body = Cursor(body);
-        let version = version(&mut body)?;
-        let flags = body.u8()?;
-        if flags & 1 != 0 {
-            return Err(DecodeError::malformed("a CONNECT whose reserved flag is set"));
-        }
-        let (has_will, has_username, has_password) =
-            (flags & 0x04 != 0, flags & 0x80 != 0, flags & 0x40 != 0);
-        let qos = QoS::from_u8(flags >> 3 & 3).ok_or(DecodeError::malformed("a will QoS of 3"))?;
-        let retain = flags & 0x20 != 0;
-        if !has_will && (retain || qos != QoS::AtMostOnce) {
-            return Err(DecodeError::malformed("a CONNECT with flags of a will, and no will"));
-        }
-        // MQTT 3.1.1, 3.1.2.9; MQTT 5 allows it.
-        if has_password && !has_username && version != Version::V5 {
-            return Err(DecodeError::malformed("a password without a user name"));
-        }
-        let keep_alive = body.u16()?;
-        let mut properties = ConnectProperties::default();
-        if version == Version::V5 {
-            properties = ConnectProperties::decode(&mut body)?;
-        }
-        let client_id = body.text()?;
-        let will =
-            if has_will { Some(Will::decode(&mut body, version, qos, retain)?) } else { None };
-        let username = if has_username { Some(body.text()?) } else { None };
-        let password = if has_password { Some(body.binary()?) } else { None };
-        body.finish()?;
-        let clean_start = flags & 2 != 0;
-        Ok(Self {
-            version,
-            client_id,
-            clean_start,
-            keep_alive,
-            will,
-            username,
-            password,
-            properties,
-        })
-    }
-
-    /// Appends the packet, as a client sends it.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut body = Vec::new();
-        let (name, level) = match self.version {
-            Version::V3_1 => ("MQIsdp", 3),
-            Version::V3_1_1 => ("MQTT", 4),
-            Version::V5 => ("MQTT", 5),
-        };
-        put_text(&mut body, name);
-        body.push(level);
-        let will =
-            self.will.map_or(0, |will| 0x04 | (will.qos as u8) << 3 | u8::from(will.retain) << 5);
-        body.push(
-            u8::from(self.clean_start) << 1
-                | will
-                | u8::from(self.password.is_some()) << 6
-                | u8::from(self.username.is_some()) << 7,
-        );
-        body.extend_from_slice(&self.keep_alive.to_be_bytes());
-        if self.version == Version::V5 {
-            self.properties.encode(&mut body);
-        }
-        put_text(&mut body, self.client_id);
-        if let Some(will) = &self.will {
-            will.encode(self.version, &mut body);
-        }
-        if let Some(username) = self.username {
-            put_text(&mut body, username);
-        }
-        if let Some(password) = self.password {
-            put_binary(&mut body, password);
-        }
-        out.push(0x10);
-        put_varint(out, body.len());
-        out.extend_from_slice(&body);
-    }
-}
-
-fn version(body: &mut Cursor<'_>) -> Result<Version, DecodeError> {
-    let name = body.binary()?;
-    let level = body.u8()?;
-    match (name, level) {
-        (b"MQIsdp", 3) => Ok(Version::V3_1),
-        (b"MQTT", 4) => Ok(Version::V3_1_1),
-        (b"MQTT", 5) => Ok(Version::V5),
-        (b"MQTT" | b"MQIsdp", _) => Err(DecodeError {
-            reason: ReasonCode::UnsupportedProtocolVersion,
-            what: "a version of MQTT other than 3.1, 3.1.1 and 5",
-        }),
-        _ => Err(DecodeError {
-            reason: ReasonCode::UnsupportedProtocolVersion,
-            what: "a protocol other than MQTT",
-        }),
-    }
-}
-
-// === impl ConnectProperties ===
-
 impl<'b> ConnectProperties<'b> {
-    fn decode(body: &mut Cursor<'b>) -> Result<Self, DecodeError> {
-        let mut from = Properties::take(body)?;
-        let mut to = Self { user_properties: UserProperties::of(from.block), ..Self::default() };
-        while let Some(id) = from.next()? {
+    fn take_from(packet: &mut Reader<'b>) -> Result<Self, DecodeError> {
+        let mut properties = PropertyReader::take_from(packet)?;
+        let mut read = Self::default();
+        let (mut aliases, mut response, mut problem) = (None, None, None);
+        while let Some(id) = properties.next_id()? {
             match id {
-                id::SESSION_EXPIRY => to.session_expiry = Some(from.cursor.u32()?),
+                id::SESSION_EXPIRY => properties.u32(&mut read.session_expiry)?,
                 id::RECEIVE_MAXIMUM => {
-                    let maximum = NonZeroU16::new(from.cursor.u16()?);
-                    let zero = DecodeError::protocol("a receive maximum of zero");
-                    to.receive_maximum = Some(maximum.ok_or(zero)?);
+                    properties.nonzero_u16(&mut read.receive_maximum, RECEIVE_NOTHING)?;
                 }
                 id::MAXIMUM_PACKET_SIZE => {
-                    let maximum = NonZeroU32::new(from.cursor.u32()?);
-                    let zero = DecodeError::protocol("a maximum packet size of zero");
-                    to.maximum_packet_size = Some(maximum.ok_or(zero)?);
+                    properties.nonzero_u32(&mut read.maximum_packet_size, NO_PACKETS)?;
                 }
-                id::TOPIC_ALIAS_MAXIMUM => to.topic_alias_maximum = from.cursor.u16()?,
-                id::RESPONSE_INFORMATION_WANTED => {
-                    to.request_response_information = from.flag()?;
-                }
-                id::PROBLEM_INFORMATION => to.request_problem_information = from.flag()?,
-                id::AUTHENTICATION_METHOD => to.authentication_method = Some(from.cursor.text()?),
-                id::AUTHENTICATION_DATA => to.authentication_data = Some(from.cursor.binary()?),
-                id::USER_PROPERTY => from.pass_user()?,
-                _ => return Err(MISPLACED),
+                id::TOPIC_ALIAS_MAXIMUM => properties.u16(&mut aliases)?,
+                id::REQUEST_RESPONSE_INFORMATION => properties.flag(&mut response)?,
+                id::REQUEST_PROBLEM_INFORMATION => properties.flag(&mut problem)?,
+                id::AUTHENTICATION_METHOD => properties.text(&mut read.authentication_method)?,
+                id::AUTHENTICATION_DATA => properties.binary(&mut read.authentication_data)?,
+                id::USER_PROPERTY => properties.user_property()?,
+                _ => return Err(NOT_ALLOWED),
             }
         }
-        if to.authentication_data.is_some() && to.authentication_method.is_none() {
+        if read.authentication_data.is_some() && read.authentication_method.is_none() {
             return Err(DecodeError::protocol("authentication data without a method"));
         }
-        Ok(to)
+        read.topic_alias_maximum = aliases.unwrap_or(0);
+        read.request_response_information = response.unwrap_or(false);
+        read.request_problem_information = problem.unwrap_or(true);
+        read.user_properties = properties.user_properties();
+        Ok(read)
     }
+}
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        let mut block = Vec::new();
-        if let Some(expiry) = self.session_expiry {
-            block.push(id::SESSION_EXPIRY);
-            block.extend_from_slice(&expiry.to_be_bytes());
-        }
-        if let Some(maximum) = self.receive_maximum {
-            block.push(id::RECEIVE_MAXIMUM);
-            block.extend_from_slice(&maximum.get().to_be_bytes());
-        }
-        if let Some(maximum) = self.maximum_packet_size {
-            block.push(id::MAXIMUM_PACKET_SIZE);
-            block.extend_from_slice(&maximum.get().to_be_bytes());
-        }
-        if self.topic_alias_maximum > 0 {
-            block.push(id::TOPIC_ALIAS_MAXIMUM);
-            block.extend_from_slice(&self.topic_alias_maximum.to_be_bytes());
-        }
-        if self.request_response_information {
-            block.extend_from_slice(&[id::RESPONSE_INFORMATION_WANTED, 1]);
-        }
-        if !self.request_problem_information {
-            block.extend_from_slice(&[id::PROBLEM_INFORMATION, 0]);
-        }
-        if let Some(method) = self.authentication_method {
-            block.push(id::AUTHENTICATION_METHOD);
-            put_text(&mut block, method);
-        }
-        if let Some(data) = self.authentication_data {
-            block.push(id::AUTHENTICATION_DATA);
-            put_binary(&mut block, data);
-        }
-        self.user_properties.encode(&mut block);
-        put_varint(out, block.len());
-        out.extend_from_slice(&block);
+/// A receive maximum of 0 (MQTT 5, 3.1.2.11.3 and 3.2.2.3.3).
+pub(super) const RECEIVE_NOTHING: DecodeError = DecodeError::protocol("a receive maximum of 0");
+
+/// A maximum packet size of 0 (MQTT 5, 3.1.2.11.4 and 3.2.2.3.6).
+pub(super) const NO_PACKETS: DecodeError = DecodeError::protocol("a maximum packet size of 0");
+
+impl Write for ConnectProperties<'_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        let some_unless = |default, value: bool| (value != default).then_some(value);
+        to.u32_property(id::SESSION_EXPIRY, self.session_expiry);
+        to.u16_property(id::RECEIVE_MAXIMUM, self.receive_maximum.map(NonZeroU16::get));
+        to.u32_property(id::MAXIMUM_PACKET_SIZE, self.maximum_packet_size.map(NonZeroU32::get));
+        let aliases = (self.topic_alias_maximum != 0).then_some(self.topic_alias_maximum);
+        to.u16_property(id::TOPIC_ALIAS_MAXIMUM, aliases);
+        let response = some_unless(false, self.request_response_information);
+        to.flag_property(id::REQUEST_RESPONSE_INFORMATION, response);
+        let problem = some_unless(true, self.request_problem_information);
+        to.flag_property(id::REQUEST_PROBLEM_INFORMATION, problem);
+        to.text_property(id::AUTHENTICATION_METHOD, self.authentication_method);
+        to.binary_property(id::AUTHENTICATION_DATA, self.authentication_data);
+        to.user_properties(self.user_properties);
     }
 }
 
 // === impl Will ===
 
 impl<'b> Will<'b> {
-    fn decode(
-        body: &mut Cursor<'b>,
+    fn take_from(
+        packet: &mut Reader<'b>,
+        flags: u8,
         version: Version,
-        qos: QoS,
-        retain: bool,
     ) -> Result<Self, DecodeError> {
-        let mut will = Self { qos, retain, ..Self::default() };
-        if version == Version::V5 {
-            let mut properties = Properties::take(body)?;
-            will.properties.user_properties = UserProperties::of(properties.block);
-            while let Some(id) = properties.next()? {
+        let mut delay = None;
+        let mut message = MessagePropertiesReader::default();
+        let mut own = MessageProperties::default();
+        if version.has_properties() {
+            let mut properties = PropertyReader::take_from(packet)?;
+            while let Some(id) = properties.next_id()? {
                 match id {
-                    id::WILL_DELAY => will.delay = properties.cursor.u32()?,
-                    _ => will.properties.take(id, &mut properties)?,
+                    id::WILL_DELAY => properties.u32(&mut delay)?,
+                    _ => message.take(id, &mut properties)?,
                 }
             }
+            own = message.finish(&properties);
         }
-        will.topic = body.text()?;
-        topic::check_name(will.topic)
-            .map_err(|error| DecodeError { reason: ReasonCode::TopicNameInvalid, what: error.0 })?;
-        will.payload = body.binary()?;
-        Ok(will)
+        Ok(Self {
+            topic: packet.nonempty_topic_name()?,
+            payload: packet.binary()?,
+            // `check_flags` has refused QoS 3.
+            qos: QoS::new(flags >> flag::WILL_QOS_SHIFT & 3).unwrap_or_default(),
+            retain: flags & flag::WILL_RETAIN != 0,
+            delay: delay.unwrap_or(0),
+            properties: own,
+        })
     }
+}
 
-    fn encode(&self, version: Version, out: &mut Vec<u8>) {
-        if version == Version::V5 {
-            let delay = if self.delay > 0 { 5 } else { 0 };
-            put_varint(out, delay + self.properties.encoded_len());
-            if self.delay > 0 {
-                out.push(id::WILL_DELAY);
-                out.extend_from_slice(&self.delay.to_be_bytes());
-            }
-            self.properties.encode(out);
-        }
-        put_text(out, self.topic);
-        put_binary(out, self.payload);
+struct WillProperties<'a, 'b>(&'a Will<'b>);
+
+impl Write for WillProperties<'_, '_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        to.u32_property(id::WILL_DELAY, (self.0.delay != 0).then_some(self.0.delay));
+        self.0.properties.write(to);
     }
 }

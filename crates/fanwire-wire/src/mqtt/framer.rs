@@ -2,36 +2,50 @@
 
 use std::borrow::Cow;
 
-use super::bytes::Cursor;
-use super::{Connect, DecodeError, Packet, ReasonCode, Version};
+use super::varint;
+use super::{DecodeError, ReasonCode};
 
-/// Cuts a byte stream into packets, whatever pieces it comes in.
+/// The longest fixed header: the type and a length of four bytes.
+const MAX_HEADER: usize = 1 + varint::MAX_BYTES;
+
+/// Cuts bytes into packets, in whatever pieces they arrive.
 ///
-/// One word, and no heap memory, while no packet is partly there.
+/// It is one word and owns no heap memory between packets. After an error the
+/// connection is over: there is no way to tell where the next packet would begin.
 #[derive(Debug, Default)]
 pub struct Framer {
-    /// The bytes so far of a packet that has not fully arrived, its header included.
-    partial: Option<Box<Partial>>,
+    /// Present only while a packet has not fully arrived.
+    incomplete: Option<Box<Incomplete>>,
 }
 
-// A list of its own type, so that the framer is one word.
-#[derive(Debug)]
-struct Partial(Vec<u8>);
-
-/// One packet's bytes.
+/// One packet: its first byte and what follows its length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame<'b> {
-    /// The packet's type and flags.
+    /// Type and flags (MQTT 5, 2.1.1).
     pub first: u8,
-    /// What follows the header. Borrowed where the packet was there as a whole.
+    /// The variable header and the payload. Borrowed from the input where the packet
+    /// was there as a whole.
     pub body: Cow<'b, [u8]>,
 }
 
-/// A header: its first byte, its own length, the body's.
+/// The start of a packet.
+#[derive(Debug, Default)]
+struct Incomplete {
+    header: [u8; MAX_HEADER],
+    header_len: usize,
+    /// What came of the body. It grows with what arrived, never with the length that
+    /// the header promises.
+    body: Vec<u8>,
+}
+
+/// A fixed header that is there as a whole.
+#[derive(Debug, Clone, Copy)]
 struct Header {
     first: u8,
+    /// Length of the body.
+    remaining: usize,
+    /// Length of the header itself.
     len: usize,
-    body: usize,
 }
 
 // === impl Framer ===
@@ -42,111 +56,89 @@ impl Framer {
         Self::default()
     }
 
-    /// Takes bytes from the front of `input` until a packet is whole. `None`: all of it was
-    /// taken, and more is needed.
+    /// Whether a packet has begun and not fully arrived.
+    pub fn is_partial(&self) -> bool {
+        self.incomplete.is_some()
+    }
+
+    /// Takes bytes from the front of `input` until a packet is whole. `None`: all of
+    /// `input` was taken and more is needed.
     ///
-    /// # Errors
-    ///
-    /// Where a length is malformed, or says that the packet is longer than `max_packet`
-    /// bytes, its header included. The connection is over then.
+    /// A packet of more than `max_packet` bytes, header included, is refused with 0x95
+    /// on its header.
     pub fn next<'b>(
         &mut self,
         input: &mut &'b [u8],
         max_packet: usize,
     ) -> Result<Option<Frame<'b>>, DecodeError> {
-        if self.partial.is_some() {
-            return self.go_on(input, max_packet);
-        }
-        if let Some(header) = header(input, max_packet)? {
-            let total = header.len + header.body;
-            if let Some((packet, rest)) = input.split_at_checked(total) {
+        if self.incomplete.is_none() {
+            if let Some(header) = Header::parse(input, max_packet)?
+                && let Some((body, rest)) = input[header.len..].split_at_checked(header.remaining)
+            {
                 *input = rest;
-                let body = Cow::Borrowed(&packet[header.len..]);
-                return Ok(Some(Frame { first: header.first, body }));
+                return Ok(Some(Frame { first: header.first, body: Cow::Borrowed(body) }));
             }
-        }
-        if !input.is_empty() {
-            self.partial = Some(Box::new(Partial(input.to_vec())));
-            *input = &[];
-        }
-        Ok(None)
-    }
-
-    fn go_on<'b>(
-        &mut self,
-        input: &mut &'b [u8],
-        max_packet: usize,
-    ) -> Result<Option<Frame<'b>>, DecodeError> {
-        let Some(mut partial) = self.partial.take() else { return Ok(None) };
-        loop {
-            let missing = match header(&partial.0, max_packet)? {
-                Some(header) => {
-                    let total = header.len + header.body;
-                    if partial.0.len() >= total {
-                        partial.0.drain(..header.len);
-                        let body = Cow::Owned(partial.0);
-                        return Ok(Some(Frame { first: header.first, body }));
-                    }
-                    total - partial.0.len()
-                }
-                // The header itself: byte by byte, for what follows it is not its business.
-                None => 1,
-            };
             if input.is_empty() {
-                self.partial = Some(partial);
                 return Ok(None);
             }
-            let (taken, rest) = input.split_at(missing.min(input.len()));
-            partial.0.extend_from_slice(taken);
+        }
+        let incomplete = self.incomplete.get_or_insert_default();
+        let Some(first) = incomplete.take(input, max_packet)? else { return Ok(None) };
+        let body = self.incomplete.take().map(|whole| whole.body).unwrap_or_default();
+        Ok(Some(Frame { first, body: Cow::Owned(body) }))
+    }
+}
+
+// === impl Incomplete ===
+
+impl Incomplete {
+    /// Takes what belongs to this packet. Gives its first byte once it is whole.
+    fn take(&mut self, input: &mut &[u8], max: usize) -> Result<Option<u8>, DecodeError> {
+        loop {
+            if let Some(header) = Header::parse(&self.header[..self.header_len], max)? {
+                let missing = header.remaining - self.body.len();
+                let (piece, rest) = input.split_at(missing.min(input.len()));
+                *input = rest;
+                self.body.extend_from_slice(piece);
+                return Ok((piece.len() == missing).then_some(header.first));
+            }
+            // A header in pieces is rare, so a byte at a time will do. There is room:
+            // five bytes are a header or an error.
+            let Some((byte, rest)) = input.split_first() else { return Ok(None) };
             *input = rest;
+            self.header[self.header_len] = *byte;
+            self.header_len += 1;
         }
     }
 }
 
-/// The header at the front of `bytes`, if it is there as a whole.
-fn header(bytes: &[u8], max_packet: usize) -> Result<Option<Header>, DecodeError> {
-    let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-    if rest.iter().take(4).all(|byte| byte & 0x80 != 0) && rest.len() < 4 {
-        return Ok(None);
+// === impl Header ===
+
+impl Header {
+    /// Reads a header that is there as a whole.
+    fn parse(bytes: &[u8], max_packet: usize) -> Result<Option<Self>, DecodeError> {
+        let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
+        let Some((remaining, length_bytes)) = varint::parse(rest)? else { return Ok(None) };
+        let header = Self { first, remaining: remaining as usize, len: 1 + length_bytes };
+        if header.len + header.remaining > max_packet {
+            let reason = ReasonCode::PacketTooLarge;
+            return Err(DecodeError::new(reason, "a packet over the limit"));
+        }
+        Ok(Some(header))
     }
-    let mut cursor = Cursor(rest);
-    // At most 268,435,455.
-    let body = cursor.varint()? as usize;
-    let len = bytes.len() - cursor.0.len();
-    if len + body > max_packet {
-        let what = "a packet over the maximum packet size";
-        return Err(DecodeError { reason: ReasonCode::PacketTooLarge, what });
-    }
-    Ok(Some(Header { first, len, body }))
 }
 
 // === impl Frame ===
 
 impl Frame<'_> {
-    /// A frame that borrows nothing.
+    /// How many bytes it took on the wire.
+    pub fn wire_len(&self) -> usize {
+        super::writer::packet_len(self.body.len())
+    }
+
+    /// The same frame, with a copy of what it borrowed.
     pub fn into_owned(self) -> Frame<'static> {
         Frame { first: self.first, body: Cow::Owned(self.body.into_owned()) }
-    }
-
-    /// Decodes the first packet of a connection, which says its version.
-    ///
-    /// # Errors
-    ///
-    /// Where it is not a CONNECT, or not a valid one.
-    pub fn connect(&self) -> Result<Connect<'_>, DecodeError> {
-        if self.first != 0x10 {
-            return Err(DecodeError::protocol("a first packet that is no CONNECT"));
-        }
-        Connect::decode(&self.body)
-    }
-
-    /// Decodes a packet that a client sends after its CONNECT.
-    ///
-    /// # Errors
-    ///
-    /// Where it is malformed, or none that a client may send.
-    pub fn decode(&self, version: Version) -> Result<Packet<'_>, DecodeError> {
-        Packet::decode(self.first, &self.body, version)
     }
 }
 
@@ -154,36 +146,75 @@ impl Frame<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_packet_is_the_same_however_it_is_cut() {
-        let mut stream = vec![0x30, 0x85, 0x01];
-        stream.extend(std::iter::repeat_n(7, 133));
-        stream.extend([0xC0, 0]);
-        for size in 1..stream.len() {
-            let mut framer = Framer::new();
-            let mut frames = Vec::new();
-            for mut piece in stream.chunks(size) {
-                while let Some(frame) = framer.next(&mut piece, 1000).unwrap() {
-                    frames.push(frame.into_owned());
-                }
-                assert!(piece.is_empty());
+    const MAX: usize = 1 << 20;
+
+    /// What comes of these bytes in pieces of this size.
+    fn cut(bytes: &[u8], piece: usize) -> Result<Vec<Frame<'static>>, DecodeError> {
+        let mut framer = Framer::new();
+        let mut frames = Vec::new();
+        for mut piece in bytes.chunks(piece) {
+            while let Some(frame) = framer.next(&mut piece, MAX)? {
+                frames.push(frame.into_owned());
             }
-            assert_eq!(frames.len(), 2);
-            assert_eq!((frames[0].first, frames[0].body.len()), (0x30, 133));
-            assert_eq!((frames[1].first, frames[1].body.len()), (0xC0, 0));
-            assert!(framer.partial.is_none());
+            assert!(piece.is_empty());
+        }
+        assert!(!framer.is_partial());
+        Ok(frames)
+    }
+
+    fn packet(first: u8, len: usize) -> (Vec<u8>, Frame<'static>) {
+        let body: Vec<u8> = (0..len).map(|at| at as u8).collect();
+        let mut bytes = vec![first];
+        super::super::writer::Sink::varint(&mut bytes, len as u32);
+        bytes.extend(&body);
+        (bytes, Frame { first, body: Cow::Owned(body) })
+    }
+
+    #[test]
+    fn packets_are_cut_alike_however_they_arrive() {
+        let packets = [0, 1, 127, 128, 300, 16_383, 16_384].map(|len| packet(0x30, len));
+        let bytes: Vec<u8> = packets.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+        let frames: Vec<_> = packets.into_iter().map(|(_, frame)| frame).collect();
+        for piece in [1, 2, 3, 5, 100, 129, 20_000, bytes.len()] {
+            assert_eq!(cut(&bytes, piece).unwrap(), frames, "in pieces of {piece}");
+        }
+        assert_eq!(frames.iter().map(Frame::wire_len).sum::<usize>(), bytes.len());
+    }
+
+    #[test]
+    fn a_framer_is_one_word_and_whole_packets_are_borrowed() {
+        assert_eq!(size_of::<Framer>(), size_of::<usize>());
+        let bytes = [packet(0xC0, 0).0, packet(0x30, 20).0].concat();
+        let (mut input, mut framer) = (&bytes[..], Framer::new());
+        for _ in 0..2 {
+            let frame = framer.next(&mut input, MAX).unwrap().unwrap();
+            assert!(matches!(frame.body, Cow::Borrowed(_)) && !framer.is_partial());
+        }
+        assert!(framer.next(&mut input, MAX).unwrap().is_none() && !framer.is_partial());
+    }
+
+    #[test]
+    fn a_promised_length_takes_no_memory() {
+        let mut framer = Framer::new();
+        assert_eq!(framer.next(&mut &[0x30, 0xFF, 0xFF, 0xFF, 0x7F, 1][..], usize::MAX), Ok(None));
+        assert!(framer.incomplete.unwrap().body.capacity() < 64);
+    }
+
+    #[test]
+    fn a_packet_over_the_limit_is_refused_on_its_header() {
+        let (bytes, _) = packet(0x30, 198);
+        assert!(Framer::new().next(&mut &bytes[..], 201).unwrap().is_some());
+        for end in [3, bytes.len()] {
+            let error = Framer::new().next(&mut &bytes[..end], 200).unwrap_err();
+            assert_eq!(error.reason, ReasonCode::PacketTooLarge);
         }
     }
 
     #[test]
-    fn lengths_that_are_too_long_are_refused_on_their_header() {
-        let reason = |bytes: &[u8]| {
-            let mut input = bytes;
-            Framer::new().next(&mut input, 1000).map(|_| ()).unwrap_err().reason
-        };
-        assert_eq!(reason(&[0x30, 0xFF, 0xFF, 0xFF, 0xFF, 1]), ReasonCode::MalformedPacket);
-        assert_eq!(reason(&[0x30, 0xFF, 0xFF, 0xFF, 0xFF]), ReasonCode::MalformedPacket);
-        assert_eq!(reason(&[0x30, 0x80, 0x00]), ReasonCode::MalformedPacket);
-        assert_eq!(reason(&[0x30, 0xE8, 0x07]), ReasonCode::PacketTooLarge);
+    fn lengths_that_no_packet_has_are_refused_at_the_byte_that_shows_it() {
+        for bytes in [&[0x30, 0x80, 0x00][..], &[0x30, 0xFF, 0xFF, 0xFF, 0xFF]] {
+            assert_eq!(cut(bytes, 1).unwrap_err().reason, ReasonCode::MalformedPacket);
+            assert_eq!(cut(bytes, 9).unwrap_err().reason, ReasonCode::MalformedPacket);
+        }
     }
 }

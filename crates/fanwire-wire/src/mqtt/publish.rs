@@ -1,218 +1,171 @@
-//! PUBLISH (MQTT 5, 3.3).
+//! PUBLISH: an application message, in either direction (MQTT 5, 3.3).
 
 use std::num::NonZeroU16;
 
-use super::bytes::{Cursor, binary_len, put_binary, put_text, put_varint, varint_len};
-use super::properties::{MISPLACED, Properties, id};
-use super::{DecodeError, PacketId, QoS, ReasonCode, UserProperties, Version, topic};
+use super::list::{Bytes, Item, List};
+use super::message::{MessageProperties, MessagePropertiesReader};
+use super::property::{self, PropertyReader, PropertySink, id};
+use super::reader::Reader;
+use super::topic::TopicError;
+use super::writer::{self, Sink, Write};
+use super::{DecodeError, PacketId, QoS, ReasonCode, Sender, Version};
 
-/// A message on the wire.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The first byte of a PUBLISH without flags.
+pub(super) const FIRST: u8 = 0x30;
+
+/// The same with all of them.
+pub(super) const LAST: u8 = 0x3F;
+
+const RETAIN: u8 = 0x01;
+const QOS_SHIFT: u8 = 1;
+const DUP: u8 = 0x08;
+
+/// A message on its way. The default is an empty one of QoS 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Publish<'b> {
-    /// Whether it may have been sent before.
+    /// Whether it may have been sent before. Never with QoS 0.
     pub dup: bool,
-    /// Its quality of service.
+    /// How it is acknowledged.
     pub qos: QoS,
-    /// From a client: whether it is to be retained. To a client: whether it was.
+    /// From a client: whether the server keeps it for future subscribers. To a client:
+    /// whether it was kept, or as the publisher set it.
     pub retain: bool,
-    /// The topic name. Empty only with an alias that stands for it.
+    /// Where to. Empty only where an alias stands for it.
     pub topic: &'b str,
-    /// What its acknowledgement names; `None` for QoS 0.
+    /// Present with QoS 1 and 2 and only then. To be encoded with these, it has to be.
     pub packet_id: Option<PacketId>,
-    /// What stands for the topic name, or will.
+    /// Stands for the topic from now on, or did before.
     pub topic_alias: Option<NonZeroU16>,
-    /// The subscriptions that it matches. Only from a server.
-    pub subscription_ids: &'b [u32],
-    /// What MQTT 5 adds.
+    /// Of the subscriptions that the message is delivered for. A client sends none.
+    pub subscription_ids: SubscriptionIds<'b>,
+    /// The message's own properties. Empty before MQTT 5.
     pub properties: MessageProperties<'b>,
-    /// The payload.
+    /// The message.
     pub payload: &'b [u8],
 }
 
-/// Properties that a message keeps from its publisher to its receivers (MQTT 5, 3.3.2.3).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MessageProperties<'b> {
-    /// Whether the payload says to be UTF-8 text.
-    pub utf8_payload: bool,
-    /// For how many seconds it is of use.
-    pub message_expiry: Option<u32>,
-    /// What the payload is.
-    pub content_type: Option<&'b str>,
-    /// Where an answer is to go.
-    pub response_topic: Option<&'b str>,
-    /// What an answer has to carry.
-    pub correlation_data: Option<&'b [u8]>,
-    /// Applications' own.
-    pub user_properties: UserProperties<'b>,
+/// The subscription ids of a PUBLISH (MQTT 5, 3.3.2.3.8): 1 to 268,435,455.
+pub type SubscriptionIds<'b> = List<'b, u32>;
+
+impl<'b> Item<'b> for u32 {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
+        property::find(id::SUBSCRIPTION_ID, &mut from.0)?;
+        from.0.varint().ok()
+    }
 }
 
 // === impl Publish ===
 
 impl<'b> Publish<'b> {
     pub(super) fn decode(
-        flags: u8,
-        mut body: Cursor<'b>,
+        first: u8,
+        body: &'b [u8],
         version: Version,
+        sender: Sender,
     ) -> Result<Self, DecodeError> {
-        let qos = QoS::from_u8(flags >> 1 & 3).ok_or(DecodeError::malformed("a QoS of 3"))?;
-        let dup = flags & 8 != 0;
+        let dup = first & DUP != 0;
+        let qos = QoS::new(first >> QOS_SHIFT & 3)
+            .ok_or(DecodeError::malformed("a PUBLISH with QoS 3"))?;
         if dup && qos == QoS::AtMostOnce {
-            return Err(DecodeError::malformed(
-                "a message of QoS 0 that may have been sent before",
-            ));
+            return Err(DecodeError::malformed("a PUBLISH with QoS 0 that is a duplicate"));
         }
-        let name = body.text()?;
-        let packet_id = match qos {
-            QoS::AtMostOnce => None,
-            _ => Some(body.packet_id()?),
+        let mut reader = Reader::new(body);
+        let mut publish = Self {
+            dup,
+            qos,
+            retain: first & RETAIN != 0,
+            topic: reader.topic_name()?,
+            ..Self::default()
         };
-        let mut publish =
-            Self { dup, qos, retain: flags & 1 != 0, topic: name, packet_id, ..Self::default() };
-        if version == Version::V5 {
-            publish.properties(&mut body)?;
+        if qos != QoS::AtMostOnce {
+            publish.packet_id = Some(reader.packet_id()?);
         }
-        if !name.is_empty() || publish.topic_alias.is_none() {
-            topic::check_name(name).map_err(|error| DecodeError {
-                reason: if name.is_empty() {
-                    ReasonCode::ProtocolError
-                } else {
-                    ReasonCode::TopicNameInvalid
-                },
-                what: error.0,
-            })?;
+        if version.has_properties() {
+            publish.take_properties(&mut reader, sender)?;
         }
-        publish.payload = body.0;
+        if publish.topic.is_empty() && publish.topic_alias.is_none() {
+            return Err(match version {
+                Version::V5 => DecodeError::protocol("neither a topic name nor a topic alias"),
+                _ => TopicError::Empty.in_name(),
+            });
+        }
+        publish.payload = reader.rest();
         Ok(publish)
     }
 
-    fn properties(&mut self, body: &mut Cursor<'b>) -> Result<(), DecodeError> {
-        let mut properties = Properties::take(body)?;
-        if properties.block.is_empty() {
-            return Ok(());
-        }
-        self.properties.user_properties = UserProperties::of(properties.block);
-        while let Some(id) = properties.next()? {
-            if id == id::TOPIC_ALIAS {
-                let alias = NonZeroU16::new(properties.cursor.u16()?);
-                let what = "a topic alias of zero";
-                let zero = DecodeError { reason: ReasonCode::TopicAliasInvalid, what };
-                self.topic_alias = Some(alias.ok_or(zero)?);
-            } else if id == id::SUBSCRIPTION_ID {
-                return Err(DecodeError::protocol("a subscription identifier from a client"));
-            } else {
-                self.properties.take(id, &mut properties)?;
+    fn take_properties(
+        &mut self,
+        packet: &mut Reader<'b>,
+        sender: Sender,
+    ) -> Result<(), DecodeError> {
+        let mut properties = PropertyReader::take_from(packet)?;
+        let mut message = MessagePropertiesReader::default();
+        while let Some(id) = properties.next_id()? {
+            match id {
+                id::TOPIC_ALIAS => properties.nonzero_u16(&mut self.topic_alias, ALIAS_0)?,
+                id::SUBSCRIPTION_ID if sender == Sender::Client => {
+                    return Err(DecodeError::protocol("a subscription id from a client"));
+                }
+                id::SUBSCRIPTION_ID => drop(properties.subscription_id()?),
+                _ => message.take(id, &mut properties)?,
             }
         }
+        self.subscription_ids = List::from_wire(properties.subscription_ids());
+        self.properties = message.finish(&properties);
         Ok(())
     }
 
-    /// Appends the packet.
+    /// Appends the packet. What older versions do not have is left out.
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
-        let properties = self.properties_len(version);
-        let body = self.body_len(properties);
-        out.reserve(1 + varint_len(body) + body);
-        let flags = u8::from(self.dup) << 3 | (self.qos as u8) << 1 | u8::from(self.retain);
-        out.push(0x30 | flags);
-        put_varint(out, body);
-        put_text(out, self.topic);
-        if let Some(id) = self.packet_id {
-            out.extend_from_slice(&id.get().to_be_bytes());
-        }
-        if let Some(length) = properties {
-            put_varint(out, length);
-            if let Some(alias) = self.topic_alias {
-                out.push(id::TOPIC_ALIAS);
-                out.extend_from_slice(&alias.get().to_be_bytes());
-            }
-            for id in self.subscription_ids {
-                out.push(id::SUBSCRIPTION_ID);
-                put_varint(out, *id as usize);
-            }
-            self.properties.encode(out);
-        }
-        out.extend_from_slice(self.payload);
+        let flags = if self.dup { DUP } else { 0 }
+            | (self.qos as u8) << QOS_SHIFT
+            | if self.retain { RETAIN } else { 0 };
+        writer::packet(FIRST | flags, &Body { publish: self, version }, out);
     }
 
-    /// How many bytes `encode` appends.
+    /// How many bytes the packet takes.
     pub fn encoded_len(&self, version: Version) -> usize {
-        let body = self.body_len(self.properties_len(version));
-        1 + varint_len(body) + body
+        writer::packet_len(Body { publish: self, version }.len())
     }
 
-    /// The length of the properties, without their own length; `None` where there are none
-    /// in this version.
-    fn properties_len(&self, version: Version) -> Option<usize> {
-        if version != Version::V5 {
-            return None;
-        }
-        let alias = if self.topic_alias.is_some() { 3 } else { 0 };
-        let ids = self.subscription_ids.iter().map(|id| 1 + varint_len(*id as usize));
-        Some(alias + ids.sum::<usize>() + self.properties.encoded_len())
-    }
-
-    fn body_len(&self, properties: Option<usize>) -> usize {
-        let id = if self.packet_id.is_some() { 2 } else { 0 };
-        let properties = properties.map_or(0, |length| varint_len(length) + length);
-        binary_len(self.topic.as_bytes()) + id + properties + self.payload.len()
+    /// Where in the encoded packet its id stands: two bytes, big-endian. With it, a
+    /// packet that was encoded once can be sent under many ids.
+    pub fn packet_id_offset(&self, version: Version) -> Option<usize> {
+        self.packet_id?;
+        let body = Body { publish: self, version }.len();
+        Some(writer::packet_len(body) - body + 2 + self.topic.len())
     }
 }
 
-// === impl MessageProperties ===
+/// A topic alias of 0 (MQTT-3.3.2-8).
+const ALIAS_0: DecodeError = DecodeError::new(ReasonCode::TopicAliasInvalid, "a topic alias of 0");
 
-impl<'b> MessageProperties<'b> {
-    /// Takes the value of a property of a message.
-    pub(super) fn take(
-        &mut self,
-        id: u8,
-        properties: &mut Properties<'b>,
-    ) -> Result<(), DecodeError> {
-        match id {
-            id::PAYLOAD_FORMAT => self.utf8_payload = properties.flag()?,
-            id::MESSAGE_EXPIRY => self.message_expiry = Some(properties.cursor.u32()?),
-            id::CONTENT_TYPE => self.content_type = Some(properties.cursor.text()?),
-            id::RESPONSE_TOPIC => {
-                let name = properties.cursor.text()?;
-                topic::check_name(name)
-                    .map_err(|_| DecodeError::protocol("a response topic that is no topic name"))?;
-                self.response_topic = Some(name);
-            }
-            id::CORRELATION_DATA => self.correlation_data = Some(properties.cursor.binary()?),
-            id::USER_PROPERTY => properties.pass_user()?,
-            _ => return Err(MISPLACED),
+struct Body<'a, 'b> {
+    publish: &'a Publish<'b>,
+    version: Version,
+}
+
+impl Write for Body<'_, '_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        to.text(self.publish.topic);
+        if let Some(id) = self.publish.packet_id {
+            to.u16(id.get());
         }
-        Ok(())
+        if self.version.has_properties() {
+            to.section(&Properties(self.publish));
+        }
+        to.put(self.publish.payload);
     }
+}
 
-    pub(super) fn encoded_len(&self) -> usize {
-        let binary = |bytes: Option<&[u8]>| bytes.map_or(0, |bytes| 1 + binary_len(bytes));
-        (if self.utf8_payload { 2 } else { 0 })
-            + (if self.message_expiry.is_some() { 5 } else { 0 })
-            + binary(self.content_type.map(str::as_bytes))
-            + binary(self.response_topic.map(str::as_bytes))
-            + binary(self.correlation_data)
-            + self.user_properties.encoded_len()
-    }
+struct Properties<'a, 'b>(&'a Publish<'b>);
 
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        if self.utf8_payload {
-            out.extend_from_slice(&[id::PAYLOAD_FORMAT, 1]);
+impl Write for Properties<'_, '_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        to.u16_property(id::TOPIC_ALIAS, self.0.topic_alias.map(NonZeroU16::get));
+        for id in self.0.subscription_ids {
+            to.varint_property(id::SUBSCRIPTION_ID, id);
         }
-        if let Some(expiry) = self.message_expiry {
-            out.push(id::MESSAGE_EXPIRY);
-            out.extend_from_slice(&expiry.to_be_bytes());
-        }
-        let texts =
-            [(id::CONTENT_TYPE, self.content_type), (id::RESPONSE_TOPIC, self.response_topic)];
-        for (id, text) in texts {
-            if let Some(text) = text {
-                out.push(id);
-                put_text(out, text);
-            }
-        }
-        if let Some(data) = self.correlation_data {
-            out.push(id::CORRELATION_DATA);
-            put_binary(out, data);
-        }
-        self.user_properties.encode(out);
+        self.0.properties.write(to);
     }
 }

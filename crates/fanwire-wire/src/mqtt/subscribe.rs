@@ -1,184 +1,194 @@
-//! SUBSCRIBE and SUBACK (MQTT 5, 3.8 and 3.9).
+//! SUBSCRIBE: which topics a client wants (MQTT 5, 3.8).
 
-use super::bytes::{Cursor, put_text, put_varint, varint_len};
-use super::properties::{MISPLACED, Properties, id};
-use super::{DecodeError, PacketId, QoS, ReasonCode, SharedFilter, UserProperties, Version, topic};
+use super::list::{Bytes, Item, Iter, List};
+use super::property::{NOT_ALLOWED, PropertyReader, PropertySink, id, once};
+use super::reader::Reader;
+use super::topic::SharedFilter;
+use super::user_properties::UserProperties;
+use super::writer::{self, Sink, Write};
+use super::{DecodeError, PacketId, QoS, Version};
 
-/// What a client wants to subscribe to.
+/// The first byte of a SUBSCRIBE.
+pub(super) const FIRST: u8 = 0x82;
+
+/// Asks for subscriptions, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscribe<'b> {
-    /// What its acknowledgement names.
+    /// What the SUBACK brings back.
     pub packet_id: PacketId,
-    /// Given back with each message that matches.
+    /// What PUBLISH packets are to bring that are delivered for these subscriptions:
+    /// 1 to 268,435,455.
     pub subscription_id: Option<u32>,
-    /// Applications' own.
+    /// The applications' own.
     pub user_properties: UserProperties<'b>,
-    /// Filters and options, checked.
-    list: Cursor<'b>,
+    /// The topic filters with their options. All are well formed.
+    pub filters: Subscriptions<'b>,
 }
 
-/// How messages of a subscription are delivered (MQTT 5, 3.8.3.1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// A topic filter and how it is meant.
+pub type Subscription<'b> = (&'b str, SubscribeOptions);
+
+/// The topic filters of a SUBSCRIBE with their options.
+pub type Subscriptions<'b> = List<'b, Subscription<'b>>;
+
+/// How a subscription is meant (MQTT 5, 3.8.3.1). Before MQTT 5 there is only the QoS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct SubscribeOptions {
-    /// The most that messages are delivered with.
+    /// The highest QoS of messages that are delivered.
     pub qos: QoS,
-    /// Whether the client's own messages are left out.
+    /// Whether messages of the same client are left out.
     pub no_local: bool,
-    /// Whether messages keep the retain flag that they were published with.
+    /// Whether messages keep the publisher's retain flag.
     pub retain_as_published: bool,
-    /// When retained messages are sent.
+    /// What is done with retained messages.
     pub retain_handling: RetainHandling,
 }
 
-/// When retained messages are sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Whether a new subscription gets the retained messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum RetainHandling {
-    /// At each SUBSCRIBE.
+    /// Whenever the client subscribes.
     #[default]
     Send = 0,
-    /// At a SUBSCRIBE that makes a new subscription.
+    /// Only if the subscription did not exist.
     SendIfNew = 1,
     /// Never.
     DoNotSend = 2,
 }
 
-// === impl Subscribe ===
+const NO_LOCAL: u8 = 0x04;
+const RETAIN_AS_PUBLISHED: u8 = 0x08;
+const RETAIN_HANDLING_SHIFT: u8 = 4;
+const RESERVED: u8 = 0xC0;
+/// What is reserved before MQTT 5 (MQTT-3.8.3-4 of 3.1.1).
+const RESERVED_V3: u8 = 0xFC;
 
-impl<'b> Subscribe<'b> {
-    pub(super) fn decode(mut body: Cursor<'b>, version: Version) -> Result<Self, DecodeError> {
-        let packet_id = body.packet_id()?;
-        let mut subscription_id = None;
-        let mut user_properties = UserProperties::default();
-        if version == Version::V5 {
-            let mut properties = Properties::take(&mut body)?;
-            user_properties = UserProperties::of(properties.block);
-            while let Some(id) = properties.next()? {
-                match id {
-                    id::SUBSCRIPTION_ID => {
-                        let id = Some(properties.cursor.varint()?).filter(|id| *id > 0);
-                        let zero = DecodeError::protocol("a subscription identifier of zero");
-                        subscription_id = Some(id.ok_or(zero)?);
-                    }
-                    id::USER_PROPERTY => properties.pass_user()?,
-                    _ => return Err(MISPLACED),
-                }
-            }
-        }
-        if body.is_empty() {
-            return Err(DecodeError::protocol("a SUBSCRIBE without a topic filter"));
-        }
-        let list = body;
-        while !body.is_empty() {
-            let filter = filter(&mut body)?;
-            let options = SubscribeOptions::decode(body.u8()?, version)?;
-            // MQTT 5, 3.8.3.1.
-            if options.no_local && SharedFilter::parse(filter).is_some() {
-                return Err(DecodeError::protocol("a shared subscription with No Local"));
-            }
-        }
-        Ok(Self { packet_id, subscription_id, user_properties, list })
-    }
-
-    /// The filters, and how each is to be delivered.
-    pub fn filters(&self) -> impl Iterator<Item = (&'b str, SubscribeOptions)> + use<'b> {
-        let mut list = self.list;
-        std::iter::from_fn(move || {
-            // They were checked when the packet was decoded.
-            let filter = list.text().ok()?;
-            Some((filter, SubscribeOptions::of_bits(list.u8().ok()?)))
-        })
+impl<'b> Item<'b> for Subscription<'b> {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
+        let filter = from.0.text().ok()?;
+        let options = SubscribeOptions::from_byte(from.0.u8().ok()?).ok()?;
+        Some((filter, options))
     }
 }
 
-/// Takes a topic filter.
-pub(super) fn filter<'b>(body: &mut Cursor<'b>) -> Result<&'b str, DecodeError> {
-    let filter = body.text()?;
-    topic::check_filter(filter)
-        .map_err(|error| DecodeError { reason: ReasonCode::TopicFilterInvalid, what: error.0 })?;
-    Ok(filter)
+// === impl Subscribe ===
+
+impl<'b> Subscribe<'b> {
+    /// The topic filters with their options, in order.
+    pub fn filters(&self) -> Iter<'b, Subscription<'b>> {
+        self.filters.iter()
+    }
+
+    pub(super) fn decode(body: &'b [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let packet_id = reader.packet_id()?;
+        let (mut subscription_id, mut user_properties) = (None, UserProperties::default());
+        if version.has_properties() {
+            let mut properties = PropertyReader::take_from(&mut reader)?;
+            while let Some(id) = properties.next_id()? {
+                match id {
+                    id::SUBSCRIPTION_ID => {
+                        once(&mut subscription_id, properties.subscription_id()?)?;
+                    }
+                    id::USER_PROPERTY => properties.user_property()?,
+                    _ => return Err(NOT_ALLOWED),
+                }
+            }
+            user_properties = properties.user_properties();
+        }
+        let filters = check_filters(reader, version)?;
+        Ok(Self { packet_id, subscription_id, user_properties, filters })
+    }
+
+    /// Appends the packet, as a client sends it.
+    pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        writer::packet(FIRST, &Body { subscribe: self, version }, out);
+    }
+}
+
+/// Reads all that is left once, so that it can be borrowed as it is.
+fn check_filters(
+    mut reader: Reader<'_>,
+    version: Version,
+) -> Result<Subscriptions<'_>, DecodeError> {
+    let all = reader.rest();
+    if all.is_empty() {
+        return Err(DecodeError::protocol("a SUBSCRIBE without topic filters"));
+    }
+    while !reader.is_empty() {
+        let filter = reader.topic_filter()?;
+        let byte = reader.u8()?;
+        let reserved = if version.has_properties() { RESERVED } else { RESERVED_V3 };
+        if byte & reserved != 0 {
+            return Err(DecodeError::malformed("reserved bits in the options of a subscription"));
+        }
+        let options = SubscribeOptions::from_byte(byte)?;
+        if options.no_local && SharedFilter::parse(filter).is_some() {
+            return Err(DecodeError::protocol("a shared subscription with no-local"));
+        }
+    }
+    Ok(List::from_wire(all))
+}
+
+struct Body<'a, 'b> {
+    subscribe: &'a Subscribe<'b>,
+    version: Version,
+}
+
+impl Write for Body<'_, '_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        to.u16(self.subscribe.packet_id.get());
+        if self.version.has_properties() {
+            to.section(&Properties(self.subscribe));
+        }
+        for (filter, options) in self.subscribe.filters {
+            to.text(filter);
+            let byte = options.to_byte();
+            to.u8(if self.version.has_properties() { byte } else { byte & !RESERVED_V3 });
+        }
+    }
+}
+
+struct Properties<'a, 'b>(&'a Subscribe<'b>);
+
+impl Write for Properties<'_, '_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        if let Some(id) = self.0.subscription_id {
+            to.varint_property(id::SUBSCRIPTION_ID, id);
+        }
+        to.user_properties(self.0.user_properties);
+    }
 }
 
 // === impl SubscribeOptions ===
 
 impl SubscribeOptions {
-    fn decode(byte: u8, version: Version) -> Result<Self, DecodeError> {
-        let reserved = if version == Version::V5 { 0xC0 } else { 0xFC };
-        if byte & reserved != 0 {
-            return Err(DecodeError::malformed("subscription options with reserved bits set"));
-        }
-        if byte & 3 == 3 {
-            return Err(DecodeError::protocol("a subscription with a QoS of 3"));
-        }
-        if byte & 0x30 == 0x30 {
-            return Err(DecodeError::protocol("a subscription with a retain handling of 3"));
-        }
-        Ok(Self::of_bits(byte))
+    /// The options of a subscription before MQTT 5.
+    pub fn of(qos: QoS) -> Self {
+        Self { qos, ..Self::default() }
     }
 
-    fn of_bits(byte: u8) -> Self {
-        Self {
-            qos: QoS::from_u8(byte & 3).unwrap_or_default(),
-            no_local: byte & 4 != 0,
-            retain_as_published: byte & 8 != 0,
-            retain_handling: match byte >> 4 & 3 {
+    /// The options as one byte, as in a SUBSCRIBE of MQTT 5.
+    pub fn to_byte(self) -> u8 {
+        self.qos as u8
+            | if self.no_local { NO_LOCAL } else { 0 }
+            | if self.retain_as_published { RETAIN_AS_PUBLISHED } else { 0 }
+            | (self.retain_handling as u8) << RETAIN_HANDLING_SHIFT
+    }
+
+    /// The reverse of [`Self::to_byte`]. Reserved bits are the caller's concern.
+    fn from_byte(byte: u8) -> Result<Self, DecodeError> {
+        Ok(Self {
+            qos: QoS::new(byte & 3).ok_or(DecodeError::protocol("a subscription with QoS 3"))?,
+            no_local: byte & NO_LOCAL != 0,
+            retain_as_published: byte & RETAIN_AS_PUBLISHED != 0,
+            retain_handling: match byte >> RETAIN_HANDLING_SHIFT & 3 {
                 0 => RetainHandling::Send,
                 1 => RetainHandling::SendIfNew,
-                _ => RetainHandling::DoNotSend,
+                2 => RetainHandling::DoNotSend,
+                _ => return Err(DecodeError::protocol("a retain handling of 3")),
             },
-        }
+        })
     }
-
-    fn bits(self) -> u8 {
-        self.qos as u8
-            | u8::from(self.no_local) << 2
-            | u8::from(self.retain_as_published) << 3
-            | (self.retain_handling as u8) << 4
-    }
-}
-
-/// Appends a SUBSCRIBE, as a client sends it.
-pub fn encode_subscribe(
-    version: Version,
-    packet_id: PacketId,
-    subscription_id: Option<u32>,
-    filters: &[(&str, SubscribeOptions)],
-    out: &mut Vec<u8>,
-) {
-    let mut body = packet_id.get().to_be_bytes().to_vec();
-    if version == Version::V5 {
-        put_varint(&mut body, subscription_id.map_or(0, |id| 1 + varint_len(id as usize)));
-        if let Some(id) = subscription_id {
-            body.push(id::SUBSCRIPTION_ID);
-            put_varint(&mut body, id as usize);
-        }
-    }
-    for (filter, options) in filters {
-        put_text(&mut body, filter);
-        body.push(if version == Version::V5 { options.bits() } else { options.qos as u8 });
-    }
-    out.push(0x82);
-    put_varint(out, body.len());
-    out.extend_from_slice(&body);
-}
-
-/// Appends a SUBACK, with one reason for each filter. Before MQTT 5 all failures are one.
-pub fn encode_suback(
-    version: Version,
-    packet_id: PacketId,
-    reasons: &[ReasonCode],
-    out: &mut Vec<u8>,
-) {
-    out.push(0x90);
-    let properties = usize::from(version == Version::V5);
-    put_varint(out, 2 + properties + reasons.len());
-    out.extend_from_slice(&packet_id.get().to_be_bytes());
-    if version == Version::V5 {
-        out.push(0);
-    }
-    out.extend(reasons.iter().map(|reason| match version {
-        Version::V5 => *reason as u8,
-        _ if reason.is_failure() => 0x80,
-        _ => *reason as u8,
-    }));
 }

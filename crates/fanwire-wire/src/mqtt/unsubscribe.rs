@@ -1,89 +1,92 @@
-//! UNSUBSCRIBE and UNSUBACK (MQTT 5, 3.10 and 3.11).
+//! UNSUBSCRIBE: which topics a client no longer wants (MQTT 5, 3.10).
 
-use super::bytes::{Cursor, put_text, put_varint};
-use super::properties::{MISPLACED, Properties, id};
-use super::subscribe::filter;
-use super::{DecodeError, PacketId, ReasonCode, UserProperties, Version};
+use super::list::{Bytes, Item, Iter, List};
+use super::property::{NOT_ALLOWED, PropertyReader, PropertySink, id};
+use super::reader::Reader;
+use super::user_properties::UserProperties;
+use super::writer::{self, Sink, Write};
+use super::{DecodeError, PacketId, Version};
 
-/// What a client no longer wants to subscribe to.
+/// The first byte of an UNSUBSCRIBE.
+pub(super) const FIRST: u8 = 0xA2;
+
+/// Gives subscriptions back, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsubscribe<'b> {
-    /// What its acknowledgement names.
+    /// What the UNSUBACK brings back.
     pub packet_id: PacketId,
-    /// Applications' own.
+    /// The applications' own.
     pub user_properties: UserProperties<'b>,
-    /// Filters, checked.
-    list: Cursor<'b>,
+    /// The topic filters. All are well formed.
+    pub filters: Filters<'b>,
+}
+
+/// The topic filters of an UNSUBSCRIBE.
+pub type Filters<'b> = List<'b, &'b str>;
+
+impl<'b> Item<'b> for &'b str {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
+        from.0.text().ok()
+    }
 }
 
 // === impl Unsubscribe ===
 
 impl<'b> Unsubscribe<'b> {
-    pub(super) fn decode(mut body: Cursor<'b>, version: Version) -> Result<Self, DecodeError> {
-        let packet_id = body.packet_id()?;
+    /// The topic filters, in order.
+    pub fn filters(&self) -> Iter<'b, &'b str> {
+        self.filters.iter()
+    }
+
+    pub(super) fn decode(body: &'b [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let packet_id = reader.packet_id()?;
         let mut user_properties = UserProperties::default();
-        if version == Version::V5 {
-            let mut properties = Properties::take(&mut body)?;
-            user_properties = UserProperties::of(properties.block);
-            while let Some(id) = properties.next()? {
+        if version.has_properties() {
+            let mut properties = PropertyReader::take_from(&mut reader)?;
+            while let Some(id) = properties.next_id()? {
                 match id {
-                    id::USER_PROPERTY => properties.pass_user()?,
-                    _ => return Err(MISPLACED),
+                    id::USER_PROPERTY => properties.user_property()?,
+                    _ => return Err(NOT_ALLOWED),
                 }
             }
+            user_properties = properties.user_properties();
         }
-        if body.is_empty() {
-            return Err(DecodeError::protocol("an UNSUBSCRIBE without a topic filter"));
+        let filters = List::from_wire(reader.rest());
+        if reader.is_empty() {
+            return Err(DecodeError::protocol("an UNSUBSCRIBE without topic filters"));
         }
-        let list = body;
-        while !body.is_empty() {
-            filter(&mut body)?;
+        while !reader.is_empty() {
+            reader.topic_filter()?;
         }
-        Ok(Self { packet_id, user_properties, list })
+        Ok(Self { packet_id, user_properties, filters })
     }
 
-    /// The filters.
-    pub fn filters(&self) -> impl Iterator<Item = &'b str> + use<'b> {
-        let mut list = self.list;
-        // They were checked when the packet was decoded.
-        std::iter::from_fn(move || list.text().ok())
+    /// Appends the packet, as a client sends it.
+    pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        writer::packet(FIRST, &Body { unsubscribe: self, version }, out);
     }
 }
 
-/// Appends an UNSUBSCRIBE, as a client sends it.
-pub fn encode_unsubscribe(
+struct Body<'a, 'b> {
+    unsubscribe: &'a Unsubscribe<'b>,
     version: Version,
-    packet_id: PacketId,
-    filters: &[&str],
-    out: &mut Vec<u8>,
-) {
-    let mut body = packet_id.get().to_be_bytes().to_vec();
-    if version == Version::V5 {
-        body.push(0);
-    }
-    for filter in filters {
-        put_text(&mut body, filter);
-    }
-    out.push(0xA2);
-    put_varint(out, body.len());
-    out.extend_from_slice(&body);
 }
 
-/// Appends an UNSUBACK. Only MQTT 5 has reasons in it.
-pub fn encode_unsuback(
-    version: Version,
-    packet_id: PacketId,
-    reasons: &[ReasonCode],
-    out: &mut Vec<u8>,
-) {
-    out.push(0xB0);
-    if version != Version::V5 {
-        out.push(2);
-        out.extend_from_slice(&packet_id.get().to_be_bytes());
-        return;
+impl Write for Body<'_, '_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        to.u16(self.unsubscribe.packet_id.get());
+        if self.version.has_properties() {
+            to.section(&Properties(self.unsubscribe.user_properties));
+        }
+        self.unsubscribe.filters.iter().for_each(|filter| to.text(filter));
     }
-    put_varint(out, 3 + reasons.len());
-    out.extend_from_slice(&packet_id.get().to_be_bytes());
-    out.push(0);
-    out.extend(reasons.iter().map(|reason| *reason as u8));
+}
+
+struct Properties<'b>(UserProperties<'b>);
+
+impl Write for Properties<'_> {
+    fn write<S: Sink>(&self, to: &mut S) {
+        to.user_properties(self.0);
+    }
 }

@@ -1,143 +1,84 @@
-//! User properties: names and values that mean something to applications alone.
+//! User properties: pairs of texts whose meaning is the applications' own
+//! (MQTT 5, 3.3.2.3.7).
 
-use std::fmt;
+use super::list::{Bytes, Item, List};
+use super::property;
+use super::writer::Sink;
 
-use super::bytes::{Cursor, put_text};
-use super::properties::id;
+/// Name and value. Names may repeat.
+pub type UserProperty<'b> = (&'b str, &'b str);
 
-/// User properties of a packet, in order. A name may come more than once.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct UserProperties<'b> {
-    /// A block of properties that has been checked, others among them.
-    block: &'b [u8],
+/// The user properties of a packet, in order.
+pub type UserProperties<'b> = List<'b, UserProperty<'b>>;
+
+/// User properties that own their texts, in one allocation; none if there are none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserPropertiesBuf {
+    /// In the form of the wire.
+    bytes: Vec<u8>,
 }
 
-/// User properties that are owned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserPropertiesBuf(Vec<u8>);
+/// A name or value that no packet can carry: it is longer than 65,535 bytes or
+/// contains U+0000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a user property over 65,535 bytes or with U+0000")]
+pub struct InvalidUserProperty;
 
-// === impl UserProperties ===
-
-impl<'b> UserProperties<'b> {
-    /// Those of a block that has been checked.
-    pub(super) fn of(block: &'b [u8]) -> Self {
-        Self { block }
-    }
-
-    /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&'b str, &'b str)> + use<'b> {
-        let mut cursor = Cursor(self.block);
-        std::iter::from_fn(move || {
-            while !cursor.is_empty() {
-                // The block was checked when it was decoded, or made here.
-                if let Some(pair) = next(&mut cursor).ok()? {
-                    return Some(pair);
-                }
-            }
-            None
-        })
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
-    }
-
-    /// How many bytes names and values have together.
-    pub fn byte_len(&self) -> usize {
-        self.iter().map(|(name, value)| name.len() + value.len()).sum()
-    }
-
-    /// A copy without what else is in the block.
-    pub fn to_owned(&self) -> UserPropertiesBuf {
-        let mut owned = UserPropertiesBuf::default();
-        for (name, value) in self.iter() {
-            owned.push(name, value);
-        }
-        owned
-    }
-
-    /// Their length in a packet.
-    pub(super) fn encoded_len(&self) -> usize {
-        self.iter().map(|(name, value)| 5 + name.len() + value.len()).sum()
-    }
-
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for (name, value) in self.iter() {
-            out.push(id::USER_PROPERTY);
-            put_text(out, name);
-            put_text(out, value);
-        }
-    }
-}
-
-/// The next property, if it is a user property.
-fn next<'b>(cursor: &mut Cursor<'b>) -> Result<Option<(&'b str, &'b str)>, super::DecodeError> {
-    match cursor.u8()? {
-        id::USER_PROPERTY => return Ok(Some((cursor.text()?, cursor.text()?))),
-        id::PAYLOAD_FORMAT
-        | id::PROBLEM_INFORMATION
-        | id::RESPONSE_INFORMATION_WANTED
-        | id::MAXIMUM_QOS
-        | id::RETAIN_AVAILABLE
-        | id::WILDCARDS_AVAILABLE
-        | id::SUBSCRIPTION_IDS_AVAILABLE
-        | id::SHARED_AVAILABLE => drop(cursor.take(1)?),
-        id::MESSAGE_EXPIRY | id::SESSION_EXPIRY | id::WILL_DELAY | id::MAXIMUM_PACKET_SIZE => {
-            cursor.take(4)?;
-        }
-        id::SERVER_KEEP_ALIVE | id::RECEIVE_MAXIMUM | id::TOPIC_ALIAS_MAXIMUM | id::TOPIC_ALIAS => {
-            cursor.take(2)?;
-        }
-        id::SUBSCRIPTION_ID => drop(cursor.varint()?),
-        _ => drop(cursor.binary()?),
-    }
-    Ok(None)
-}
-
-impl fmt::Debug for UserProperties<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+impl<'b> Item<'b> for UserProperty<'b> {
+    fn next(from: &mut Bytes<'b>) -> Option<Self> {
+        property::find(property::id::USER_PROPERTY, &mut from.0)?;
+        Some((from.0.text().ok()?, from.0.text().ok()?))
     }
 }
 
 // === impl UserPropertiesBuf ===
 
 impl UserPropertiesBuf {
-    /// Adds one. Names and values are cut to 65,535 bytes.
-    pub fn push(&mut self, name: &str, value: &str) {
-        self.0.push(id::USER_PROPERTY);
-        put_text(&mut self.0, name);
-        put_text(&mut self.0, value);
+    /// No properties.
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new() }
     }
 
-    /// A view of them.
-    pub fn as_ref(&self) -> UserProperties<'_> {
-        UserProperties { block: &self.0 }
+    /// Adds one at the end.
+    pub fn push(&mut self, name: &str, value: &str) -> Result<(), InvalidUserProperty> {
+        for text in [name, value] {
+            if text.len() > usize::from(u16::MAX) || text.as_bytes().contains(&0) {
+                return Err(InvalidUserProperty);
+            }
+        }
+        self.append(name, value);
+        Ok(())
     }
 
-    /// Names and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.as_ref().iter()
+    /// The properties, as packets take them.
+    pub fn as_list(&self) -> UserProperties<'_> {
+        List::from_wire(&self.bytes)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
-    /// How many bytes they take in memory.
-    pub fn byte_len(&self) -> usize {
-        self.0.len()
+    /// How many bytes they take in a packet, and here.
+    pub fn encoded_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn append(&mut self, name: &str, value: &str) {
+        self.bytes.u8(property::id::USER_PROPERTY);
+        self.bytes.text(name);
+        self.bytes.text(value);
     }
 }
 
-impl<'a> FromIterator<(&'a str, &'a str)> for UserPropertiesBuf {
-    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
-        let mut owned = Self::default();
-        for (name, value) in pairs {
-            owned.push(name, value);
+impl From<UserProperties<'_>> for UserPropertiesBuf {
+    fn from(properties: UserProperties<'_>) -> Self {
+        let mut owned = Self::new();
+        for (name, value) in properties {
+            owned.append(name, value);
         }
+        owned.bytes.shrink_to_fit();
         owned
     }
 }
