@@ -258,6 +258,7 @@ impl Broker {
         match (how, v5) {
             (Denied::Close, _) | (Denied::ByVersion, false) => Err(Fault::forbidden(denied)),
             (Denied::ByVersion, true) if !acknowledged => Err(Fault::forbidden(denied)),
+            (Denied::Conceal, _) => Ok(Verdict::Acknowledge(ReasonCode::UnspecifiedError)),
             _ => Ok(Verdict::Acknowledge(ReasonCode::NotAuthorized)),
         }
     }
