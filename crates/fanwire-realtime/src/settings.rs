@@ -176,7 +176,7 @@ impl Settings {
         if mqtt_topic::check_name(topic).is_err() {
             return Err(wrong("it is empty, too long, or has a wildcard or U+0000 in it"));
         }
-        let reserved = !self.limits().dollar_topics && mqtt_topic::is_reserved(topic);
+        let reserved = !self.limits().dollar_topics && topic.starts_with('$');
         if reserved && !topic.starts_with("$aws/rules/") {
             return Err(wrong("topics that begin with `$` are reserved"));
         }
