@@ -32,9 +32,9 @@ for (const protocolVersion of [4, 5]) {
       const given = options({ password: saying({ principalId: 'inTheQuery' }) });
       const peer = await join(server.told, given);
       const { connectionMetadata, protocolData: { http, mqtt, tls }, ...event } = await asked(given.clientId);
-      assert.deepEqual(event, { signatureVerified: false, protocols: ['http', 'mqtt'] });
+      assert.deepEqual(event, { signatureVerified: false, protocols: ['tls', 'http', 'mqtt'] });
       assert.match(connectionMetadata.id, /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/);
-      assert.equal(tls, undefined);
+      assert.deepEqual(tls, { serverName: '127.0.0.1' });
       assert.equal(http.queryString, '?x-amz-customauthorizer-name=told');
       const headers = Object.fromEntries(Object.entries(http.headers).map(([name, value]) => [name.toLowerCase(), value]));
       assert.equal(headers['sec-websocket-protocol'], 'mqtt');
@@ -58,7 +58,7 @@ for (const protocolVersion of [4, 5]) {
         const { protocols, protocolData } = await asked(given.clientId);
         // The whole user name reaches the function.
         assert.equal(protocolData.mqtt.username, username);
-        assert.deepEqual(protocols, what === 'over TCP' ? ['mqtt'] : ['http', 'mqtt']);
+        assert.deepEqual(protocols, what === 'over TCP' ? ['mqtt'] : ['tls', 'http', 'mqtt']);
         await peer.leave();
       });
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use fanwire_app::model::WebSocketApi;
 use fanwire_app::{LoadOptions, load};
 use fanwire_functions::Silent;
+use fanwire_realtime::RealtimeEvent;
 use fanwire_server::{Observers, Server, ServerOptions};
 use fanwire_websocket::{Observer, RequestRecord};
 
@@ -29,8 +30,12 @@ pub(crate) fn run(port: u16, peers: &Path) -> Result<()> {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         ..ServerOptions::default()
     };
-    let observers =
-        Observers { websocket: Arc::new(Nobody), functions: Arc::new(Silent), logs: None };
+    let observers = Observers {
+        websocket: Arc::new(Nobody),
+        functions: Arc::new(Silent),
+        realtime: Arc::new(Nobody),
+        logs: None,
+    };
     let server = runtime.block_on(Server::start(&app, options, observers))?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -60,4 +65,8 @@ impl Observer for Nobody {
     fn access(&self, _: &WebSocketApi, _: &str) {}
 
     fn execution(&self, _: &WebSocketApi, _: &str, _: &str) {}
+}
+
+impl fanwire_realtime::Observer for Nobody {
+    fn observe(&self, _: &RealtimeEvent<'_>) {}
 }

@@ -73,4 +73,5 @@ pub use host::{Functions, StartError};
 pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
 pub use options::{AsyncRetry, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect, WatchdogCommand};
 pub use outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};
+pub use remote::HttpClient;
 pub use update::{FunctionChanges, HostUpdate};

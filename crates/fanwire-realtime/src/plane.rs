@@ -111,6 +111,17 @@ pub enum PublishError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The quality of service is not to be had here. Fault of the caller.
+    #[error("QoS {qos} is over the limit of {limit} (realtime.limits.max_qos)")]
+    QoS {
+        /// What was asked for.
+        qos: u8,
+        /// The limit.
+        limit: u8,
+    },
+    /// What goes with the message cannot be sent. Fault of the caller.
+    #[error("{0}")]
+    Properties(&'static str),
     /// What it leaves behind could not be kept, so nobody may rely on it.
     #[error("the message could not be kept; see the server's log")]
     NotKept,
@@ -186,9 +197,9 @@ impl Realtime {
         account_id: &str,
     ) -> Result<(), SettingsError> {
         let settings = Arc::new(Settings::new(model, region, account_id)?);
-        let before = self.inner.settings.swap(Arc::clone(&settings));
-        let source = |settings: &Settings| settings.model.jwt.as_ref().map(|jwt| jwt.jwks.clone());
-        if source(&before) != source(&settings) {
+        let keys_were_at = self.keys_source();
+        self.inner.settings.store(Arc::clone(&settings));
+        if keys_were_at != self.keys_source() {
             self.inner.keys.forget();
         }
         for shard in 0..self.inner.hub.shards() {
@@ -205,7 +216,8 @@ impl Realtime {
     /// [`PublishError`].
     pub async fn publish(&self, mut message: Message) -> Result<(), PublishError> {
         let settings = self.inner.settings.load_full();
-        settings.check_publication(&message.topic, message.payload.len())?;
+        settings.check_publication(&message)?;
+        settings.cap_expiry(&mut message);
         if message.published_at == 0 {
             message.published_at = self.inner.hub.clock().epoch_ms();
         }

@@ -22,6 +22,7 @@ mod endpoints;
 mod groups;
 mod head_tap;
 mod iot_data;
+mod jwks;
 mod lambda_api;
 mod listener;
 mod management;

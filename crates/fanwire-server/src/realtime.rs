@@ -18,6 +18,8 @@ use fanwire_store::{Durability, Store, StoreError, StoreOptions};
 use fanwire_websocket::{Deliver, TopicSource, TopicSubscription};
 use tokio::runtime::Handle;
 
+use crate::jwks::KeyFetcher;
+
 /// How long clients get to hear goodbye where the App has no endpoint any more.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -29,6 +31,8 @@ pub(crate) struct Endpoint {
     pub(crate) plane: Realtime,
     /// The topic rules, which end before the plane does.
     rules: Arc<Rules>,
+    /// What fetches the keys of tokens.
+    keys: Arc<KeyFetcher>,
     /// The path of MQTT over WebSocket.
     pub(crate) path: String,
 }
@@ -80,6 +84,11 @@ impl RealtimeHost {
         self.now.load_full()
     }
 
+    /// Who is told of what happens there.
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
     /// Whether there is one.
     pub(crate) fn is_served(&self) -> bool {
         self.now.load().is_some()
@@ -104,11 +113,12 @@ impl RealtimeHost {
         };
         // Before anything changes: a change is served whole or not at all.
         Rules::check(model)?;
-        let (plane, rules) = match self.endpoint() {
+        let (plane, rules, keys) = match self.endpoint() {
             Some(endpoint) => {
                 endpoint.plane.update(model, &app.region, &app.account_id)?;
                 endpoint.rules.update(model)?;
-                (endpoint.plane.clone(), Arc::clone(&endpoint.rules))
+                let (rules, keys) = (Arc::clone(&endpoint.rules), Arc::clone(&endpoint.keys));
+                (endpoint.plane.clone(), rules, keys)
             }
             None => {
                 let (host, whole, own) = (Arc::clone(self), app.clone(), model.clone());
@@ -121,10 +131,11 @@ impl RealtimeHost {
                     plane.advance_clock(ahead);
                 }
                 let rules = Rules::start(&plane, model, &app.account_id)?;
-                (plane, Arc::new(rules))
+                let keys = KeyFetcher::start(plane.clone());
+                (plane, Arc::new(rules), Arc::new(keys))
             }
         };
-        self.now.store(Some(Arc::new(Endpoint { plane, rules, path: model.path.clone() })));
+        self.now.store(Some(Arc::new(Endpoint { plane, rules, keys, path: model.path.clone() })));
         Ok(())
     }
 

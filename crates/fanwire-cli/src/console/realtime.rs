@@ -64,6 +64,7 @@ impl RealtimeRecord {
                 record("dropped", client_id, "").fact("messages", json!(messages)).why(why)
             }
             RealtimeEvent::StoreFailed { why } => record("store-failed", "", "").why(why),
+            RealtimeEvent::KeysFailed { why } => record("keys-failed", "", "").why(why),
             RealtimeEvent::Rule { rule, topic, why } => record("rule", "", "")
                 .fact("rule", json!(rule))
                 .fact("topic", json!(topic))

@@ -1,4 +1,4 @@
-//! The one HTTP client that all functions elsewhere share.
+//! The HTTP client that all functions elsewhere share.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const MAX_IDLE: usize = 64;
 
 /// An HTTP/1.1 client with TLS by the machine's root certificates.
 #[derive(Debug, Clone)]
-pub(crate) struct HttpClient {
+pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -36,8 +36,15 @@ pub(crate) enum RequestError {
     TooLarge(usize),
 }
 
+// === impl HttpClient ===
+
 impl HttpClient {
-    pub(crate) fn new() -> std::io::Result<Self> {
+    /// A client without connections.
+    ///
+    /// # Errors
+    ///
+    /// Where the machine's root certificates cannot be read.
+    pub fn new() -> std::io::Result<Self> {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -53,6 +60,22 @@ impl HttpClient {
             .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
         Ok(Self { client })
+    }
+
+    /// Gets what is at an `http://` or `https://` URL: at most `max_body` bytes, within
+    /// `limit`. Redirects are not followed.
+    ///
+    /// # Errors
+    ///
+    /// In words, whose fault is the peer's, the network's or the URL's.
+    pub async fn get(&self, url: &str, max_body: usize, limit: Duration) -> Result<Bytes, String> {
+        let request = Request::get(url).body(Full::default());
+        let request = request.map_err(|error| format!("`{url}` is not a URL: {error}"))?;
+        match self.send(request, max_body, limit).await {
+            Ok(answer) if answer.status().is_success() => Ok(answer.into_body()),
+            Ok(answer) => Err(format!("{url} answered {}", answer.status())),
+            Err(error) => Err(format!("{url}: {error}")),
+        }
     }
 
     /// Sends a request and takes its whole answer, which is at most `max_body` long and

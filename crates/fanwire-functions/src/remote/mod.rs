@@ -4,7 +4,7 @@ mod client;
 mod http;
 mod lambda;
 
-pub(crate) use self::client::HttpClient;
+pub use self::client::HttpClient;
 pub(crate) use self::http::HttpFunction;
 pub(crate) use self::lambda::LambdaFunction;
 

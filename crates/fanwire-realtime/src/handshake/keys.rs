@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fanwire_app::model::JwksSource;
 use fanwire_policy::Jwks;
 use tokio::sync::{Notify, watch};
 
@@ -148,17 +149,28 @@ impl Keys {
 }
 
 impl Realtime {
-    /// Takes the JSON Web Key Set of `realtime.jwt.jwks` as it was fetched, or why it could
-    /// not be, which is told to the observer.
-    pub fn keys_fetched(&self, fetched: Result<&str, &str>) {
+    /// Where the keys are that tokens are signed with (`realtime.jwt.jwks`); `None` where
+    /// there are no tokens. It changes with the model.
+    pub fn keys_source(&self) -> Option<JwksSource> {
+        self.inner.settings.load().model.jwt.as_ref().map(|jwt| jwt.jwks.clone())
+    }
+
+    /// Takes the JSON Web Key Set as it was fetched from `source`, or why it could not be,
+    /// which is told to the observer.
+    pub fn keys_fetched(&self, source: &JwksSource, fetched: Result<&str, &str>) {
+        if self.keys_source().as_ref() != Some(source) {
+            // The App has changed meanwhile, and they are to be fetched from elsewhere.
+            return;
+        }
         let now = self.inner.hub.clock().now();
         if let Err(why) = self.inner.keys.take(fetched, now) {
             self.inner.observer.observe(&RealtimeEvent::KeysFailed { why: &why });
         }
     }
 
-    /// Done when keys are to be fetched again, which is at most once a minute while there
-    /// are any. What comes of it goes to [`keys_fetched`](Self::keys_fetched).
+    /// Done when keys are to be fetched again: at most once a minute while there are any,
+    /// and where they are elsewhere from now on. What comes of it goes to
+    /// [`keys_fetched`](Self::keys_fetched).
     pub async fn keys_wanted(&self) {
         self.inner.keys.wanted.notified().await;
     }

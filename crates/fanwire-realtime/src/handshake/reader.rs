@@ -3,7 +3,7 @@
 use std::io;
 
 use fanwire_wire::mqtt::{Connect, Frame, Framer, Version};
-use fanwire_wire::ws::{self, CloseCode, Receiver, ReceiverLimits};
+use fanwire_wire::ws::{self, Receiver, ReceiverLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::ClientStream;
@@ -129,8 +129,9 @@ impl<S: ClientStream> Reader<S> {
     /// The bytes that tell a client why it is not let in; none where it has not even said
     /// that it speaks MQTT.
     pub(super) fn refusal(&self, why: &Refusal, words: &str) -> Option<bytes::Bytes> {
-        if let Refusal::Text = why {
-            return Some(ws::encode_close(Some(CloseCode::UNSUPPORTED_DATA), ""));
+        if matches!(why, Refusal::Text) {
+            // MQTT has not begun, but WebSocket has (MQTT 5, 6.0).
+            return Some(ws::encode_close(Some(ws::CloseCode::UNSUPPORTED_DATA), ""));
         }
         let reason = why.reason()?;
         Some(refusal(self.version, self.websocket.is_some(), reason, words))
