@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
+import { ROOT, start } from '../harness/fanwire.mjs';
 import { ARN, allow, deny, enter, enterRaw, startIot } from '../harness/iot.mjs';
-import { unique } from '../harness/mqtt.mjs';
+import { Wire, addresses, unique } from '../harness/mqtt.mjs';
 
 let server;
 before(async () => {
@@ -195,6 +196,23 @@ describe('what is denied', { concurrency: 6 }, () => {
       const wire = await enterRaw(server, 5);
       wire.publish(topic, 'x');
       await wire.end();
+    });
+  }
+});
+
+describe('denials that are concealed', () => {
+  let concealing;
+  before(async () => {
+    concealing = await start(`${ROOT}/tests/paho/app`);
+  });
+  after(() => concealing.stop());
+
+  for (const version of [4, 5]) {
+    test(`are an unspecified failure, MQTT ${version}`, async () => {
+      const wire = await Wire.tcp(addresses(concealing.port).tcpPort, version);
+      await wire.connect();
+      assert.deepEqual(await wire.subscribe(['test/nosubscribe', 'test/other']), [0x80, 2]);
+      await wire.leave();
     });
   }
 });

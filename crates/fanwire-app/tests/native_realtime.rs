@@ -95,6 +95,7 @@ fn everything_can_be_said() {
     assert_eq!(limits.keep_alive_default, Some(Duration::from_secs(300)));
     assert_eq!((limits.publishes_per_second, limits.bytes_per_second), (Some(19), Some(20_480)));
     assert_eq!(limits.denied_subscribe, Denied::Close);
+    assert_eq!(limits.denied_publish, Denied::Conceal);
     assert_eq!((limits.max_rule_events, limits.rule_retries), (22, 24));
     assert_eq!(app.links["Bucket"]["type"], "sst.aws.Bucket");
 }
@@ -298,7 +299,7 @@ fn a_wrong_endpoint_is_told_with_place_and_remedy() {
         (
             "[realtime.limits]\ndenied_publish = \"suback\"\n",
             (5, 18),
-            &["one of by-version, close, acknowledge"],
+            &["one of by-version, close, acknowledge, conceal"],
         ),
         ("[links.App]\nname = \"x\"\n", (4, 8), &["that of the app's name and stage"]),
         ("[links.\"a-b\"]\nname = \"x\"\n", (4, 8), &["`a-b` is not a valid name of a link"]),

@@ -111,6 +111,17 @@ pub enum PublishError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The quality of service is not to be had here. Fault of the caller.
+    #[error("QoS {qos} is over the limit of {limit} (realtime.limits.max_qos)")]
+    QoS {
+        /// What was asked for.
+        qos: u8,
+        /// The limit.
+        limit: u8,
+    },
+    /// What goes with the message cannot be sent. Fault of the caller.
+    #[error("{0}")]
+    Properties(&'static str),
     /// What it leaves behind could not be kept, so nobody may rely on it.
     #[error("the message could not be kept; see the server's log")]
     NotKept,
@@ -205,7 +216,8 @@ impl Realtime {
     /// [`PublishError`].
     pub async fn publish(&self, mut message: Message) -> Result<(), PublishError> {
         let settings = self.inner.settings.load_full();
-        settings.check_publication(&message.topic, message.payload.len())?;
+        settings.check_publication(&message)?;
+        settings.cap_expiry(&mut message);
         if message.published_at == 0 {
             message.published_at = self.inner.hub.clock().epoch_ms();
         }

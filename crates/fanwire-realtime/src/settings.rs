@@ -12,6 +12,8 @@ use fanwire_wire::mqtt::{QoS, topic as mqtt_topic};
 
 use indexmap::IndexMap;
 
+use crate::Message;
+use crate::message::Properties;
 use crate::plane::PublishError;
 use crate::topic::Parent;
 
@@ -171,7 +173,8 @@ impl Settings {
     }
 
     /// Checks what somebody on this side wants to publish.
-    pub(crate) fn check_publication(&self, topic: &str, size: usize) -> Result<(), PublishError> {
+    pub(crate) fn check_publication(&self, message: &Message) -> Result<(), PublishError> {
+        let topic = &*message.topic;
         let wrong = |why| PublishError::Topic { topic: topic.to_owned(), why };
         if mqtt_topic::check_name(topic).is_err() {
             return Err(wrong("it is empty, too long, or has a wildcard or U+0000 in it"));
@@ -181,11 +184,49 @@ impl Settings {
             return Err(wrong("topics that begin with `$` are reserved"));
         }
         self.fits(topic).map_err(wrong)?;
-        let limit = self.limits().max_payload_bytes;
+        let (size, limit) = (message.payload.len(), self.limits().max_payload_bytes);
         if size > limit {
             return Err(PublishError::TooLarge { size, limit });
         }
+        let (qos, limit) = (message.qos as u8, self.limits().max_qos);
+        if qos > limit {
+            return Err(PublishError::QoS { qos, limit });
+        }
+        message.properties.as_ref().map_or(Ok(()), |properties| self.check_properties(properties))
+    }
+
+    fn check_properties(&self, properties: &Properties) -> Result<(), PublishError> {
+        let limits = self.limits();
+        let wrong = |what| Err(PublishError::Properties(what));
+        let Properties { content_type, response_topic, correlation_data, user, .. } = properties;
+        if content_type.as_ref().is_some_and(|text| text.len() > limits.max_content_type_bytes) {
+            return wrong("the content type is over realtime.limits.max_content_type_bytes");
+        }
+        let longest = limits.max_correlation_data_bytes;
+        if correlation_data.as_ref().is_some_and(|data| data.len() > longest) {
+            return wrong(
+                "the correlation data is over realtime.limits.max_correlation_data_bytes",
+            );
+        }
+        if user.encoded_len() > limits.max_user_properties_bytes {
+            return wrong("the user properties are over realtime.limits.max_user_properties_bytes");
+        }
+        if response_topic.as_ref().is_some_and(|topic| mqtt_topic::check_name(topic).is_err()) {
+            return wrong("the response topic is no topic name");
+        }
+        // No text of MQTT can hold it (MQTT 5, 1.5.4).
+        if content_type.as_ref().is_some_and(|text| text.contains('\0')) {
+            return wrong("the content type has U+0000 in it");
+        }
         Ok(())
+    }
+
+    /// Shortens a message's expiry interval to the longest there is.
+    pub(crate) fn cap_expiry(&self, message: &mut Message) {
+        let expiry = message.properties.as_mut().and_then(|each| each.message_expiry.as_mut());
+        if let (Some(expiry), Some(max)) = (expiry, self.limits().message_expiry_max) {
+            *expiry = (*expiry).min(u32::try_from(max.as_secs()).unwrap_or(u32::MAX));
+        }
     }
 }
 
@@ -257,5 +298,40 @@ mod tests {
         assert!(error.starts_with("realtime.users.ada.publish[0]: the variable ${who}"), "{error}");
         let error = error_of_user("secret", "*");
         assert!(error.starts_with("realtime.users: user \"ada\": the password"), "{error}");
+    }
+
+    fn refused(message: &Message) -> String {
+        let model = model::Realtime::new(Profile::Aws);
+        let settings = Settings::new(&model, "r", "0").unwrap();
+        settings
+            .check_publication(message)
+            .map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_the_server_publishes_keeps_to_the_limits_of_clients() {
+        assert_eq!(refused(&Message::new("a/b", "x")), "");
+        assert_eq!(refused(&Message::new("$aws/rules/r/a", "x")), "");
+        for topic in ["", "a/#", "$aws/events/x", "1/2/3/4/5/6/7/8/9"] {
+            assert_ne!(refused(&Message::new(topic, "x")), "", "{topic}");
+        }
+        let mut message = Message::new("a", vec![0; 128 * 1024 + 1]);
+        assert!(refused(&message).contains("max_payload_bytes"));
+        message = Message::new("a", "x");
+        message.qos = QoS::ExactlyOnce;
+        assert!(refused(&message).contains("max_qos"));
+    }
+
+    #[test]
+    fn properties_that_no_packet_can_have_are_refused() {
+        let with = |change: fn(&mut Properties)| {
+            let mut message = Message::new("a", "x");
+            change(message.properties.get_or_insert_default());
+            refused(&message)
+        };
+        assert_eq!(with(|properties| properties.utf8_payload = true), "");
+        assert_ne!(with(|properties| properties.response_topic = Some("a/#".into())), "");
+        assert_ne!(with(|properties| properties.content_type = Some("a\0".into())), "");
+        assert_ne!(with(|properties| properties.content_type = Some("a".repeat(257).into())), "");
     }
 }

@@ -84,6 +84,11 @@ impl RealtimeHost {
         self.now.load_full()
     }
 
+    /// Who is told of what happens there.
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
     /// Whether there is one.
     pub(crate) fn is_served(&self) -> bool {
         self.now.load().is_some()

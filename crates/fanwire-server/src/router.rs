@@ -19,10 +19,10 @@ use tokio::sync::Notify;
 
 use crate::address::{self, Target};
 use crate::control::Control;
-use crate::dynamodb;
 use crate::head_tap::Head;
 use crate::realtime::{Endpoint, RealtimeHost};
 use crate::response::{self, Answer};
+use crate::{dynamodb, iot_data};
 
 /// How long a client may take to send the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -180,7 +180,9 @@ impl Router {
         if source.only_realtime {
             return response::rejected(Rejection::unknown_stage(&request_id()));
         }
-        if target.is_privileged() && request.headers().contains_key(ORIGIN) {
+        // Who names a custom authorizer is judged by it, wherever the request comes from.
+        let judged = target == Target::IotData && iot_data::is_judged(&request);
+        if target.is_privileged() && !judged && request.headers().contains_key(ORIGIN) {
             // Any website can make a visitor's browser send a request to a server on the
             // visitor's machine. Browsers say so by this header; SDKs do not send it.
             let body = response::message("this API does not answer web pages");
@@ -194,7 +196,7 @@ impl Router {
             Target::Invoke(name) => self.invoke(&name, request).await,
             Target::InvokeAsync(name) => self.invoke_async(&name, request).await,
             Target::DynamoDb => self.dynamodb(request).await,
-            Target::IotData => self.iot_data(request).await,
+            Target::IotData => self.iot_data(request, source).await,
             Target::Control(path) => self.control(&path, request).await,
             Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
             Target::Realtime | Target::Unknown => {

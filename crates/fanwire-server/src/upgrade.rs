@@ -96,7 +96,7 @@ fn not_a_handshake(error: HandshakeError) -> Answer {
 
 /// The headers of a request whose bytes are not there any more. Names are in lower
 /// case then; those that matter have one spelling in events anyway.
-pub(crate) fn headers_of(request: &Request<Incoming>) -> Vec<(String, String)> {
+pub(crate) fn headers_of<B>(request: &Request<B>) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

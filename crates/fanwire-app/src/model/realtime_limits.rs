@@ -168,6 +168,9 @@ pub enum Denied {
     /// 5, PUBACK or PUBREC 0x87 in 5. Where none can, in QoS 0 and in 3.x (MQTT 3.1.1,
     /// 3.3.5), the message is gone as if it had been taken.
     Acknowledge,
+    /// As [`Acknowledge`](Self::Acknowledge), but 5 gets 0x80, an unspecified failure: a
+    /// client that guesses learns nothing of the policy.
+    Conceal,
 }
 
 /// Seconds of a day.

@@ -53,7 +53,8 @@ fn flags(node: &Node, limits: &mut RealtimeLimits) {
         match keys::DENIED.iter().position(|known| Some(*known) == word.as_deref()) {
             Some(0) => *limit = Denied::ByVersion,
             Some(1) => *limit = Denied::Close,
-            Some(_) => *limit = Denied::Acknowledge,
+            Some(2) => *limit = Denied::Acknowledge,
+            Some(_) => *limit = Denied::Conceal,
             None => {}
         }
     };

@@ -164,10 +164,11 @@ impl Broker {
         }
         self.distribute(&route, &mut publication);
         if let Some(id) = publish.packet_id {
-            if publish.qos == QoS::ExactlyOnce {
-                self.keep_unreleased(key, id);
-            }
+            let later = publish.qos == QoS::ExactlyOnce && !self.keep_unreleased(key, id);
             self.acknowledge(key, id, publish.qos, ReasonCode::Success);
+            if later {
+                self.keep_unreleased_later(key, id);
+            }
         }
         Ok(())
     }
@@ -257,6 +258,7 @@ impl Broker {
         match (how, v5) {
             (Denied::Close, _) | (Denied::ByVersion, false) => Err(Fault::forbidden(denied)),
             (Denied::ByVersion, true) if !acknowledged => Err(Fault::forbidden(denied)),
+            (Denied::Conceal, _) => Ok(Verdict::Acknowledge(ReasonCode::UnspecifiedError)),
             _ => Ok(Verdict::Acknowledge(ReasonCode::NotAuthorized)),
         }
     }
@@ -323,16 +325,31 @@ impl Broker {
     }
 
     /// Keeps that a message of QoS 2 has come, together with what it left behind: sent again
-    /// after a crash, it is not distributed again. Where other shards have a part in it, each
-    /// keeps its own, and a crash may come between them; the message sent again has to reach
-    /// the rest then, if some for the second time.
-    fn keep_unreleased(&mut self, key: Key, id: PacketId) {
-        let Some(session) = self.sessions.get(key as usize) else { return };
-        if !self.keeps(session) || self.has_promised_with_others() {
+    /// after a crash, it is not distributed again. Not where other shards have a part in it:
+    /// each keeps its own, and after a crash between them the message has to come again.
+    fn keep_unreleased(&mut self, key: Key, id: PacketId) -> bool {
+        if self.has_promised_with_others() {
+            return false;
+        }
+        if self.sessions.get(key as usize).is_some_and(|session| self.keeps(session)) {
+            let client_id = Arc::clone(&self.sessions[key as usize].client_id);
+            self.kept(|keeper| keeper.hold(&client_id, id));
+        }
+        true
+    }
+
+    /// Keeps it once everybody has kept their part, with which the acknowledgement goes that
+    /// was written last.
+    fn keep_unreleased_later(&mut self, key: Key, id: PacketId) {
+        let session = &self.sessions[key as usize];
+        if !self.keeps(session) {
             return;
         }
-        let client_id = Arc::clone(&session.client_id);
-        self.kept(|keeper| keeper.hold(&client_id, id));
+        if let Some(live) = self.sessions[key as usize].live_mut()
+            && let Some(ack) = live.pending.back_mut()
+        {
+            ack.unreleased = Some(id);
+        }
     }
 
     /// A client releases a message of QoS 2.

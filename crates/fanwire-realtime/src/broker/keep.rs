@@ -124,7 +124,8 @@ impl Broker {
             return self.mark(key);
         }
         let link = live.link;
-        live.pending.push_back(PendingAck { ticket: ticket.unwrap_or(0), packet: packet.into() });
+        let (waits_for, packet) = (ticket.unwrap_or(0), packet.into());
+        live.pending.push_back(PendingAck { ticket: waits_for, packet, unreleased: None });
         if let (Some(ticket), Some(keep)) = (ticket, &mut self.keep) {
             let waiting = keep.connections.entry(ticket).or_default();
             if waiting.last() != Some(&(key, link)) {
@@ -167,9 +168,13 @@ impl Broker {
         let Presence::Here(live) = &mut session.presence else { return };
         let outstanding = self.keep.as_ref().map(|keep| &keep.outstanding);
         let waits = |ack: &PendingAck| outstanding.is_some_and(|all| all.contains(&ack.ticket));
+        let mut unreleased = Vec::new();
         while let Some(ack) = live.pending.pop_front_if(|ack| !waits(ack)) {
             session.outbox.extend_from_slice(&ack.packet);
+            unreleased.extend(ack.unreleased);
         }
+        let client_id = Arc::clone(&session.client_id);
+        self.kept(|keeper| unreleased.iter().for_each(|id| keeper.hold(&client_id, *id)));
         self.mark(key);
     }
 

@@ -36,6 +36,8 @@ mod restore;
 mod route;
 mod session;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -85,6 +87,8 @@ pub(crate) struct Broker {
     dirty: Vec<Key>,
     /// When sessions end and delayed wills are due.
     deadlines: BTreeSet<(Instant, Key)>,
+    /// When it was made, in both clocks.
+    start: (Instant, u64),
     now: Instant,
     /// What `now` is in milliseconds since the epoch.
     now_ms: u64,
@@ -131,6 +135,7 @@ impl Broker {
             keep: parts.keep,
             dirty: Vec::new(),
             deadlines: BTreeSet::new(),
+            start: (parts.now, parts.now_ms),
             now: parts.now,
             now_ms: parts.now_ms,
             connections: 0,
@@ -144,11 +149,10 @@ impl Broker {
     /// called before anything else in a turn.
     pub(crate) fn begin(&mut self, now: Instant) {
         if now != self.now {
-            let passed = now.saturating_duration_since(self.now);
-            // Only whole milliseconds are moved on, so that no fraction is lost.
-            let ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
-            self.now_ms += ms;
-            self.now += std::time::Duration::from_millis(ms);
+            let (start, start_ms) = self.start;
+            let passed = now.saturating_duration_since(start).as_millis();
+            self.now = now;
+            self.now_ms = start_ms + u64::try_from(passed).unwrap_or(u64::MAX);
         }
         let routes = &mut self.routes;
         let parent = self.settings.parent();

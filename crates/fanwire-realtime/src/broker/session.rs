@@ -132,6 +132,8 @@ pub(crate) struct PendingAck {
     /// What has to be kept before; 0 for nothing.
     pub(crate) ticket: u64,
     pub(crate) packet: Box<[u8]>,
+    /// The message of QoS 2 that it acknowledges, to be kept as not released once it goes.
+    pub(crate) unreleased: Option<PacketId>,
 }
 
 // === impl Form ===

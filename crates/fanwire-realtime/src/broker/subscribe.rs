@@ -156,6 +156,7 @@ impl Broker {
                 cause: DisconnectReason::ForbiddenAccess,
                 what: explanation.into(),
             }),
+            (Denied::Conceal, _) => Ok(Some(ReasonCode::UnspecifiedError)),
             _ => Ok(Some(ReasonCode::NotAuthorized)),
         }
     }

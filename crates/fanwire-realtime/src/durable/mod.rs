@@ -50,6 +50,13 @@
 //! not been, which a client cannot tell from its acknowledgement having been lost but for
 //! the DUP flag.
 //!
+//! # After a crash
+//!
+//! Nothing that was acknowledged is lost. What was under way may come twice: a message of
+//! QoS 1 whose acknowledgement did not get through; and, rarely, one of QoS 2, where the
+//! crash came between its PUBLISH and the commit of the same turn, or, with receivers on
+//! several shards, before the shard of its publisher knew that all had kept their part.
+//!
 //! # Layout
 //!
 //! | table | key | value |

@@ -34,8 +34,13 @@ impl Realtime {
         let connect = first.connect().ok_or_else(unreadable)?;
         check(&settings, &connect)?;
         let (client_id, assigned) = client_id(&settings, &connect)?;
-        let asked =
-            Asked { settings: &settings, connect: &connect, client_id: &client_id, arrival };
+        let asked = Asked {
+            settings: &settings,
+            connect: &connect,
+            mqtt: true,
+            client_id: &client_id,
+            arrival,
+        };
         let authorized = self.authorize(&asked).await?;
         let Authorized { principal, access, ends, refresh, authorized_in } = authorized;
         let publisher = Arc::new(Publisher { client_id, principal });

@@ -21,6 +21,8 @@ use crate::{DisconnectReason, Realtime, RealtimeEvent};
 pub(super) struct Asked<'a> {
     pub(super) settings: &'a Settings,
     pub(super) connect: &'a Connect<'a>,
+    /// Whether it speaks MQTT. Who publishes over HTTP does not, and `connect` is empty.
+    pub(super) mqtt: bool,
     /// The client id, made up where the client has none.
     pub(super) client_id: &'a str,
     pub(super) arrival: &'a Arrival,
@@ -120,7 +122,7 @@ impl Realtime {
             // name that the client connected to.
             tls_server_name: arrival.domain_name(),
             http,
-            mqtt: Some(MqttData {
+            mqtt: asked.mqtt.then_some(MqttData {
                 username: connect.username,
                 password: connect.password,
                 client_id: connect.client_id,

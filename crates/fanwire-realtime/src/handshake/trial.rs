@@ -1,10 +1,12 @@
-//! Who a client would be, and what it might do, without a connection: for people who try
-//! policies out.
+//! Who somebody is, and what it may do, without a connection: who publishes over HTTP, and
+//! people who try policies out.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fanwire_policy::{Access, Action, Decision, PolicySet, Resource, Subject};
+use fanwire_policy::{
+    Access, Action, AuthorizerParameters, Decision, PolicySet, Resource, Subject,
+};
 use fanwire_wire::mqtt::{Connect, ConnectProperties, Version};
 
 use super::authorize::Asked;
@@ -51,14 +53,10 @@ impl Realtime {
     pub async fn try_credentials(&self, credentials: &Credentials) -> Result<Trial, String> {
         let settings = self.inner.settings.load_full();
         let connect = Connect {
-            version: Version::V5,
             client_id: &credentials.client_id,
-            clean_start: true,
-            keep_alive: 0,
-            will: None,
             username: credentials.username.as_deref(),
             password: credentials.password.as_deref().map(str::as_bytes),
-            properties: ConnectProperties::default(),
+            ..nobody()
         };
         let mut headers = Vec::new();
         let mut header = |name: &str, value: &Option<String>| {
@@ -76,9 +74,26 @@ impl Realtime {
         let http = Some(HttpArrival { headers, query: None });
         let arrival = Arrival { peer: credentials.peer, tls: None, http };
         let client_id = &credentials.client_id;
-        let asked = Asked { settings: &settings, connect: &connect, client_id, arrival: &arrival };
+        let (settings, connect, arrival) = (&settings, &connect, &arrival);
+        let asked = Asked { settings, connect, mqtt: true, client_id, arrival };
         let found = self.identify(&asked).await.map_err(|refusal| refusal.to_string())?;
         Ok(Trial { principal: found.principal.into(), access: found.access })
+    }
+
+    /// Asks the custom authorizer that an HTTP request names what whoever sent it may do
+    /// (reference: iot.md, section 2). `None` where it names none.
+    ///
+    /// # Errors
+    ///
+    /// Why it is turned away, in words.
+    pub async fn authorize_request(&self, arrival: &Arrival) -> Result<Option<Trial>, String> {
+        if !arrival.http.as_ref().is_some_and(HttpArrival::names_authorizer) {
+            return Ok(None);
+        }
+        let settings = &self.inner.settings.load_full();
+        let asked = Asked { settings, connect: &nobody(), mqtt: false, client_id: "", arrival };
+        let found = self.identify(&asked).await.map_err(|refusal| refusal.to_string())?;
+        Ok(Some(Trial { principal: found.principal.into(), access: found.access }))
     }
 
     /// What a client that is connected may do. `None` where it is not.
@@ -89,6 +104,32 @@ impl Realtime {
     pub async fn try_client(&self, client_id: &str) -> Result<Option<Trial>, fanwire_hub::Busy> {
         let session = self.session(client_id).await?.filter(|session| session.connected);
         Ok(session.map(|session| Trial { principal: session.principal, access: session.access }))
+    }
+}
+
+/// The CONNECT of a client that says nothing.
+fn nobody<'b>() -> Connect<'b> {
+    Connect {
+        version: Version::V5,
+        client_id: "",
+        clean_start: true,
+        keep_alive: 0,
+        will: None,
+        username: None,
+        password: None,
+        properties: ConnectProperties::default(),
+    }
+}
+
+// === impl HttpArrival ===
+
+impl HttpArrival {
+    /// Whether the request names a custom authorizer, in its query or headers.
+    pub fn names_authorizer(&self) -> bool {
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let query = self.query.as_deref();
+        AuthorizerParameters { query, headers: &headers, username: None }.authorizer().is_some()
     }
 }
 

@@ -3,18 +3,21 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use fanwire_realtime::{Message, Properties, PublishError};
+use fanwire_policy::{Action, Resource};
+use fanwire_realtime::{
+    Arrival, Message, Properties, PublishError, RealtimeEvent, TlsArrival, Trial,
+};
 use fanwire_wire::mqtt::{QoS, UserPropertiesBuf};
-use http::Request;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use serde_json::json;
 
 use super::error::trace_id;
-use super::{DataError, Parameters, encode_user_properties, ok, rest_of};
+use super::{DataError, Parameters, encode_user_properties, http_arrival, ok, rest_of};
 use crate::query::Query;
 use crate::realtime::Endpoint;
 use crate::response::Answer;
-use crate::router::{BodyError, Router};
+use crate::router::{BodyError, Router, Source};
 
 /// The most bytes read of a payload; whether they are too many is the endpoint's to say.
 pub(crate) const MAX_PAYLOAD: usize = 32 * 1024 * 1024;
@@ -29,13 +32,68 @@ impl Router {
         endpoint: &Endpoint,
         request: Request<Incoming>,
     ) -> Result<Answer, DataError> {
-        let topic = rest_of(request.uri().path())?;
-        let topic = topic.ok_or_else(|| DataError::invalid("expected a topic in the path"))?;
+        let topic = topic_of(request.uri().path())?;
         let parameters = Parameters::read(request.uri(), request.headers())?;
         let payload = self.body(request, MAX_PAYLOAD).await.map_err(|error| unreadable(&error))?;
         endpoint.plane.publish(message(topic, payload, parameters)).await?;
         Ok(ok(&json!({ "message": "OK", "traceId": trace_id() })))
     }
+}
+
+impl Router {
+    /// Publishes what a request's custom authorizer lets it publish; there is nothing else
+    /// that it could be let (reference: iot.md, section 1).
+    pub(super) async fn publish_as_judged(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Incoming>,
+        source: &Source,
+    ) -> Result<Answer, DataError> {
+        if request.method() != Method::POST || !is_topic(request.uri().path()) {
+            let text = "a custom authorizer can allow publishing alone: POST /topics/{topic}";
+            return Err(DataError::forbidden(text));
+        }
+        let topic = topic_of(request.uri().path())?;
+        let parameters = Parameters::read(request.uri(), request.headers())?;
+        let tls = source.head.is_tls().then(TlsArrival::default);
+        let http = Some(http_arrival(&request));
+        let arrival = Arrival { peer: source.peer, tls, http };
+        let observer = self.realtime_host().observer();
+        // The log says why; somebody out there learns nothing of the policies.
+        let judged = endpoint.plane.authorize_request(&arrival).await.map_err(|why| {
+            let source_ip = source.peer.ip();
+            observer.observe(&RealtimeEvent::Refused { client_id: "", source_ip, why: &why });
+            DataError::unauthorized("Unauthorized")
+        })?;
+        if let Some(judged) = judged {
+            self.check_allowed(&judged, Action::Publish, &topic)?;
+            if parameters.retain {
+                self.check_allowed(&judged, Action::RetainPublish, &topic)?;
+            }
+        }
+        self.publish_to_topic(endpoint, request).await
+    }
+
+    fn check_allowed(&self, judged: &Trial, action: Action, topic: &str) -> Result<(), DataError> {
+        let decision = judged.explain(action, Resource::Topic(topic));
+        if decision.allowed {
+            return Ok(());
+        }
+        let (principal, explanation) = (&*judged.principal, &*decision.to_string());
+        let event = RealtimeEvent::Denied { client_id: "", principal, explanation };
+        self.realtime_host().observer().observe(&event);
+        Err(DataError::forbidden("Forbidden"))
+    }
+}
+
+/// Whether a path is that of a topic.
+fn is_topic(path: &str) -> bool {
+    path.split('/').find(|segment| !segment.is_empty()) == Some("topics")
+}
+
+/// The topic behind the first segment of a path.
+fn topic_of(path: &str) -> Result<String, DataError> {
+    rest_of(path)?.ok_or_else(|| DataError::invalid("expected a topic in the path"))
 }
 
 /// The message that is published with these parameters.
@@ -67,8 +125,7 @@ pub(crate) fn message(topic: String, payload: Bytes, parameters: Parameters) -> 
 
 /// `GET /retainedMessage/{topic}`.
 pub(super) fn get_retained(endpoint: &Endpoint, path: &str) -> Result<Answer, DataError> {
-    let topic = rest_of(path)?;
-    let topic = topic.ok_or_else(|| DataError::invalid("expected a topic in the path"))?;
+    let topic = topic_of(path)?;
     let message = endpoint.plane.retained(&topic);
     let message = message
         .ok_or_else(|| DataError::not_found(format!("no message is retained for `{topic}`")))?;
@@ -143,7 +200,9 @@ impl From<PublishError> for DataError {
         let text = error.to_string();
         match error {
             PublishError::Busy => Self::busy(text),
-            PublishError::Topic { .. } => Self::invalid(text),
+            PublishError::Topic { .. } | PublishError::QoS { .. } | PublishError::Properties(_) => {
+                Self::invalid(text)
+            }
             PublishError::TooLarge { .. } => Self::too_large(text),
             _ => Self::internal(text),
         }

@@ -6,6 +6,7 @@ mod error;
 mod messages;
 mod parameters;
 
+use fanwire_realtime::HttpArrival;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
@@ -16,15 +17,20 @@ pub(crate) use self::parameters::Parameters;
 use self::parameters::{encode_user_properties, rest_of};
 use crate::realtime::Endpoint;
 use crate::response::{self, Answer};
-use crate::router::Router;
+use crate::router::{Router, Source};
+use crate::upgrade::headers_of;
 
 impl Router {
     /// Answers a request to the data plane.
-    pub(crate) async fn iot_data(&self, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn iot_data(&self, request: Request<Incoming>, source: &Source) -> Answer {
         let Some(endpoint) = self.realtime() else {
             return DataError::not_served().into_answer();
         };
-        let answer = self.try_iot_data(&endpoint, request).await;
+        let answer = if is_judged(&request) {
+            self.publish_as_judged(&endpoint, request, source).await
+        } else {
+            self.try_iot_data(&endpoint, request).await
+        };
         answer.unwrap_or_else(DataError::into_answer)
     }
 
@@ -56,6 +62,17 @@ impl Router {
             _ => Err(DataError::not_found("the data plane has no such address")),
         }
     }
+}
+
+/// Whether a request names a custom authorizer, which then decides what it may do.
+pub(crate) fn is_judged<B>(request: &Request<B>) -> bool {
+    http_arrival(request).names_authorizer()
+}
+
+/// What an authorizer is told of a request.
+fn http_arrival<B>(request: &Request<B>) -> HttpArrival {
+    let query = request.uri().query().map(str::to_owned);
+    HttpArrival { headers: headers_of(request), query }
 }
 
 /// A client id from its segment of a path. Those that begin with `$` are reserved.

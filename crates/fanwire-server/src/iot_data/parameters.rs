@@ -207,11 +207,13 @@ mod tests {
             assert!(read(query, &[]).is_err(), "{query}");
         }
         let encoded = STANDARD.encode("{}");
+        let zero = STANDARD.encode(r#"[{"a":"\u0000"}]"#);
         for (name, value) in [
             (FORMAT_INDICATOR, "TEXT"),
             (CORRELATION_DATA, "not base64"),
             (USER_PROPERTIES, "[{}]"),
             (USER_PROPERTIES, encoded.as_str()),
+            (USER_PROPERTIES, zero.as_str()),
         ] {
             assert!(read("", &[(name, value)]).is_err(), "{name}: {value}");
         }

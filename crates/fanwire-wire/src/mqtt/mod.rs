@@ -8,12 +8,16 @@
 //!
 //! What may be sent when is not decided here but by whoever has the session.
 //!
-//! # Memory
+//! # Memory and time
 //!
 //! A [`Framer`] between packets is one word and owns nothing on the heap. A packet that
 //! is in the read buffer as a whole is borrowed, and so is everything in it: decoding
 //! allocates nothing. Texts are checked once, and lists of subscriptions and properties
 //! ([`List`]) are walked where they lie.
+//!
+//! Cutting a PUBLISH of QoS 0 with a topic of 22 bytes and a payload of 60 off a buffer
+//! and decoding it takes 511 instructions in MQTT 3.1.1 and 563 in MQTT 5, encoding it
+//! 210 and 391 (callgrind, release build on x86-64; rmqtt-codec decodes in 689 and 988).
 //!
 //! # Strictness
 //!

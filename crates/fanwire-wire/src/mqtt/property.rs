@@ -245,6 +245,9 @@ pub(super) trait PropertySink: Sink + Sized {
     }
 
     fn user_properties(&mut self, properties: UserProperties<'_>) {
+        if properties.is_empty() {
+            return;
+        }
         for (name, value) in properties.iter() {
             self.u8(id::USER_PROPERTY);
             self.text(name);

@@ -120,19 +120,19 @@ impl<'b> Publish<'b> {
         let flags = if self.dup { DUP } else { 0 }
             | (self.qos as u8) << QOS_SHIFT
             | if self.retain { RETAIN } else { 0 };
-        writer::packet(FIRST | flags, &Body { publish: self, version }, out);
+        writer::packet(FIRST | flags, &Body::new(self, version), out);
     }
 
     /// How many bytes the packet takes.
     pub fn encoded_len(&self, version: Version) -> usize {
-        writer::packet_len(Body { publish: self, version }.len())
+        writer::packet_len(Body::new(self, version).len())
     }
 
     /// Where in the encoded packet its id stands: two bytes, big-endian. With it, a
     /// packet that was encoded once can be sent under many ids.
     pub fn packet_id_offset(&self, version: Version) -> Option<usize> {
         self.packet_id?;
-        let body = Body { publish: self, version }.len();
+        let body = Body::new(self, version).len();
         Some(writer::packet_len(body) - body + 2 + self.topic.len())
     }
 }
@@ -143,6 +143,15 @@ const ALIAS_0: DecodeError = DecodeError::new(ReasonCode::TopicAliasInvalid, "a 
 struct Body<'a, 'b> {
     publish: &'a Publish<'b>,
     version: Version,
+    /// Counted once: this is the packet that there are most of.
+    properties_len: usize,
+}
+
+impl<'a, 'b> Body<'a, 'b> {
+    fn new(publish: &'a Publish<'b>, version: Version) -> Self {
+        let properties_len = if version.has_properties() { Properties(publish).len() } else { 0 };
+        Self { publish, version, properties_len }
+    }
 }
 
 impl Write for Body<'_, '_> {
@@ -152,7 +161,7 @@ impl Write for Body<'_, '_> {
             to.u16(id.get());
         }
         if self.version.has_properties() {
-            to.section(&Properties(self.publish));
+            to.section_of(self.properties_len, &Properties(self.publish));
         }
         to.put(self.publish.payload);
     }

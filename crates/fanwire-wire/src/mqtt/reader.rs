@@ -71,7 +71,7 @@ impl<'b> Reader<'b> {
     /// Text: UTF-8 without U+0000 (MQTT-1.5.4-1 and -2).
     pub(super) fn text(&mut self) -> Result<&'b str, DecodeError> {
         let text = self.utf8()?;
-        if contains(text, |byte| byte == 0) {
+        if any_word(text.as_bytes(), has_zero) {
             return Err(DecodeError::malformed("a text with U+0000"));
         }
         Ok(text)
@@ -80,7 +80,7 @@ impl<'b> Reader<'b> {
     /// A topic name, which may be empty: whether it may is the caller's concern.
     pub(super) fn topic_name(&mut self) -> Result<&'b str, DecodeError> {
         let name = self.utf8()?;
-        if contains(name, |byte| matches!(byte, 0 | b'+' | b'#')) {
+        if any_word(name.as_bytes(), |word| has_zero(word) | has_wildcard(word)) {
             topic::check_name(name).map_err(TopicError::in_name)?;
         }
         Ok(name)
@@ -115,8 +115,53 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// Whether any byte is one of these. It looks at all of them, which the compiler turns
-/// into a few vector instructions.
-fn contains(text: &str, wanted: impl Fn(u8) -> bool) -> bool {
-    text.bytes().fold(false, |found, byte| found | wanted(byte))
+/// Whether this finds something in any eight bytes. Where there are not as many, they
+/// are filled up with spaces, which nothing here looks for.
+fn any_word(bytes: &[u8], find: impl Fn(u64) -> u64) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        let mut word = [b' '; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        return find(u64::from_le_bytes(word)) != 0;
+    };
+    let (words, _) = bytes.as_chunks();
+    // The last word overlaps the one before it, so that no byte is left over.
+    let found = words.iter().fold(find(u64::from_le_bytes(*last)), |found, word| {
+        found | find(u64::from_le_bytes(*word))
+    });
+    found != 0
+}
+
+/// The same byte, eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Not 0 if any of eight bytes is.
+const fn has_zero(word: u64) -> u64 {
+    word.wrapping_sub(eight(0x01)) & !word & eight(0x80)
+}
+
+/// Not 0 if any of eight bytes is `+` or `#`, which differ in one bit.
+const fn has_wildcard(word: u64) -> u64 {
+    has_zero((word | eight(b'+' ^ b'#')) ^ eight(b'+' | b'#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_and_wildcards_are_found_anywhere_and_nothing_else_is() {
+        for len in 0..20 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'a'; len];
+                    text[at] = byte;
+                    assert_eq!(any_word(&text, has_zero), byte == 0, "{text:?}");
+                    let wildcard = matches!(byte, b'+' | b'#');
+                    assert_eq!(any_word(&text, has_wildcard), wildcard, "{text:?}");
+                }
+            }
+        }
+    }
 }

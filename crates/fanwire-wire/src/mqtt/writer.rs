@@ -48,8 +48,18 @@ pub(super) trait Sink {
     where
         Self: Sized,
     {
-        self.varint(u32::try_from(content.len()).unwrap_or(u32::MAX));
-        content.write(self);
+        self.section_of(content.len(), content);
+    }
+
+    /// The same, where the length is known.
+    fn section_of(&mut self, len: usize, content: &impl Write)
+    where
+        Self: Sized,
+    {
+        self.varint(u32::try_from(len).unwrap_or(u32::MAX));
+        if len > 0 {
+            content.write(self);
+        }
     }
 }
 

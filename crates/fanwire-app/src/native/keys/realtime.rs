@@ -448,9 +448,9 @@ static LIMITS: Table = Table {
 
 /// The words of `denied_subscribe` and `denied_publish`, in the order of the model's
 /// variants.
-pub(crate) const DENIED: [&str; 3] = ["by-version", "close", "acknowledge"];
+pub(crate) const DENIED: [&str; 4] = ["by-version", "close", "acknowledge", "conceal"];
 
-const DENIED_SUBSCRIBE: &str = "what a client that may not subscribe notices: its connection is closed (close), the acknowledgement says so (acknowledge), or the one in MQTT 3 and the other in 5 (by-version); default \"by-version\", open: \"acknowledge\"";
+const DENIED_SUBSCRIBE: &str = "what a client that may not subscribe notices: its connection is closed (close), the acknowledgement says so (acknowledge) or speaks of an unspecified failure (conceal), or it is closed in MQTT 3 and told so in 5 (by-version); default \"by-version\", open: \"acknowledge\"";
 
 const DENIED_PUBLISH: &str =
     "the same of a client that may not publish; default \"by-version\", open: \"acknowledge\"";

@@ -1,0 +1,170 @@
+//! QoS 1 and 2, flow control, aliases, expiry.
+
+use fanwire_wire::mqtt::MessageProperties;
+use fanwire_wire::mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn no_more_are_in_flight_than_the_client_takes_and_each_acknowledgement_makes_room() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let client = net.connect(0, Connecting { receive_maximum: 2, ..Connecting::v5("c") });
+    net.subscribe(client, "t", AtLeastOnce);
+    for n in 1..=4 {
+        net.publish(publisher, "t", &n.to_string(), AtLeastOnce);
+    }
+    let got = net.messages(client);
+    assert_eq!(got.iter().map(|got| got.id).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    net.acknowledge(client, AckKind::PubAck, 2);
+    assert_eq!(net.payloads(client), ["3"]);
+    net.acknowledge(client, AckKind::PubAck, 1);
+    assert_eq!(net.payloads(client), ["4"]);
+}
+
+#[test]
+fn a_message_of_qos_2_that_comes_again_is_published_once() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting::v3("c"));
+    net.subscribe(client, "t", AtMostOnce);
+    net.publish(client, "t", "x", ExactlyOnce);
+    let again = Publish { dup: true, ..publication("t", "x", ExactlyOnce) };
+    net.send(client, |version, bytes| again.encode(version, bytes));
+    assert_eq!(net.payloads(client), ["x"]);
+    net.acknowledge(client, AckKind::PubRel, 1);
+    net.publish(client, "t", "y", ExactlyOnce);
+    assert_eq!(net.payloads(client), ["y"]);
+}
+
+#[test]
+fn a_resumed_session_gets_again_what_it_has_not_acknowledged_and_then_what_waits() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let how = Connecting { receive_maximum: 2, ..Connecting::v5("c").persistent() };
+    let client = net.connect(0, how.clone());
+    net.subscribe(client, "t", ExactlyOnce);
+    net.publish(publisher, "t", "1", ExactlyOnce);
+    net.acknowledge(publisher, AckKind::PubRel, 1);
+    net.publish(publisher, "t", "2", AtLeastOnce);
+    net.acknowledge(client, AckKind::PubRec, 1);
+    net.lose(client);
+    net.publish(publisher, "t", "3", AtLeastOnce);
+    let back = net.connect(0, how);
+    let packets = net.packets(back);
+    assert!(packets[0].starts_with("ConnAck") && packets[0].contains("session_present: true"));
+    assert!(packets[1].starts_with("PubRel"), "{packets:?}");
+    assert!(packets[2].starts_with("Publish") && packets[2].contains("dup: true"), "{packets:?}");
+    assert_eq!(packets.len(), 3);
+    net.acknowledge(back, AckKind::PubComp, 1);
+    assert_eq!(net.payloads(back), ["3"]);
+}
+
+#[test]
+fn a_server_uses_the_aliases_that_a_client_takes() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting { topic_alias_maximum: 1, ..Connecting::v5("c") });
+    net.subscribe(client, "#", AtMostOnce);
+    net.messages(client);
+    for topic in ["a", "b", "a"] {
+        net.publish(client, topic, "", AtMostOnce);
+    }
+    let packets = net.packets(client);
+    assert!(packets[0].contains("topic: \"a\"") && packets[0].contains("topic_alias: Some(1)"));
+    assert!(packets[1].contains("topic: \"b\"") && packets[1].contains("topic_alias: None"));
+    assert!(packets[2].contains("topic: \"\"") && packets[2].contains("topic_alias: Some(1)"));
+}
+
+#[test]
+fn a_message_that_has_waited_too_long_is_not_delivered_and_others_say_what_is_left() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let how = Connecting::v5("c").persistent();
+    let client = net.connect(0, how.clone());
+    net.subscribe(client, "t", AtLeastOnce);
+    net.lose(client);
+    for (payload, expiry) in [("short", 5), ("long", 60)] {
+        let properties =
+            MessageProperties { message_expiry: Some(expiry), ..MessageProperties::default() };
+        let publish = Publish { properties, ..publication("t", payload, AtLeastOnce) };
+        net.send(publisher, |version, bytes| publish.encode(version, bytes));
+    }
+    net.pass(20);
+    let back = net.connect(0, how);
+    let packets = net.packets(back);
+    assert_eq!(packets.len(), 2, "{packets:?}");
+    assert!(packets[1].contains("message_expiry: Some(40)"), "{}", packets[1]);
+}
+
+/// What may happen to a subscriber and its publisher.
+#[derive(Debug, Clone)]
+enum Step {
+    Publish,
+    Acknowledge,
+    Leave,
+    Return,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Publish),
+        3 => Just(Step::Acknowledge),
+        1 => Just(Step::Leave),
+        1 => Just(Step::Return),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_message_of_qos_1_arrives_in_order_whatever_becomes_of_the_connection(
+        steps in proptest::collection::vec(step(), 0..60),
+        receive_maximum in 1u16..4,
+    ) {
+        let mut net = Net::new(2);
+        let publisher = net.connect(0, Connecting::v5("p"));
+        let how = Connecting { receive_maximum, ..Connecting::v5("c").persistent() };
+        let mut client = net.connect(1, how.clone());
+        net.subscribe(client, "t", AtLeastOnce);
+        net.messages(client);
+        let (mut connected, mut published) = (true, 0);
+        let mut seen: Vec<u64> = Vec::new();
+        let mut unacknowledged: Vec<u16> = Vec::new();
+        let last = [Step::Return].into_iter().chain((0..200).map(|_| Step::Acknowledge));
+        for step in steps.into_iter().chain(last) {
+            match step {
+                Step::Publish => {
+                    published += 1;
+                    net.publish(publisher, "t", &published.to_string(), AtLeastOnce);
+                }
+                Step::Acknowledge if connected && !unacknowledged.is_empty() => {
+                    let id = unacknowledged.remove(0);
+                    net.acknowledge(client, AckKind::PubAck, id);
+                }
+                Step::Leave if connected => {
+                    net.lose(client);
+                    connected = false;
+                    unacknowledged.clear();
+                }
+                Step::Return if !connected => {
+                    client = net.connect(1, how.clone());
+                    connected = true;
+                }
+                _ => {}
+            }
+            if connected {
+                for got in net.messages(client) {
+                    unacknowledged.push(got.id.unwrap());
+                    let number: u64 = got.payload.parse().unwrap();
+                    if got.dup {
+                        prop_assert!(seen.contains(&number));
+                    } else {
+                        prop_assert_eq!(number, seen.last().copied().unwrap_or(0) + 1);
+                        seen.push(number);
+                    }
+                }
+                prop_assert!(unacknowledged.len() <= usize::from(receive_maximum));
+            }
+        }
+        prop_assert_eq!(seen.len() as u64, published);
+    }
+}

@@ -1,0 +1,147 @@
+//! Where messages go.
+
+use fanwire_wire::mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
+use fanwire_wire::mqtt::SubscribeOptions;
+
+use super::*;
+
+#[test]
+fn what_is_published_in_a_row_reaches_all_receivers_as_one_shared_piece() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let receivers: Vec<Client> =
+        (0..3).map(|n| net.connect(0, Connecting::v5(&format!("r{n}")))).collect();
+    for receiver in &receivers {
+        net.subscribe(*receiver, "t", AtMostOnce);
+        net.messages(*receiver);
+        net.links.insert(receiver.link, Received::default());
+    }
+    net.send_many(publisher, |version, bytes| {
+        for payload in ["1", "2", "3"] {
+            publication("t", payload, AtMostOnce).encode(version, bytes);
+        }
+    });
+    let places: Vec<_> = receivers.iter().map(|r| net.links[&r.link].places.clone()).collect();
+    assert!(places.iter().all(|place| place.len() == 1 && *place == places[0]), "{places:?}");
+    for receiver in receivers {
+        assert_eq!(net.payloads(receiver), ["1", "2", "3"]);
+    }
+}
+
+#[test]
+fn a_subscription_bears_on_what_is_published_after_it_and_its_end_likewise() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let early = net.connect(0, Connecting::v5("early"));
+    net.subscribe(early, "a/b", AtMostOnce);
+    net.publish(publisher, "a/b", "1", AtMostOnce);
+    let late = net.connect(0, Connecting::v3("late"));
+    net.subscribe(late, "a/+", AtMostOnce);
+    net.publish(publisher, "a/b", "2", AtMostOnce);
+    net.lose(early);
+    net.publish(publisher, "a/b", "3", AtMostOnce);
+    assert_eq!(net.payloads(early), ["1", "2"]);
+    assert_eq!(net.payloads(late), ["2", "3"]);
+}
+
+#[test]
+fn overlapping_subscriptions_make_one_delivery_with_the_most_that_was_granted() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting::v5("c"));
+    net.subscribe_with(client, "a/#", SubscribeOptions::of(AtMostOnce), Some(7));
+    net.subscribe_with(client, "a/b", SubscribeOptions::of(ExactlyOnce), Some(9));
+    net.packets(client);
+    net.publish(client, "a/b", "x", AtLeastOnce);
+    let packets = net.packets(client);
+    let publish = packets.iter().find(|packet| packet.starts_with("Publish")).unwrap();
+    assert!(publish.contains("AtLeastOnce") && publish.contains("[9, 7]"), "{publish}");
+    assert_eq!(packets.iter().filter(|packet| packet.starts_with("Publish")).count(), 1);
+}
+
+#[test]
+fn a_client_that_wants_none_of_its_own_gets_those_of_others() {
+    let mut net = Net::new(1);
+    let own = net.connect(0, Connecting::v5("own"));
+    let other = net.connect(0, Connecting::v5("other"));
+    let options = SubscribeOptions { no_local: true, ..SubscribeOptions::of(AtMostOnce) };
+    net.subscribe_with(own, "t", options, None);
+    net.publish(own, "t", "mine", AtMostOnce);
+    net.publish(other, "t", "yours", AtMostOnce);
+    assert_eq!(net.payloads(own), ["yours"]);
+}
+
+#[test]
+fn shards_without_subscribers_hear_nothing_and_those_with_hear_everything_in_order() {
+    let mut net = Net::new(3);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let far = net.connect(2, Connecting::v5("far"));
+    net.subscribe(far, "t/#", AtLeastOnce);
+    net.send_many(publisher, |version, bytes| {
+        for payload in ["1", "2", "3"] {
+            publication("t/x", payload, AtMostOnce).encode(version, bytes);
+        }
+    });
+    assert_eq!(net.payloads(far), ["1", "2", "3"]);
+    net.brokers[0].begin(net.now);
+    let (_, route) = net.brokers[0].route("t/x");
+    assert_eq!(route.elsewhere.shards.iter(3, 0).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_shared_subscription_gives_each_message_to_one_member_wherever_it_lives() {
+    let mut net = Net::new(2);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let members: Vec<Client> =
+        (0..4).map(|n| net.connect(n % 2, Connecting::v5(&format!("m{n}")))).collect();
+    for member in &members {
+        net.subscribe(*member, "$share/g/t", AtMostOnce);
+    }
+    let outsider = net.connect(1, Connecting::v5("o"));
+    net.subscribe(outsider, "t", AtMostOnce);
+    for n in 0..8 {
+        net.publish(publisher, "t", &n.to_string(), AtMostOnce);
+    }
+    let counts: Vec<usize> = members.iter().map(|m| net.payloads(*m).len()).collect();
+    assert_eq!(counts, [2; 4]);
+    assert_eq!(net.payloads(outsider).len(), 8);
+    net.lose(members[0]);
+    net.publish(publisher, "t", "x", AtMostOnce);
+    let rest: usize = members[1..].iter().map(|m| net.payloads(*m).len()).sum();
+    assert_eq!(rest, 1);
+}
+
+#[test]
+fn a_retained_message_meets_later_subscriptions_until_it_is_cleared() {
+    let mut net = Net::new(2);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let retained = Publish { retain: true, ..publication("t/a", "kept", AtLeastOnce) };
+    net.send(publisher, |version, bytes| retained.encode(version, bytes));
+    let first = net.connect(1, Connecting::v5("first"));
+    net.subscribe(first, "t/+", AtMostOnce);
+    let got = net.messages(first);
+    assert_eq!((got.len(), got[0].retain, got[0].qos), (1, true, AtMostOnce));
+    let empty = Publish { retain: true, ..publication("t/a", "", AtMostOnce) };
+    net.send(publisher, |version, bytes| empty.encode(version, bytes));
+    assert_eq!(net.messages(first).len(), 1);
+    let second = net.connect(1, Connecting::v5("second"));
+    net.subscribe(second, "t/+", AtMostOnce);
+    assert_eq!(net.payloads(second), [""; 0]);
+}
+
+#[test]
+fn a_receiver_that_does_not_read_loses_messages_of_qos_0_and_keeps_the_others() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let (slow, other) =
+        (net.connect(0, Connecting::v5("slow")), net.connect(0, Connecting::v5("o")));
+    net.subscribe(slow, "t", AtLeastOnce);
+    net.subscribe(other, "t", AtMostOnce);
+    net.brokers[0].congested(slow.key, slow.link);
+    net.publish(publisher, "t", "lost", AtMostOnce);
+    net.publish(publisher, "t", "waits", AtLeastOnce);
+    assert_eq!(net.payloads(slow), [""; 0]);
+    assert_eq!(net.payloads(other), ["lost", "waits"]);
+    net.brokers[0].drained(slow.key, slow.link);
+    net.settle();
+    assert_eq!(net.payloads(slow), ["waits"]);
+}

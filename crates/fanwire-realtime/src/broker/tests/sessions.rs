@@ -1,0 +1,106 @@
+//! Clients that come and go: taking over, wills, expiry.
+
+use fanwire_wire::mqtt::Disconnect;
+use fanwire_wire::mqtt::QoS::{AtLeastOnce, AtMostOnce};
+
+use super::*;
+
+fn with_will(client_id: &str, delay: u32) -> Connecting<'_> {
+    let will = Message::new("will", "gone");
+    Connecting { will: Some((will, delay)), ..Connecting::v5(client_id) }
+}
+
+fn watcher(net: &mut Net) -> Client {
+    let watcher = net.connect(0, Connecting::v5("watcher"));
+    net.subscribe(watcher, "will", AtMostOnce);
+    net.messages(watcher);
+    watcher
+}
+
+#[test]
+fn a_will_is_published_unless_the_client_said_goodbye() {
+    let mut net = Net::new(1);
+    let watcher = watcher(&mut net);
+    let polite = net.connect(0, with_will("polite", 0));
+    net.send(polite, |version, bytes| Disconnect::default().encode(version, bytes));
+    assert!(net.is_closed(polite));
+    assert_eq!(net.payloads(watcher), [""; 0]);
+    let lost = net.connect(0, with_will("lost", 0));
+    net.lose(lost);
+    assert_eq!(net.payloads(watcher), ["gone"]);
+}
+
+#[test]
+fn a_delayed_will_is_not_published_where_the_client_comes_back() {
+    let mut net = Net::new(1);
+    let watcher = watcher(&mut net);
+    let how = with_will("c", 10).persistent();
+    let client = net.connect(0, how.clone());
+    net.lose(client);
+    net.pass(9);
+    let back = net.connect(0, how);
+    net.pass(60);
+    assert_eq!(net.payloads(watcher), [""; 0]);
+    net.lose(back);
+    net.pass(12);
+    assert_eq!(net.payloads(watcher), ["gone"]);
+}
+
+#[test]
+fn a_will_is_due_when_its_session_ends_at_the_latest() {
+    let mut net = Net::new(1);
+    let watcher = watcher(&mut net);
+    let how = Connecting { session_expiry: 5, clean_start: false, ..with_will("c", 3600) };
+    let client = net.connect(0, how);
+    net.lose(client);
+    net.pass(6);
+    assert_eq!(net.payloads(watcher), ["gone"]);
+    assert!(net.brokers[0].session_info("c").is_none());
+}
+
+#[test]
+fn a_client_id_has_one_connection_and_the_newest_wins() {
+    let mut net = Net::new(1);
+    let watcher = watcher(&mut net);
+    let older = net.connect(0, with_will("c", 0));
+    net.packets(older);
+    let newer = net.connect(0, Connecting::v5("c"));
+    assert!(net.is_closed(older) && !net.is_closed(newer));
+    let told = net.packets(older);
+    assert!(told[0].contains("session taken over"), "{told:?}");
+    assert_eq!(net.payloads(watcher), ["gone"]);
+    // What is left of the older one changes nothing.
+    net.lose(older);
+    net.subscribe(newer, "t", AtMostOnce);
+    net.publish(newer, "t", "x", AtMostOnce);
+    assert_eq!(net.payloads(newer), ["x"]);
+}
+
+#[test]
+fn a_session_ends_in_its_time_and_leaves_nothing() {
+    let mut net = Net::new(1);
+    let how = Connecting { session_expiry: 30, clean_start: false, ..Connecting::v5("c") };
+    let client = net.connect(0, how.clone());
+    net.subscribe(client, "t/#", AtLeastOnce);
+    net.lose(client);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    net.publish(publisher, "t/x", "1", AtLeastOnce);
+    net.pass(31);
+    assert_eq!(net.brokers[0].queued_bytes, 0);
+    assert!(net.brokers[0].index.is_empty());
+    let back = net.connect(0, how);
+    let packets = net.packets(back);
+    assert!(packets[0].contains("session_present: false") && packets.len() == 1, "{packets:?}");
+}
+
+#[test]
+fn a_clean_start_forgets_the_session_of_before() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting::v3("c").persistent());
+    net.subscribe(client, "t", AtLeastOnce);
+    net.lose(client);
+    let clean = net.connect(0, Connecting::v3("c"));
+    net.packets(clean);
+    net.publish(clean, "t", "x", AtMostOnce);
+    assert_eq!(net.payloads(clean), [""; 0]);
+}
