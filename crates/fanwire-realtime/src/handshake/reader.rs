@@ -135,6 +135,7 @@ impl<S: ClientStream> Reader<S> {
     /// that it speaks MQTT.
     pub(super) fn refusal(&self, why: &Refusal, words: &str) -> Option<bytes::Bytes> {
         if let Refusal::WebSocket { code, what } = why {
+            // MQTT has not begun, but WebSocket has (MQTT 5, 6.0).
             return Some(ws::encode_close(Some(*code), what));
         }
         let reason = why.reason()?;
