@@ -59,6 +59,8 @@ enum Phase {
         key: Key,
         link: ConnectionId,
     },
+    /// The client has said goodbye: nothing more is to come from either side.
+    Left,
     /// Told goodbye, and given until then to take it in.
     Closing(Instant),
     Closed,
@@ -194,7 +196,7 @@ impl MqttSession {
                 broker.fail(key, &fault);
                 self.begin_closing(cx);
             } else if !broker.is_connected(key, link) {
-                self.begin_closing(cx);
+                self.phase = Phase::Left;
             }
         }
     }
@@ -261,6 +263,10 @@ impl MqttSession {
 
     /// All that the broker has for the connection is with it.
     fn say_goodbye(&mut self, cx: Cx<'_, '_>) {
+        if let (Phase::Left, Stream::Plain(_)) = (&self.phase, &self.stream) {
+            self.phase = Phase::Closed;
+            return cx.finish();
+        }
         if let Stream::WebSocket(_) = self.stream {
             cx.send(ws::encode_close(Some(CloseCode::NORMAL), ""));
         }
@@ -362,7 +368,7 @@ impl fanwire_hub::Session for MqttSession {
 
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Admitted(_) | Phase::Closed => None,
+            Phase::Admitted(_) | Phase::Left | Phase::Closed => None,
             Phase::Closing(until) => Some(until),
             Phase::Open { .. } => {
                 let silent = (!self.silence.is_zero()).then(|| self.last_received + self.silence);
@@ -375,7 +381,7 @@ impl fanwire_hub::Session for MqttSession {
 
     fn expired(&mut self, cx: Cx<'_, '_>) {
         let now = cx.now();
-        if let Phase::Closing(_) | Phase::Closed = self.phase {
+        if let Phase::Closing(_) | Phase::Left | Phase::Closed = self.phase {
             return cx.abort();
         }
         cx.shared().broker.begin(now);

@@ -25,9 +25,14 @@ impl Broker {
     pub(crate) fn fail(&mut self, key: Key, fault: &Fault) {
         self.write(key, |outbox, session| {
             let words = session.live().is_some_and(|live| live.problem_information);
+            // What a policy says is nobody's business but the operator's.
+            let what = match fault.cause {
+                DisconnectReason::ForbiddenAccess => "not allowed; the server's log says why",
+                _ => &*fault.what,
+            };
             let disconnect = Disconnect {
                 reason: fault.reason,
-                reason_string: words.then_some(&*fault.what),
+                reason_string: words.then_some(what),
                 ..Disconnect::default()
             };
             if session.version == Version::V5 {
