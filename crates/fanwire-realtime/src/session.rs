@@ -75,10 +75,7 @@ pub enum Command {
         again: Option<Instant>,
     },
     /// What it may do cannot be had again: the connection ends.
-    RefreshFailed {
-        /// Why.
-        why: String,
-    },
+    RefreshFailed,
 }
 
 /// What the connections of a shard share.
@@ -335,11 +332,13 @@ impl fanwire_hub::Session for MqttSession {
                     _ => self.refresh = None,
                 }
             }
-            Command::RefreshFailed { why } => {
+            Command::RefreshFailed => {
+                // Why is in the log: it may tell of a function's insides.
+                let what = "what the client may do could not be had again";
                 let fault = Fault {
                     reason: ReasonCode::NotAuthorized,
                     cause: DisconnectReason::AuthError,
-                    what: why.into(),
+                    what: what.into(),
                 };
                 self.fail(&fault, cx);
             }
