@@ -194,7 +194,7 @@ impl MqttSession {
                 Err(error) => Err(Fault::client(error.reason, error.what)),
             };
             if let Err(fault) = outcome {
-                broker.fail(key, &fault);
+                broker.fail(key, link, &fault);
                 self.begin_closing(cx);
             } else if !broker.is_connected(key, link) {
                 self.begin_closing(cx);
@@ -243,8 +243,8 @@ impl MqttSession {
 
     /// Ends the connection from this side.
     fn fail(&mut self, fault: &Fault, cx: Cx<'_, '_>) {
-        if let Phase::Open { key, .. } = self.phase {
-            cx.shared().broker.fail(key, fault);
+        if let Phase::Open { key, link } = self.phase {
+            cx.shared().broker.fail(key, link, fault);
             self.begin_closing(cx);
         }
     }

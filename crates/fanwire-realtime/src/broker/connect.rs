@@ -97,7 +97,7 @@ impl Broker {
                 cause: DisconnectReason::DuplicateClientId,
                 what: "another connection has the client id now".into(),
             };
-            self.fail(key, &fault);
+            self.expel(key, &fault);
         }
     }
 

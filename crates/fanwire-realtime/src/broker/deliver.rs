@@ -491,13 +491,12 @@ impl Live {
         let version = self.form.version();
         if self.form.v5 && self.aliases.outbound_maximum > 0 {
             let known = self.aliases.outbound.iter().position(|topic| **topic == *packet.topic);
-            let room = self.aliases.outbound.len() < usize::from(self.aliases.outbound_maximum);
             match known {
                 Some(at) => {
                     packet.topic_alias = alias(at);
                     packet.topic = "";
                 }
-                None if room => {
+                None if self.aliases.have_room_for(packet.topic) => {
                     packet.topic_alias = alias(self.aliases.outbound.len());
                     self.aliases.outbound.push(Arc::from(packet.topic));
                 }

@@ -10,7 +10,7 @@ use fanwire_wire::mqtt::topic::SharedFilter;
 use fanwire_wire::mqtt::{Disconnect, Version};
 
 use super::deliver::Publication;
-use super::session::{Away, Key, Presence, Session, Will};
+use super::session::{Away, Key, Live, Presence, Session, Will};
 use super::{Broker, Fault};
 use crate::settings::NEVER;
 use crate::{DisconnectReason, Message, RealtimeEvent};
@@ -19,18 +19,23 @@ use crate::{DisconnectReason, Message, RealtimeEvent};
 /// comes back in the last of them is not late.
 const WILL_GRACE: Duration = Duration::from_secs(1);
 
+/// Reasons in words that are longer are cut off, in bytes.
+const MAX_WORDS: usize = 1024;
+
 impl Broker {
-    /// Ends a connection from this side: MQTT 5 clients are told why.
-    pub(crate) fn fail(&mut self, key: Key, fault: &Fault) {
+    /// Ends a connection from this side, unless its session has another one already: the
+    /// key may be another session's by now.
+    pub(crate) fn fail(&mut self, key: Key, link: ConnectionId, fault: &Fault) {
+        if self.on_link(key, link).is_some() {
+            self.expel(key, fault);
+        }
+    }
+
+    /// Ends the connection of a session from this side: MQTT 5 clients are told why.
+    pub(super) fn expel(&mut self, key: Key, fault: &Fault) {
         self.write(key, |outbox, session| {
-            let words = session.live().is_some_and(|live| live.problem_information);
-            let disconnect = Disconnect {
-                reason: fault.reason,
-                reason_string: words.then_some(&*fault.what),
-                ..Disconnect::default()
-            };
-            if session.version == Version::V5 {
-                disconnect.encode(Version::V5, outbox);
+            if let Some(live) = session.live().filter(|live| live.form.v5) {
+                write_disconnect(fault, live, outbox);
             }
         });
         self.depart(key, fault.cause, &fault.what, true);
@@ -215,4 +220,22 @@ impl Broker {
         let parent = self.settings.parent();
         self.routes.forget(Some(filter), parent);
     }
+}
+
+/// Writes why a connection ends: in words where the client wants them and they fit into what
+/// it takes (MQTT 5, 3.14.2.2.3).
+fn write_disconnect(fault: &Fault, live: &Live, outbox: &mut Vec<u8>) {
+    let words = &fault.what[..fault.what.floor_char_boundary(MAX_WORDS)];
+    let start = outbox.len();
+    for words in [Some(words).filter(|_| live.problem_information), None] {
+        outbox.truncate(start);
+        let reason_string = words;
+        let disconnect =
+            Disconnect { reason: fault.reason, reason_string, ..Disconnect::default() };
+        disconnect.encode(Version::V5, outbox);
+        if outbox.len() - start <= live.max_packet as usize {
+            return;
+        }
+    }
+    outbox.truncate(start);
 }

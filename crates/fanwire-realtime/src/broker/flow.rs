@@ -17,6 +17,9 @@ pub(crate) struct Flow {
     /// What the messages of the queue take, in bytes.
     pub(crate) queued_bytes: usize,
     pub(crate) last_id: u16,
+    /// A message has been in flight for a whole round of ids, so that those in use are in no
+    /// order any more.
+    pub(crate) lapped: bool,
     /// Names what is kept of this session, in order.
     pub(crate) next_seq: u64,
 }
@@ -76,13 +79,14 @@ impl Queued {
 impl Flow {
     /// A packet id that is not in use. There always is one: fewer are in flight than there
     /// are ids. Ids are given round and round, so what is in flight has them in that order,
-    /// and the next can only meet the oldest.
+    /// and the next can only meet the oldest; once it has, all are looked at.
     pub(crate) fn take_id(&mut self) -> PacketId {
-        let mut oldest = self.in_flight.iter().peekable();
+        self.lapped &= !self.in_flight.is_empty();
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             let Some(id) = PacketId::new(self.last_id) else { continue };
-            if oldest.next_if(|sent| sent.id == id).is_none() {
+            self.lapped |= self.in_flight.front().is_some_and(|oldest| oldest.id == id);
+            if !self.lapped || self.find(id).is_none() {
                 return id;
             }
         }
@@ -134,5 +138,26 @@ mod tests {
         });
         flow.last_id = u16::MAX;
         assert_eq!(flow.take_id().get(), 2);
+    }
+
+    #[test]
+    fn ids_of_messages_that_are_never_acknowledged_are_passed_over_in_every_round() {
+        let mut flow = Flow { last_id: 64_999, ..Flow::default() };
+        let send = |flow: &mut Flow| {
+            let id = flow.take_id();
+            assert_eq!(flow.find(id), None, "{id} is in use");
+            flow.in_flight.push_back(InFlight {
+                id,
+                step: Step::Acknowledge,
+                seq: None,
+                copy: None,
+            });
+        };
+        // 65,000 and 3 stay; the others are acknowledged at once.
+        for _ in 0..200_000 {
+            send(&mut flow);
+            flow.in_flight.retain(|sent| [65_000, 3].contains(&sent.id.get()));
+        }
+        assert_eq!(flow.in_flight.len(), 2);
     }
 }

@@ -270,7 +270,7 @@ impl Broker {
             cause: DisconnectReason::ApiInitiated,
             what: "the connection was deleted through the API".into(),
         };
-        self.fail(key, &fault);
+        self.expel(key, &fault);
         true
     }
 

@@ -86,6 +86,9 @@ pub(crate) struct Live {
     pub(crate) dirty: bool,
 }
 
+/// What the topic names of one connection's aliases may take, in bytes, in each direction.
+pub(crate) const MAX_ALIAS_BYTES: usize = 64 * 1024;
+
 /// Topic aliases, which are a connection's (MQTT 5, 3.3.2.3.4).
 #[derive(Debug, Default)]
 pub(crate) struct Aliases {
@@ -181,6 +184,17 @@ impl Session {
 
     pub(crate) fn flow(&mut self) -> &mut Flow {
         self.flow.get_or_insert_default()
+    }
+}
+
+// === impl Aliases ===
+
+impl Aliases {
+    /// Whether another topic can be given an alias.
+    pub(crate) fn have_room_for(&self, topic: &str) -> bool {
+        let bytes: usize = self.outbound.iter().map(|topic| topic.len()).sum();
+        self.outbound.len() < usize::from(self.outbound_maximum)
+            && bytes + topic.len() <= MAX_ALIAS_BYTES
     }
 }
 

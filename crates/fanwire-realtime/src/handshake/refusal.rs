@@ -67,8 +67,12 @@ impl Refusal {
     }
 }
 
+/// Reasons in words that are longer are cut off, in bytes.
+const MAX_WORDS: usize = 1024;
+
 /// A CONNACK that refuses, and the goodbye of the WebSocket around it.
 pub(crate) fn refusal(version: Version, websocket: bool, reason: ReasonCode, words: &str) -> Bytes {
+    let words = &words[..words.floor_char_boundary(MAX_WORDS)];
     let properties =
         ConnAckProperties { reason_string: Some(words), ..ConnAckProperties::default() };
     let mut packet = Vec::new();
