@@ -140,6 +140,7 @@ impl Broker {
             aliases,
             permitted: Vec::new(),
             pending: std::collections::VecDeque::new(),
+            replays: None,
             congested: false,
             dirty: false,
         })

@@ -159,7 +159,7 @@ impl Broker {
         self.distribute(&route, &mut Publication::of(message));
     }
 
-    /// Acts on the deadlines that have come.
+    /// Acts on the deadlines that have come, and goes on with what takes several turns.
     pub(crate) fn expired(&mut self) {
         while let Some(&(at, key)) = self.deadlines.first()
             && at <= self.now
@@ -167,6 +167,7 @@ impl Broker {
             self.deadlines.pop_first();
             self.due(key, at);
         }
+        self.go_on_replaying();
     }
 
     fn due(&mut self, key: Key, at: Instant) {

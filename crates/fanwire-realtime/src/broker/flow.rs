@@ -60,6 +60,14 @@ pub(crate) struct Queued {
 /// The identifiers of the subscriptions that a message matched.
 pub(crate) type Ids = Option<Box<[u32]>>;
 
+// === impl Step ===
+
+impl Step {
+    pub(crate) fn first(qos: QoS) -> Self {
+        if qos == QoS::ExactlyOnce { Self::Receive } else { Self::Acknowledge }
+    }
+}
+
 // === impl Queued ===
 
 impl Queued {

@@ -12,6 +12,7 @@ use fanwire_policy::Access;
 use fanwire_wire::mqtt::{PacketId, SubscribeOptions, Version};
 
 use super::flow::Flow;
+use super::replay::Replays;
 use crate::observer::DisconnectReason;
 use crate::{Message, Publisher};
 
@@ -80,6 +81,8 @@ pub(crate) struct Live {
     pub(crate) permitted: Vec<(Arc<str>, bool)>,
     /// Acknowledgements that wait for what the message left behind to be kept.
     pub(crate) pending: VecDeque<PendingAck>,
+    /// Subscriptions that are yet to be sent retained messages.
+    pub(crate) replays: Option<Box<Replays>>,
     /// It does not read what is sent to it.
     pub(crate) congested: bool,
     /// It waits among those whose outbox is to be sent.

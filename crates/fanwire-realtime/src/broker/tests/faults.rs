@@ -85,3 +85,56 @@ fn the_topics_that_aliases_stand_for_are_bounded() {
         assert_eq!(net.is_closed(client), closed, "{alias}");
     }
 }
+
+/// A broker with retained messages of 1 KB, and a client.
+fn with_retained(count: usize) -> (Net, Client) {
+    let mut net = Net::new(1);
+    for at in 0..count {
+        let mut message = Message::new(format!("r/{at:05}"), vec![b'x'; 1024]);
+        message.retain = true;
+        net.brokers[0].publish_own(&Arc::new(message));
+    }
+    let client = net.connect(0, Connecting::v5("c"));
+    net.packets(client);
+    (net, client)
+}
+
+fn subscribe_to_all(net: &mut Net, client: Client, times: usize) {
+    let filters = [("r/#", SubscribeOptions::of(AtMostOnce))];
+    let subscribe = Subscribe {
+        packet_id: PacketId::MIN,
+        subscription_id: None,
+        user_properties: Default::default(),
+        filters: Subscriptions::new(&filters),
+    };
+    net.send_many(client, |version, bytes| {
+        (0..times).for_each(|_| subscribe.encode(version, bytes));
+    });
+}
+
+#[test]
+fn retained_messages_are_sent_piece_by_piece_and_all_of_them() {
+    let (mut net, client) = with_retained(3000);
+    net.links.get_mut(&client.link).unwrap().pieces = 0;
+    subscribe_to_all(&mut net, client, 1);
+    let topics: Vec<String> = net.messages(client).into_iter().map(|got| got.topic).collect();
+    let all: Vec<String> = (0..3000).map(|at| format!("r/{at:05}")).collect();
+    assert_eq!(topics, all);
+    // Of 64 KB each.
+    assert!(net.links[&client.link].pieces >= 3000 / 70);
+}
+
+#[test]
+fn subscribing_again_and_again_does_not_pile_up_retained_messages() {
+    let (mut net, client) = with_retained(3000);
+    // It does not read.
+    net.brokers[0].congested(client.key, client.link);
+    subscribe_to_all(&mut net, client, 500);
+    assert_eq!(net.messages(client).len(), 0);
+    net.brokers[0].drained(client.key, client.link);
+    net.settle();
+    assert_eq!(net.messages(client).len(), 3000);
+    // It reads, but sends all at once.
+    subscribe_to_all(&mut net, client, 500);
+    assert!(net.messages(client).len() < 3100);
+}

@@ -255,7 +255,7 @@ impl Net {
                 }
                 told.append(&mut output.notices);
             }
-            if told.is_empty() {
+            if told.is_empty() && !self.go_on() {
                 return;
             }
             for (shard, notice, _) in told {
@@ -263,6 +263,18 @@ impl Net {
                 self.brokers[shard].noticed(notice);
             }
         }
+    }
+
+    /// Has brokers do what they have left for the next turn. Says whether there was any.
+    fn go_on(&mut self) -> bool {
+        let mut more = false;
+        for broker in &mut self.brokers {
+            if broker.deadline().is_some_and(|at| at <= self.now) {
+                broker.expired();
+                more = true;
+            }
+        }
+        more
     }
 
     /// The packets that a connection has got since the last time, as text.
