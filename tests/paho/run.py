@@ -77,7 +77,12 @@ def run(name, port):
 def fanwire():
     """The port of `fanwire dev` on the app beside this file."""
     command = [os.environ["FANWIRE"], "dev", str(APP), "--port", "0", "--json", "--fresh"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # On one core, so in one thread: test_request_response publishes before it knows that it is subscribed, and counts on
+    # the packets of two connections being taken in the order that they were sent.
+    core = {min(os.sched_getaffinity(0))}
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, core)
+    )
     try:
         for line in server.stdout:
             event = json.loads(line)

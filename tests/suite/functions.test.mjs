@@ -337,6 +337,30 @@ describe('a handler', { concurrency: 4 }, () => {
     });
   }
 
+  for (const tools of [['esbuild'], ['esbuild', 'tsx']]) {
+    test(`in TypeScript uses a package that is there for import alone, with ${tools.join(' and ')}`, async () => {
+      const folder = await projectWith(...tools);
+      const modern = path.join(folder, 'node_modules/modern');
+      await mkdir(modern);
+      await writeFile(path.join(modern, 'package.json'), '{"type": "module", "exports": {"./*": {"import": "./*.js"}}}');
+      await writeFile(path.join(modern, 'greet.js'), 'export const greet = (name) => `Hello, ${name}, from a module`;');
+      await writeFile(path.join(folder, 'node/typed.ts'), [
+        'import { greet } from "modern/greet";',
+        'export const handler = async (event: { name: string }) => greet(event.name);',
+      ].join('\n'));
+      try {
+        const server = await start(folder);
+        try {
+          assert.equal((await invoke(server, 'typed-dev-hello', { name: 'you' })).value, 'Hello, you, from a module');
+        } finally {
+          await server.stop();
+        }
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+  }
+
   test('in TypeScript without any of them fails with what to install', async () => {
     const folder = await projectWith();
     try {
@@ -354,8 +378,8 @@ describe('a handler', { concurrency: 4 }, () => {
   });
 });
 
-/** A project of its own, outside this one, with the TypeScript handler and at most one tool. */
-async function projectWith(tool) {
+/** A project of its own, outside this one, with the TypeScript handler and tools for it. */
+async function projectWith(...tools) {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'fanwire-typescript-'));
   await cp(path.join(app('languages'), 'node'), path.join(folder, 'node'), { recursive: true });
   await writeFile(path.join(folder, 'serverless.yml'), [
@@ -364,7 +388,9 @@ async function projectWith(tool) {
     'functions: {hello: {handler: node/typed.handler}}',
   ].join('\n'));
   await mkdir(path.join(folder, 'node_modules'));
-  if (tool) await symlink(path.join(ROOT, 'tests/node_modules', tool), path.join(folder, 'node_modules', tool));
+  for (const tool of tools) {
+    await symlink(path.join(ROOT, 'tests/node_modules', tool), path.join(folder, 'node_modules', tool));
+  }
   return folder;
 }
 

@@ -111,7 +111,7 @@ impl Refresh {
                         principal: &owner.principal,
                         explanation: &explanation,
                     });
-                    Command::RefreshFailed { why: explanation }
+                    Command::RefreshFailed
                 }
             };
             // One for each connection and time that it asks.

@@ -59,6 +59,8 @@ enum Phase {
         key: Key,
         link: ConnectionId,
     },
+    /// The client has said goodbye: nothing more is to come from either side.
+    Left,
     /// Told goodbye, and given until then to take it in.
     Closing(Instant),
     Closed,
@@ -75,10 +77,7 @@ pub enum Command {
         again: Option<Instant>,
     },
     /// What it may do cannot be had again: the connection ends.
-    RefreshFailed {
-        /// Why.
-        why: String,
-    },
+    RefreshFailed,
 }
 
 /// What the connections of a shard share.
@@ -197,7 +196,7 @@ impl MqttSession {
                 broker.fail(key, link, &fault);
                 self.begin_closing(cx);
             } else if !broker.is_connected(key, link) {
-                self.begin_closing(cx);
+                self.phase = Phase::Left;
             }
         }
     }
@@ -264,6 +263,10 @@ impl MqttSession {
 
     /// All that the broker has for the connection is with it.
     fn say_goodbye(&mut self, cx: Cx<'_, '_>) {
+        if let (Phase::Left, Stream::Plain(_)) = (&self.phase, &self.stream) {
+            self.phase = Phase::Closed;
+            return cx.finish();
+        }
         if let Stream::WebSocket(_) = self.stream {
             cx.send(ws::encode_close(Some(CloseCode::NORMAL), ""));
         }
@@ -335,11 +338,13 @@ impl fanwire_hub::Session for MqttSession {
                     _ => self.refresh = None,
                 }
             }
-            Command::RefreshFailed { why } => {
+            Command::RefreshFailed => {
+                // Why is in the log: it may tell of a function's insides.
+                let what = "what the client may do could not be had again";
                 let fault = Fault {
                     reason: ReasonCode::NotAuthorized,
                     cause: DisconnectReason::AuthError,
-                    what: why.into(),
+                    what: what.into(),
                 };
                 self.fail(&fault, cx);
             }
@@ -363,7 +368,7 @@ impl fanwire_hub::Session for MqttSession {
 
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Admitted(_) | Phase::Closed => None,
+            Phase::Admitted(_) | Phase::Left | Phase::Closed => None,
             Phase::Closing(until) => Some(until),
             Phase::Open { .. } => {
                 let silent = (!self.silence.is_zero()).then(|| self.last_received + self.silence);
@@ -376,7 +381,7 @@ impl fanwire_hub::Session for MqttSession {
 
     fn expired(&mut self, cx: Cx<'_, '_>) {
         let now = cx.now();
-        if let Phase::Closing(_) | Phase::Closed = self.phase {
+        if let Phase::Closing(_) | Phase::Left | Phase::Closed = self.phase {
             return cx.abort();
         }
         cx.shared().broker.begin(now);

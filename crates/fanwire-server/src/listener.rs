@@ -104,10 +104,13 @@ async fn serve(
         () = told_to(&mut stopped) => return,
     };
     match speech {
-        Speech::Mqtt => router.mqtt(stream, peer).await,
+        // Each in a box of its own, so that a client that speaks the one has no room for the
+        // other.
+        Speech::Mqtt => Box::pin(router.mqtt(stream, peer)).await,
         Speech::Http => {
             let only_realtime = port.is_for_realtime_only();
-            serve_http(stream, peer, router, only_realtime, impatient_at, stopped).await;
+            let serving = serve_http(stream, peer, router, only_realtime, impatient_at, stopped);
+            Box::pin(serving).await;
         }
     }
 }

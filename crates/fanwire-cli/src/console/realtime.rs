@@ -84,8 +84,6 @@ impl RealtimeRecord {
     pub(super) fn repeats(&self) -> Option<&str> {
         match self.event.as_str() {
             "connected" | "disconnected" => None,
-            // Who is refused chose its id, and would get around a bound for each of them.
-            "refused" => Some(""),
             "rule" => self.facts.get("rule").and_then(Value::as_str),
             _ => Some(&self.client_id),
         }

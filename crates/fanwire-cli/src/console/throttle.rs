@@ -14,8 +14,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// How often records that were held back are looked for.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// Clients and kinds that are told apart. Beyond it all others of a kind count as one.
-const MAX_KEYS: usize = 4_096;
+/// Clients and kinds that are told apart. Beyond it all others of a kind count as one: who
+/// is refused has chosen its client id, and would get around a bound for each.
+const MAX_KEYS: usize = 256;
 
 /// What has been let through lately, and what has not since.
 #[derive(Debug, Default)]

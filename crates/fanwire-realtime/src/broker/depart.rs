@@ -15,9 +15,10 @@ use super::{Broker, Fault};
 use crate::settings::NEVER;
 use crate::{DisconnectReason, Message, RealtimeEvent};
 
-/// How much longer than its delay a will waits. Clients count in whole seconds, and one that
-/// comes back in the last of them is not late.
-const WILL_GRACE: Duration = Duration::from_secs(1);
+/// How much longer than they say wills wait and sessions last. Clients count in whole
+/// seconds, from before this side knows that they are gone: one that comes back just in time
+/// is not late.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Reasons in words that are longer are cut off, in bytes.
 const MAX_WORDS: usize = 1024;
@@ -128,7 +129,7 @@ impl Broker {
         }
         let expiry = session.expiry;
         if let (Presence::Away(away), true) = (&mut session.presence, expiry != NEVER) {
-            let at = now + Duration::from_secs(u64::from(expiry));
+            let at = now + Duration::from_secs(u64::from(expiry)) + GRACE;
             away.ends_at = Some(at);
             self.deadlines.insert((at, key));
         }
@@ -137,8 +138,8 @@ impl Broker {
     fn delay_will(&mut self, key: Key, message: Message, delay: u32) {
         let session = &mut self.sessions[key as usize];
         // It is due when the session ends at the latest (MQTT 5, 3.1.3.2.2).
-        let delay = Duration::from_secs(u64::from(delay)) + WILL_GRACE;
-        let at = self.now + delay.min(Duration::from_secs(u64::from(session.expiry)));
+        let delay = Duration::from_secs(u64::from(delay.min(session.expiry)));
+        let at = self.now + delay + GRACE;
         if let Presence::Away(away) = &mut session.presence {
             away.will = Some((at, Box::new(message)));
             self.deadlines.insert((at, key));
@@ -226,7 +227,11 @@ impl Broker {
 /// Writes why a connection ends: in words where the client wants them and they fit into what
 /// it takes (MQTT 5, 3.14.2.2.3).
 fn write_disconnect(fault: &Fault, live: &Live, outbox: &mut Vec<u8>) {
-    let words = &fault.what[..fault.what.floor_char_boundary(MAX_WORDS)];
+    let words = match fault.cause {
+        // What a policy says is nobody's business but the operator's.
+        DisconnectReason::ForbiddenAccess => "not allowed; the server's log says why",
+        _ => &fault.what[..fault.what.floor_char_boundary(MAX_WORDS)],
+    };
     let start = outbox.len();
     for words in [Some(words).filter(|_| live.problem_information), None] {
         outbox.truncate(start);

@@ -263,6 +263,10 @@ impl Broker {
         else {
             return;
         };
+        if !session.persists() {
+            // Nothing of it is kept.
+            return;
+        }
         let client_id = Arc::clone(&session.client_id);
         if let Some(flow) = &mut session.flow {
             let in_flight = flow.in_flight.iter_mut();

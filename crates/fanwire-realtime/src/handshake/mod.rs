@@ -110,7 +110,8 @@ impl Realtime {
             }
         };
         let client_id = first.client_id().to_owned();
-        match self.admit(&first, &arrival).await {
+        // In a box of its own: those who are still to say who they are have no room for it.
+        match Box::pin(self.admit(&first, &arrival)).await {
             Ok(admitted) => self.hand_over(reader, first, admitted),
             Err(refusal) => self.turn_away(reader, &client_id, &arrival, &refusal).await,
         }

@@ -106,8 +106,13 @@ impl<S: ClientStream> Reader<S> {
                 Ok(Some(ws::Event::Ping(payload))) => pongs.push(ws::encode_pong(&payload)),
                 Ok(Some(ws::Event::Pong)) => {}
                 Ok(Some(ws::Event::Close(_))) => return Err(Refusal::Gone),
-                Ok(Some(ws::Event::Text(_))) => return Err(Refusal::Text),
-                Err(_) => return Err(Refusal::Gone),
+                Ok(Some(ws::Event::Text(_))) => {
+                    let what = "a text message, where MQTT goes in binary ones";
+                    return Err(Refusal::WebSocket { code: ws::CloseCode::UNSUPPORTED_DATA, what });
+                }
+                Err(error) => {
+                    return Err(Refusal::WebSocket { code: error.code, what: error.reason });
+                }
             }
         }
         self.early.extend_from_slice(input);
@@ -129,9 +134,9 @@ impl<S: ClientStream> Reader<S> {
     /// The bytes that tell a client why it is not let in; none where it has not even said
     /// that it speaks MQTT.
     pub(super) fn refusal(&self, why: &Refusal, words: &str) -> Option<bytes::Bytes> {
-        if matches!(why, Refusal::Text) {
+        if let Refusal::WebSocket { code, what } = why {
             // MQTT has not begun, but WebSocket has (MQTT 5, 6.0).
-            return Some(ws::encode_close(Some(ws::CloseCode::UNSUPPORTED_DATA), ""));
+            return Some(ws::encode_close(Some(*code), what));
         }
         let reason = why.reason()?;
         Some(refusal(self.version, self.websocket.is_some(), reason, words))

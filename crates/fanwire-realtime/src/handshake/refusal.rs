@@ -15,9 +15,14 @@ pub(crate) enum Refusal {
     /// It did not say who it is.
     #[error("no CONNECT came within {0:?} (realtime.limits.connect_timeout)")]
     TooLate(Duration),
-    /// It sent text where MQTT's bytes are expected.
-    #[error("a text message, where MQTT goes in binary ones")]
-    Text,
+    /// It broke the rules of WebSockets, or sent text where MQTT's bytes are expected.
+    #[error("{what}")]
+    WebSocket {
+        /// What the closing frame says.
+        code: CloseCode,
+        /// What it was.
+        what: &'static str,
+    },
     /// Its first packet is no CONNECT that can be understood.
     #[error("not a valid CONNECT: {}", .0.what)]
     Malformed(DecodeError),
@@ -60,7 +65,7 @@ impl Refusal {
     /// What the CONNACK says; `None` where there is to be none.
     pub(super) fn reason(&self) -> Option<ReasonCode> {
         match self {
-            Self::Gone | Self::TooLate(_) | Self::Text => None,
+            Self::Gone | Self::TooLate(_) | Self::WebSocket { .. } => None,
             Self::Malformed(error) => Some(error.reason),
             Self::Unacceptable { reason, .. } | Self::Unauthorized { reason, .. } => Some(*reason),
         }

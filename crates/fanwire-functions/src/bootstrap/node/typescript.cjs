@@ -4,16 +4,20 @@ function canStripTypes() {
   return Boolean(process.features && process.features.typescript);
 }
 
+// What CommonJS answers where a package is there for `import` alone, such as `sst/aws/realtime`.
+const FOR_IMPORT_ALONE = ['ERR_PACKAGE_PATH_NOT_EXPORTED', 'ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE'];
+
 // Compiles a TypeScript file and what it imports by relative path with the project's
-// esbuild, and runs the result as a CommonJS module in the file's place.
-function loadWithEsbuild(esbuild, file) {
+// esbuild, and runs the result as a CommonJS module in the file's place. With its
+// packages in it, where `packages` is 'bundle', those need not be there for `require`.
+function loadWithEsbuild(esbuild, file, packages) {
   const { Module, createRequire } = require('module');
   const folder = path.dirname(file);
   const built = createRequire(file)(esbuild).buildSync({
     entryPoints: [file],
     absWorkingDir: folder,
     bundle: true,
-    packages: 'external',
+    packages,
     platform: 'node',
     target: 'node' + process.versions.node,
     format: 'cjs',
@@ -90,11 +94,21 @@ function compilerOptionsFor(ts, folder) {
 // The host looked for the project's tsx, esbuild and TypeScript before it started this
 // process: with tsx the loader is in place already.
 async function loadTypeScript(file, extension, asModule, settings) {
+  try {
+    return await loadUnbundled(file, extension, asModule, settings);
+  } catch (error) {
+    // Deployed, such a handler is a bundle.
+    if (!settings.esbuild || !error || !FOR_IMPORT_ALONE.includes(error.code)) throw error;
+    return loadWithEsbuild(settings.esbuild, file, 'bundle');
+  }
+}
+
+async function loadUnbundled(file, extension, asModule, settings) {
   if (settings.tsx || canStripTypes()) {
     if (extension === '.mts' || (extension !== '.cts' && asModule)) return importFile(file, settings);
     return require(file);
   }
-  if (settings.esbuild) return loadWithEsbuild(settings.esbuild, file);
+  if (settings.esbuild) return loadWithEsbuild(settings.esbuild, file, 'external');
   if (settings.typescript && installTypeScript(settings.typescript, file)) return require(file);
   throw named(
     'Runtime.ImportModuleError',
