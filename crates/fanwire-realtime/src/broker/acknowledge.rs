@@ -13,6 +13,7 @@ use crate::RealtimeEvent;
 impl Broker {
     /// Sends what waits for a session, as far as it takes it.
     pub(super) fn pump(&mut self, key: Key) {
+        self.resend_waiting(key);
         let max_in_flight = self.settings.limits().max_in_flight;
         let now_ms = self.now_ms;
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
@@ -42,48 +43,65 @@ impl Broker {
             }
             if sent {
                 let copy = persists.then(|| Box::new(queued));
-                flow.in_flight.push_back(InFlight { id, step, seq, copy });
+                flow.in_flight.push_back(InFlight { id, step, waits: false, seq, copy });
             }
         }
         self.mark(key);
     }
 
     /// Sends again what a resumed session has not acknowledged, in the order in which it
-    /// was sent (MQTT 5, 4.4).
+    /// was sent (MQTT 5, 4.4): releases at once, messages as the client takes them.
     pub(super) fn send_again(&mut self, key: Key) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let (Presence::Here(live), Some(flow)) = (&mut session.presence, &mut session.flow) else {
+            return;
+        };
+        flow.in_flight.retain(|sent| sent.step == Step::Complete || sent.copy.is_some());
+        flow.waiting = 0;
+        for sent in &mut flow.in_flight {
+            sent.waits = sent.step != Step::Complete;
+            if sent.waits {
+                flow.waiting += 1;
+            } else {
+                let release = Ack::new(sent.id, ReasonCode::Success);
+                release.encode(AckKind::PubRel, live.form.version(), &mut session.outbox);
+            }
+        }
+        self.mark(key);
+    }
+
+    /// Sends again what has waited for that, as far as the client takes it.
+    fn resend_waiting(&mut self, key: Key) {
+        let max_in_flight = self.settings.limits().max_in_flight;
         let now_ms = self.now_ms;
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let (Presence::Here(live), Some(flow)) = (&mut session.presence, &mut session.flow) else {
             return;
         };
-        let outbox = &mut session.outbox;
-        let client_id = Arc::clone(&session.client_id);
         let mut given_up = Vec::new();
-        flow.in_flight.retain(|sent| {
-            let again = match (&sent.step, &sent.copy) {
-                (Step::Complete, _) => {
-                    let release = Ack::new(sent.id, ReasonCode::Success);
-                    release.encode(AckKind::PubRel, live.form.version(), outbox);
-                    true
-                }
-                (_, Some(copy)) => {
-                    let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
-                    live.write_queued(copy, sent.id, expiry, true, outbox)
-                }
-                (_, None) => false,
-            };
-            if let (false, Some(seq), Some(copy)) = (again, sent.seq, &sent.copy) {
-                given_up.push((seq, Arc::clone(&copy.message)));
+        let window = live.window(max_in_flight);
+        while !live.congested && flow.sent() < window {
+            let Some(at) = flow.next_waiting() else { break };
+            let InFlight { id, copy, .. } = &flow.in_flight[at];
+            let again = copy.as_ref().is_some_and(|copy| {
+                let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
+                live.write_queued(copy, *id, expiry, true, &mut session.outbox)
+            });
+            if again {
+                flow.no_longer_waits(at);
+            } else {
+                given_up.extend(flow.take(at));
             }
-            again
-        });
+        }
+        let client_id = Arc::clone(&session.client_id);
         self.kept(|keeper| {
-            for (seq, message) in &given_up {
-                keeper.dequeue(&client_id, *seq, message);
-                keeper.completed(&client_id, *seq);
+            for InFlight { seq, copy, .. } in &given_up {
+                if let (Some(seq), Some(copy)) = (seq, copy) {
+                    keeper.dequeue(&client_id, *seq, &copy.message);
+                    keeper.completed(&client_id, *seq);
+                }
             }
         });
-        self.mark(key);
     }
 
     /// A client has acknowledged a message (PUBACK, PUBREC), or that it is released
@@ -96,7 +114,7 @@ impl Broker {
         if by == Step::Receive && !refused {
             return self.received(key, id, found);
         }
-        let sent = found.and_then(|at| flow.in_flight.remove(at));
+        let sent = found.and_then(|at| flow.take(at));
         let client_id = Arc::clone(&session.client_id);
         if let Some((seq, sent)) = sent.and_then(|sent| Some((sent.seq?, sent))) {
             self.kept(|keeper| {
@@ -127,6 +145,7 @@ impl Broker {
         let mut reason = ReasonCode::Success;
         match found {
             Some(at) => {
+                flow.no_longer_waits(at);
                 let sent = &mut flow.in_flight[at];
                 sent.step = Step::Complete;
                 let copy = sent.copy.take();

@@ -270,7 +270,13 @@ impl Broker {
         packet.properties.message_expiry = expiry;
         if live.write_publish(packet, &mut session.outbox) {
             let step = Step::first(manner.qos);
-            flow.in_flight.push_back(InFlight { id, step, seq, copy: copy.map(Box::new) });
+            flow.in_flight.push_back(InFlight {
+                id,
+                step,
+                waits: false,
+                seq,
+                copy: copy.map(Box::new),
+            });
             let client_id = Arc::clone(&session.client_id);
             if let (Some(seq), Step::Receive) = (seq, step) {
                 self.kept(|keeper| keeper.sent(&client_id, seq, id));

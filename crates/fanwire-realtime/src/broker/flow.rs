@@ -13,6 +13,8 @@ use crate::durable::Entry;
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     pub(crate) in_flight: VecDeque<InFlight>,
+    /// How many of them wait to be sent again.
+    pub(crate) waiting: usize,
     pub(crate) queue: VecDeque<Queued>,
     /// What the messages of the queue take, in bytes.
     pub(crate) queued_bytes: usize,
@@ -29,6 +31,8 @@ pub(crate) struct Flow {
 pub(crate) struct InFlight {
     pub(crate) id: PacketId,
     pub(crate) step: Step,
+    /// It was sent on an earlier connection, and waits to be sent again on this one.
+    pub(crate) waits: bool,
     /// Under which it is kept, where it is.
     pub(crate) seq: Option<u64>,
     /// To be sent again to a session that is resumed. `None` for one that never is.
@@ -106,6 +110,33 @@ impl Flow {
         self.in_flight.iter().position(|sent| sent.id == id)
     }
 
+    /// How many messages the client has been sent and has not acknowledged, on its connection.
+    pub(crate) fn sent(&self) -> usize {
+        self.in_flight.len() - self.waiting
+    }
+
+    /// Takes out what is in flight at a place.
+    pub(crate) fn take(&mut self, at: usize) -> Option<InFlight> {
+        self.no_longer_waits(at);
+        self.in_flight.remove(at)
+    }
+
+    /// What is in flight at a place has been sent again, or need not be.
+    pub(crate) fn no_longer_waits(&mut self, at: usize) {
+        let sent = self.in_flight.get_mut(at);
+        if sent.is_some_and(|sent| std::mem::take(&mut sent.waits)) {
+            self.waiting -= 1;
+        }
+    }
+
+    /// The next that waits to be sent again.
+    pub(crate) fn next_waiting(&self) -> Option<usize> {
+        if self.waiting == 0 {
+            return None;
+        }
+        self.in_flight.iter().position(|sent| sent.waits)
+    }
+
     /// Puts a message at the end of the queue.
     pub(crate) fn enqueue(&mut self, queued: Queued) {
         self.queued_bytes += queued.message.cost();
@@ -141,6 +172,7 @@ mod tests {
         flow.in_flight.push_back(InFlight {
             id: first,
             step: Step::Acknowledge,
+            waits: false,
             seq: None,
             copy: None,
         });
@@ -157,6 +189,7 @@ mod tests {
             flow.in_flight.push_back(InFlight {
                 id,
                 step: Step::Acknowledge,
+                waits: false,
                 seq: None,
                 copy: None,
             });
