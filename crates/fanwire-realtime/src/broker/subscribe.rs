@@ -202,13 +202,17 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// Never, so far.
+    /// Where it has more filters than a session can have.
     pub(super) fn unsubscribe(
         &mut self,
         key: Key,
         unsubscribe: &Unsubscribe<'_>,
     ) -> Result<(), Fault> {
         self.flush_burst();
+        if unsubscribe.filters().count() > self.settings.limits().max_subscriptions {
+            let what = "an UNSUBSCRIBE of more filters than realtime.limits.max_subscriptions";
+            return Err(Fault::client(ReasonCode::QuotaExceeded, what));
+        }
         let mut reasons = Vec::new();
         let mut gone = Vec::new();
         for filter in unsubscribe.filters() {

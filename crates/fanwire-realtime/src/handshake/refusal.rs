@@ -23,6 +23,9 @@ pub(crate) enum Refusal {
         /// What it was.
         what: &'static str,
     },
+    /// There are as many connections as there may be.
+    #[error("there are too many connections (realtime.limits.max_connections); try again later")]
+    Full,
     /// Its first packet is no CONNECT that can be understood.
     #[error("not a valid CONNECT: {}", .0.what)]
     Malformed(DecodeError),
@@ -66,6 +69,7 @@ impl Refusal {
     pub(super) fn reason(&self) -> Option<ReasonCode> {
         match self {
             Self::Gone | Self::TooLate(_) | Self::WebSocket { .. } => None,
+            Self::Full => Some(ReasonCode::ServerBusy),
             Self::Malformed(error) => Some(error.reason),
             Self::Unacceptable { reason, .. } | Self::Unauthorized { reason, .. } => Some(*reason),
         }

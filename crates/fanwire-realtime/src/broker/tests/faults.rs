@@ -2,6 +2,7 @@
 
 use fanwire_policy::{Place, PolicyLimits, PolicySet, Subject};
 use fanwire_wire::mqtt::QoS::{AtMostOnce, ExactlyOnce};
+use fanwire_wire::mqtt::{Filters, Unsubscribe};
 
 use super::*;
 use crate::broker::Fault;
@@ -83,6 +84,22 @@ fn the_topics_that_aliases_stand_for_are_bounded() {
         publish.topic_alias = NonZeroU16::new(alias);
         net.send(client, |version, bytes| publish.encode(version, bytes));
         assert_eq!(net.is_closed(client), closed, "{alias}");
+    }
+}
+
+#[test]
+fn more_filters_than_a_session_can_have_are_not_looked_for() {
+    let mut net = Net::with(1, |model| model.limits.max_subscriptions = 3);
+    let client = net.connect(0, Connecting::v5("c"));
+    for (count, closed) in [(3, false), (4, true)] {
+        let filters = vec!["a"; count];
+        let unsubscribe = Unsubscribe {
+            packet_id: PacketId::MIN,
+            user_properties: Default::default(),
+            filters: Filters::new(&filters),
+        };
+        net.send(client, |version, bytes| unsubscribe.encode(version, bytes));
+        assert_eq!(net.is_closed(client), closed, "{count}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A client that asks for answers and does not take them.
+//! More than there is room for: answers that a client does not take, connections.
 
 #![allow(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
@@ -21,6 +21,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 /// What a client may send at the most until it is found to be held, in bytes: far more than
 /// sockets keep.
 const MOST: usize = 64 * 1024 * 1024;
+
+const ADMITTED: [u8; 4] = [0x20, 2, 0, 0];
+
+/// The server is unavailable (MQTT 3.1.1, 3.2.2.3).
+const UNAVAILABLE: [u8; 4] = [0x20, 2, 0, 3];
 
 /// Looks away.
 struct Nobody;
@@ -70,14 +75,14 @@ impl ClientStream for ServerEnd {
     }
 }
 
-fn plane() -> (Realtime, Functions) {
+fn plane(max_connections: usize) -> (Realtime, Functions) {
     let functions =
         Functions::start(&IndexMap::new(), HostOptions::default(), Arc::new(Nobody)).unwrap();
     let mut model = model::Realtime::new(Profile::Open);
     model.allow_anonymous = true;
     model.limits.max_outbound_bytes = 64 * 1024;
     let parts = RealtimeParts {
-        hub: HubOptions { shards: 1, ..HubOptions::default() },
+        hub: HubOptions { shards: 1, max_connections, ..HubOptions::default() },
         functions: functions.clone(),
         store: None,
         observer: Arc::new(Nobody),
@@ -88,8 +93,8 @@ fn plane() -> (Realtime, Functions) {
     (Realtime::start(&model, parts).unwrap(), functions)
 }
 
-/// A client that is connected, and keeps alive for a second.
-async fn connect(realtime: &Realtime) -> TcpStream {
+/// A client that keeps alive for a second, and what it is answered.
+async fn connect(realtime: &Realtime) -> (TcpStream, [u8; 4]) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -104,14 +109,14 @@ async fn connect(realtime: &Realtime) -> TcpStream {
     handshake.await;
     let mut answer = [0; 4];
     client.read_exact(&mut answer).await.unwrap();
-    assert_eq!(answer, [0x20, 2, 0, 0]);
-    client
+    (client, answer)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_takes_no_answers_is_not_read_from_until_its_time_is_up() {
-    let (realtime, functions) = plane();
-    let mut client = connect(&realtime).await;
+    let (realtime, functions) = plane(10);
+    let (mut client, answer) = connect(&realtime).await;
+    assert_eq!(answer, ADMITTED);
     let mut pings = Vec::new();
     (0..32 * 1024).for_each(|_| encode_ping_request(&mut pings));
     let mut sent = 0;
@@ -120,6 +125,18 @@ async fn a_client_that_takes_no_answers_is_not_read_from_until_its_time_is_up() 
         sent += pings.len();
         assert!(sent < MOST, "the server goes on reading");
     }
+    realtime.stop(Duration::from_secs(10)).await;
+    functions.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn a_client_for_which_there_is_no_place_is_told() {
+    let (realtime, functions) = plane(1);
+    let (first, answer) = connect(&realtime).await;
+    assert_eq!(answer, ADMITTED);
+    let (_, answer) = connect(&realtime).await;
+    assert_eq!(answer, UNAVAILABLE);
+    drop(first);
     realtime.stop(Duration::from_secs(10)).await;
     functions.shutdown(Duration::from_secs(10)).await;
 }
