@@ -235,6 +235,12 @@ impl<S: Session> Hub<S> {
         }
     }
 
+    /// Whether less waits for a shard than it should. What [`notify_anyway`](Self::notify_anyway)
+    /// leaves counts: whoever it acts for had better be slowed down.
+    pub fn has_room(&self, shard: usize) -> bool {
+        self.shared.shards.get(shard).is_none_or(|shard| shard.mailbox.has_room(LETTER_BYTES))
+    }
+
     /// The shard of a connection id. `None` where it is of another node, or of none.
     pub fn shard_number(&self, id: ConnectionId) -> Option<usize> {
         self.shard_of(id).map(|_| id.shard())

@@ -61,16 +61,18 @@ impl Retained {
         found.expiry_left(now_ms).is_some().then_some(found)
     }
 
-    /// The messages whose topics match `filter`, by topic, at most `limit`.
+    /// The messages whose topics match `filter`, by topic, from behind `after`, at most
+    /// `limit`.
     pub(crate) fn find(
         &self,
         filter: &str,
         parent: Parent,
+        after: Option<&str>,
         limit: usize,
         now_ms: u64,
     ) -> Vec<Arc<Message>> {
         let mut found = Vec::new();
-        self.read().find(filter, parent, |_, message| {
+        self.read().find_after(filter, parent, after, |_, message| {
             if found.len() == limit {
                 return ControlFlow::Break(());
             }

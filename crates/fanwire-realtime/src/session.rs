@@ -24,8 +24,13 @@ use crate::{DisconnectReason, Observer};
 /// regardless.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a client is not read from where more waits to be kept than the store takes.
+/// How long a client is not read from where more waits to be kept than the store takes, or
+/// for another shard than it should.
 const BEHIND: Duration = Duration::from_millis(100);
+
+/// A client for which so many times more waits than it may have is not read from: it asks for
+/// answers that it does not take. Messages alone do not get there.
+const HELD_AT: usize = 2;
 
 /// One connection. What it is about is the broker's; here is what bytes and time do to it.
 pub struct MqttSession {
@@ -43,6 +48,8 @@ pub struct MqttSession {
     throttle: Option<Box<Throttle>>,
     /// Nothing is read until then.
     resume_at: Option<Instant>,
+    /// Nothing is read until the client has read what waits for it.
+    held: bool,
 }
 
 /// What its bytes go through.
@@ -84,6 +91,8 @@ pub enum Command {
 pub struct Shard {
     hub: Hub<MqttSession>,
     broker: Broker,
+    /// A shard for which more waits than it should: what is published here adds to it.
+    crowded: Option<usize>,
 }
 
 /// What all shards are made with.
@@ -135,7 +144,22 @@ impl Shard {
             now_ms: hub.clock().epoch_ms(),
         });
         kept.for_each(|session| broker.restore(session));
-        Self { hub, broker }
+        Self { hub, broker, crowded: None }
+    }
+
+    /// Tells another shard something, and remembers where too much waits for it.
+    fn tell(&mut self, shard: usize, notice: Notice, bytes: usize) {
+        self.hub.notify_anyway(shard, notice, bytes);
+        if !self.hub.has_room(shard) {
+            self.crowded = Some(shard);
+        }
+    }
+
+    /// Whether clients had better send no more for now.
+    fn is_behind(&mut self) -> bool {
+        self.crowded = self.crowded.filter(|shard| !self.hub.has_room(*shard));
+        // What they send has to be kept, and more waits for that than the store takes.
+        self.crowded.is_some() || self.broker.is_behind()
     }
 }
 
@@ -159,6 +183,7 @@ impl MqttSession {
             refresh,
             throttle,
             resume_at: None,
+            held: false,
         }
     }
 
@@ -193,7 +218,7 @@ impl MqttSession {
                 Err(error) => Err(Fault::client(error.reason, error.what)),
             };
             if let Err(fault) = outcome {
-                broker.fail(key, &fault);
+                broker.fail(key, link, &fault);
                 self.begin_closing(cx);
             } else if !broker.is_connected(key, link) {
                 self.phase = Phase::Left;
@@ -242,8 +267,8 @@ impl MqttSession {
 
     /// Ends the connection from this side.
     fn fail(&mut self, fault: &Fault, cx: Cx<'_, '_>) {
-        if let Phase::Open { key, .. } = self.phase {
-            cx.shared().broker.fail(key, fault);
+        if let Phase::Open { key, link } = self.phase {
+            cx.shared().broker.fail(key, link, fault);
             self.begin_closing(cx);
         }
     }
@@ -320,9 +345,11 @@ impl fanwire_hub::Session for MqttSession {
             *input = &mut [];
         } else if let Some(wait) = wait {
             self.pause(now + wait, cx);
-        } else if cx.shared().broker.is_behind() {
-            // What it sends has to be kept, and more waits for that than the store takes.
+        } else if cx.shared().is_behind() {
             self.pause(now + BEHIND, cx);
+        } else if cx.queued_bytes() > HELD_AT * cx.shared().broker.max_outbound() {
+            self.held = true;
+            cx.pause();
         }
     }
 
@@ -354,6 +381,9 @@ impl fanwire_hub::Session for MqttSession {
     fn drained(&mut self, cx: Cx<'_, '_>) {
         if let Phase::Open { key, link } = self.phase {
             cx.shared().broker.drained(key, link);
+        }
+        if std::mem::take(&mut self.held) && self.resume_at.is_none() {
+            cx.resume();
         }
     }
 
@@ -389,7 +419,9 @@ impl fanwire_hub::Session for MqttSession {
             self.resume_at = None;
             // What it had sent meanwhile counts as heard.
             self.last_received = now;
-            cx.resume();
+            if !self.held {
+                cx.resume();
+            }
         }
         if let Some((_, cause)) = self.ends.filter(|(at, _)| *at <= now) {
             let what = "the time that the connection may live is up; connect again".into();
@@ -456,7 +488,7 @@ impl fanwire_hub::Session for MqttSession {
         // The list serves the next turn.
         turn.shared().broker.output().sendings = sendings;
         for (shard, notice, bytes) in notices {
-            turn.shared().hub.notify_anyway(shard, notice, bytes);
+            turn.shared().tell(shard, notice, bytes);
         }
         for link in &closings {
             turn.call(*link, MqttSession::say_goodbye);

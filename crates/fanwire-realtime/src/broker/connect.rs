@@ -97,7 +97,7 @@ impl Broker {
                 cause: DisconnectReason::DuplicateClientId,
                 what: "another connection has the client id now".into(),
             };
-            self.fail(key, &fault);
+            self.expel(key, &fault);
         }
     }
 
@@ -140,6 +140,7 @@ impl Broker {
             aliases,
             permitted: Vec::new(),
             pending: std::collections::VecDeque::new(),
+            replays: None,
             congested: false,
             dirty: false,
         })

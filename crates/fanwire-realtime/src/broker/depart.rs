@@ -10,7 +10,7 @@ use fanwire_wire::mqtt::topic::SharedFilter;
 use fanwire_wire::mqtt::{Disconnect, Version};
 
 use super::deliver::Publication;
-use super::session::{Away, Key, Presence, Session, Will};
+use super::session::{Away, Key, Live, Presence, Session, Will};
 use super::{Broker, Fault};
 use crate::settings::NEVER;
 use crate::{DisconnectReason, Message, RealtimeEvent};
@@ -20,23 +20,23 @@ use crate::{DisconnectReason, Message, RealtimeEvent};
 /// is not late.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// Reasons in words that are longer are cut off, in bytes.
+const MAX_WORDS: usize = 1024;
+
 impl Broker {
-    /// Ends a connection from this side: MQTT 5 clients are told why.
-    pub(crate) fn fail(&mut self, key: Key, fault: &Fault) {
+    /// Ends a connection from this side, unless its session has another one already: the
+    /// key may be another session's by now.
+    pub(crate) fn fail(&mut self, key: Key, link: ConnectionId, fault: &Fault) {
+        if self.on_link(key, link).is_some() {
+            self.expel(key, fault);
+        }
+    }
+
+    /// Ends the connection of a session from this side: MQTT 5 clients are told why.
+    pub(super) fn expel(&mut self, key: Key, fault: &Fault) {
         self.write(key, |outbox, session| {
-            let words = session.live().is_some_and(|live| live.problem_information);
-            // What a policy says is nobody's business but the operator's.
-            let what = match fault.cause {
-                DisconnectReason::ForbiddenAccess => "not allowed; the server's log says why",
-                _ => &*fault.what,
-            };
-            let disconnect = Disconnect {
-                reason: fault.reason,
-                reason_string: words.then_some(what),
-                ..Disconnect::default()
-            };
-            if session.version == Version::V5 {
-                disconnect.encode(Version::V5, outbox);
+            if let Some(live) = session.live().filter(|live| live.form.v5) {
+                write_disconnect(fault, live, outbox);
             }
         });
         self.depart(key, fault.cause, &fault.what, true);
@@ -160,7 +160,7 @@ impl Broker {
         self.distribute(&route, &mut Publication::of(message));
     }
 
-    /// Acts on the deadlines that have come.
+    /// Acts on the deadlines that have come, and goes on with what takes several turns.
     pub(crate) fn expired(&mut self) {
         while let Some(&(at, key)) = self.deadlines.first()
             && at <= self.now
@@ -168,6 +168,7 @@ impl Broker {
             self.deadlines.pop_first();
             self.due(key, at);
         }
+        self.go_on_replaying();
     }
 
     fn due(&mut self, key: Key, at: Instant) {
@@ -221,4 +222,26 @@ impl Broker {
         let parent = self.settings.parent();
         self.routes.forget(Some(filter), parent);
     }
+}
+
+/// Writes why a connection ends: in words where the client wants them and they fit into what
+/// it takes (MQTT 5, 3.14.2.2.3).
+fn write_disconnect(fault: &Fault, live: &Live, outbox: &mut Vec<u8>) {
+    let words = match fault.cause {
+        // What a policy says is nobody's business but the operator's.
+        DisconnectReason::ForbiddenAccess => "not allowed; the server's log says why",
+        _ => &fault.what[..fault.what.floor_char_boundary(MAX_WORDS)],
+    };
+    let start = outbox.len();
+    for words in [Some(words).filter(|_| live.problem_information), None] {
+        outbox.truncate(start);
+        let reason_string = words;
+        let disconnect =
+            Disconnect { reason: fault.reason, reason_string, ..Disconnect::default() };
+        disconnect.encode(Version::V5, outbox);
+        if outbox.len() - start <= live.max_packet as usize {
+            return;
+        }
+    }
+    outbox.truncate(start);
 }

@@ -13,10 +13,15 @@ use crate::durable::Entry;
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     pub(crate) in_flight: VecDeque<InFlight>,
+    /// How many of them wait to be sent again.
+    pub(crate) waiting: usize,
     pub(crate) queue: VecDeque<Queued>,
     /// What the messages of the queue take, in bytes.
     pub(crate) queued_bytes: usize,
     pub(crate) last_id: u16,
+    /// A message has been in flight for a whole round of ids, so that those in use are in no
+    /// order any more.
+    pub(crate) lapped: bool,
     /// Names what is kept of this session, in order.
     pub(crate) next_seq: u64,
 }
@@ -26,6 +31,8 @@ pub(crate) struct Flow {
 pub(crate) struct InFlight {
     pub(crate) id: PacketId,
     pub(crate) step: Step,
+    /// It was sent on an earlier connection, and waits to be sent again on this one.
+    pub(crate) waits: bool,
     /// Under which it is kept, where it is.
     pub(crate) seq: Option<u64>,
     /// To be sent again to a session that is resumed. `None` for one that never is.
@@ -57,6 +64,14 @@ pub(crate) struct Queued {
 /// The identifiers of the subscriptions that a message matched.
 pub(crate) type Ids = Option<Box<[u32]>>;
 
+// === impl Step ===
+
+impl Step {
+    pub(crate) fn first(qos: QoS) -> Self {
+        if qos == QoS::ExactlyOnce { Self::Receive } else { Self::Acknowledge }
+    }
+}
+
 // === impl Queued ===
 
 impl Queued {
@@ -76,13 +91,14 @@ impl Queued {
 impl Flow {
     /// A packet id that is not in use. There always is one: fewer are in flight than there
     /// are ids. Ids are given round and round, so what is in flight has them in that order,
-    /// and the next can only meet the oldest.
+    /// and the next can only meet the oldest; once it has, all are looked at.
     pub(crate) fn take_id(&mut self) -> PacketId {
-        let mut oldest = self.in_flight.iter().peekable();
+        self.lapped &= !self.in_flight.is_empty();
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             let Some(id) = PacketId::new(self.last_id) else { continue };
-            if oldest.next_if(|sent| sent.id == id).is_none() {
+            self.lapped |= self.in_flight.front().is_some_and(|oldest| oldest.id == id);
+            if !self.lapped || self.find(id).is_none() {
                 return id;
             }
         }
@@ -92,6 +108,33 @@ impl Flow {
     /// mostly the first.
     pub(crate) fn find(&self, id: PacketId) -> Option<usize> {
         self.in_flight.iter().position(|sent| sent.id == id)
+    }
+
+    /// How many messages the client has been sent and has not acknowledged, on its connection.
+    pub(crate) fn sent(&self) -> usize {
+        self.in_flight.len() - self.waiting
+    }
+
+    /// Takes out what is in flight at a place.
+    pub(crate) fn take(&mut self, at: usize) -> Option<InFlight> {
+        self.no_longer_waits(at);
+        self.in_flight.remove(at)
+    }
+
+    /// What is in flight at a place has been sent again, or need not be.
+    pub(crate) fn no_longer_waits(&mut self, at: usize) {
+        let sent = self.in_flight.get_mut(at);
+        if sent.is_some_and(|sent| std::mem::take(&mut sent.waits)) {
+            self.waiting -= 1;
+        }
+    }
+
+    /// The next that waits to be sent again.
+    pub(crate) fn next_waiting(&self) -> Option<usize> {
+        if self.waiting == 0 {
+            return None;
+        }
+        self.in_flight.iter().position(|sent| sent.waits)
     }
 
     /// Puts a message at the end of the queue.
@@ -129,10 +172,33 @@ mod tests {
         flow.in_flight.push_back(InFlight {
             id: first,
             step: Step::Acknowledge,
+            waits: false,
             seq: None,
             copy: None,
         });
         flow.last_id = u16::MAX;
         assert_eq!(flow.take_id().get(), 2);
+    }
+
+    #[test]
+    fn ids_of_messages_that_are_never_acknowledged_are_passed_over_in_every_round() {
+        let mut flow = Flow { last_id: 64_999, ..Flow::default() };
+        let send = |flow: &mut Flow| {
+            let id = flow.take_id();
+            assert_eq!(flow.find(id), None, "{id} is in use");
+            flow.in_flight.push_back(InFlight {
+                id,
+                step: Step::Acknowledge,
+                waits: false,
+                seq: None,
+                copy: None,
+            });
+        };
+        // 65,000 and 3 stay; the others are acknowledged at once.
+        for _ in 0..200_000 {
+            send(&mut flow);
+            flow.in_flight.retain(|sent| [65_000, 3].contains(&sent.id.get()));
+        }
+        assert_eq!(flow.in_flight.len(), 2);
     }
 }

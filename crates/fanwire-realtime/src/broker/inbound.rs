@@ -13,11 +13,14 @@ use fanwire_wire::mqtt::{
 use super::Broker;
 use super::deliver::Publication;
 use super::flow::Step;
-use super::session::{Key, Live};
+use super::session::{Key, Live, MAX_ALIAS_BYTES};
 use crate::{DisconnectReason, Message, RealtimeEvent};
 
 /// Topics whose permission is remembered for one connection.
 const MAX_PERMITTED: usize = 32;
+
+/// A longer topic name is not remembered: the policy is asked each time.
+const MAX_PERMITTED_BYTES: usize = 512;
 
 /// Why a connection is ended from this side.
 #[derive(Debug, Clone)]
@@ -119,6 +122,9 @@ impl Broker {
         let name = name.as_deref().unwrap_or(publish.topic);
         self.check(publish, name)?;
         let (name, route) = self.route(name);
+        if self.is_repeated(key, publish) {
+            return Ok(());
+        }
         let verdict = self.judge(key, publish, &name)?;
         let session = &mut self.sessions[key as usize];
         let publisher = match session.live() {
@@ -138,9 +144,7 @@ impl Broker {
         if publish.qos > QoS::AtMostOnce && self.disk_is_full() {
             return self.refuse_for_room(key, publish);
         }
-        if publish.qos == QoS::ExactlyOnce && !self.first_time(key, publish)? {
-            return Ok(());
-        }
+        self.hold(key, publish)?;
         let mut publication = Publication {
             topic: &name,
             payload: publish.payload,
@@ -193,6 +197,12 @@ impl Broker {
         }
         if aliases.len() <= at {
             aliases.resize(at + 1, None);
+        }
+        let others = aliases.iter().enumerate().filter(|(other, _)| *other != at);
+        let bytes: usize = others.filter_map(|(_, topic)| topic.as_ref()).map(|it| it.len()).sum();
+        if bytes + publish.topic.len() > MAX_ALIAS_BYTES {
+            let what = "topic aliases that stand for more than 64 KB of topic names";
+            return Err(Fault::client(ReasonCode::QuotaExceeded, what));
         }
         aliases[at] = Some(Arc::from(publish.topic));
         Ok(None)
@@ -306,22 +316,30 @@ impl Broker {
         self.observer.observe(&event);
     }
 
-    /// Whether a message of QoS 2 has not come before (MQTT 5, 4.3.3). One that has is
-    /// acknowledged again.
-    fn first_time(&mut self, key: Key, publish: &Publish<'_>) -> Result<bool, Fault> {
-        let Some(id) = publish.packet_id else { return Ok(true) };
+    /// Whether a message of QoS 2 has come before (MQTT 5, 4.3.3). Then it is acknowledged
+    /// again, whatever would become of it now: an error would let the client use the id for
+    /// another message, which would pass for this one.
+    fn is_repeated(&mut self, key: Key, publish: &Publish<'_>) -> bool {
+        let id = publish.packet_id.filter(|_| publish.qos == QoS::ExactlyOnce);
+        let session = &self.sessions[key as usize];
+        let Some(id) = id.filter(|id| session.unreleased.contains(id)) else { return false };
+        self.acknowledge(key, id, QoS::ExactlyOnce, ReasonCode::Success);
+        true
+    }
+
+    /// Holds the id of a message of QoS 2 until the client releases it.
+    fn hold(&mut self, key: Key, publish: &Publish<'_>) -> Result<(), Fault> {
+        let Some(id) = publish.packet_id.filter(|_| publish.qos == QoS::ExactlyOnce) else {
+            return Ok(());
+        };
         let maximum = usize::from(self.settings.limits().receive_maximum);
         let session = &mut self.sessions[key as usize];
-        if session.unreleased.contains(&id) {
-            self.acknowledge(key, id, QoS::ExactlyOnce, ReasonCode::Success);
-            return Ok(false);
-        }
         if session.unreleased.len() >= maximum {
             let what = "more messages of QoS 2 than the receive maximum";
             return Err(Fault::client(ReasonCode::ReceiveMaximumExceeded, what));
         }
         session.unreleased.push(id);
-        Ok(true)
+        Ok(())
     }
 
     /// Keeps that a message of QoS 2 has come, together with what it left behind: sent again
@@ -435,7 +453,7 @@ impl Live {
         let resource = Resource::Topic(name);
         let allowed = access.allows(Action::Publish, resource)
             && (!retain || access.allows(Action::RetainPublish, resource));
-        if allowed {
+        if allowed && name.len() <= MAX_PERMITTED_BYTES {
             if self.permitted.len() == MAX_PERMITTED {
                 self.permitted.remove(0);
             }

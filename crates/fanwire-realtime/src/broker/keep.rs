@@ -180,14 +180,12 @@ impl Broker {
 
     /// What a client sent cannot be kept: it must not think that it is.
     fn disappoint(&mut self, key: Key, link: ConnectionId) {
-        if self.on_link(key, link).is_some() {
-            let fault = Fault {
-                reason: ReasonCode::ServerUnavailable,
-                cause: DisconnectReason::ServerError,
-                what: "what was sent could not be kept".into(),
-            };
-            self.fail(key, &fault);
-        }
+        let fault = Fault {
+            reason: ReasonCode::ServerUnavailable,
+            cause: DisconnectReason::ServerError,
+            what: "what was sent could not be kept".into(),
+        };
+        self.fail(key, link, &fault);
     }
 
     /// Commits what this turn has changed.

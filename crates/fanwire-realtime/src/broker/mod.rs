@@ -13,7 +13,8 @@
 //! - `route`: where the messages of a topic go, worked out once and kept. `burst`: messages
 //!   of QoS 0 to the same receivers, encoded once for all of them.
 //! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
-//!   on its way there.
+//!   on its way there, `acknowledge` what moves it on. `replay`: the retained messages of a
+//!   new subscription, piece by piece.
 //! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
 //!
 //! # Order
@@ -22,6 +23,7 @@
 //! leaves in the order in which it was decided, in one write a turn: small packets are
 //! collected in the session's outbox, and a burst that many share goes by reference.
 
+mod acknowledge;
 mod burst;
 mod connect;
 mod deliver;
@@ -32,6 +34,7 @@ mod keep;
 pub(crate) mod lifecycle;
 mod listing;
 mod output;
+mod replay;
 mod restore;
 mod route;
 mod session;
@@ -85,6 +88,8 @@ pub(crate) struct Broker {
     keep: Option<Keep>,
     /// Sessions whose outbox is to be sent.
     dirty: Vec<Key>,
+    /// Sessions that are sent another piece of retained messages in the next turn.
+    replaying: Vec<Key>,
     /// When sessions end and delayed wills are due.
     deadlines: BTreeSet<(Instant, Key)>,
     /// When it was made, in both clocks.
@@ -134,6 +139,7 @@ impl Broker {
             output: Output::default(),
             keep: parts.keep,
             dirty: Vec::new(),
+            replaying: Vec::new(),
             deadlines: BTreeSet::new(),
             start: (parts.now, parts.now_ms),
             now: parts.now,
@@ -172,7 +178,8 @@ impl Broker {
     /// When `expired` wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let first = self.deadlines.first().map(|(at, _)| *at);
-        first.into_iter().chain(self.commit_again_at()).min()
+        let replay = (!self.replaying.is_empty()).then_some(self.now);
+        first.into_iter().chain(self.commit_again_at()).chain(replay).min()
     }
 
     /// What the turn leads to, to be emptied.
@@ -270,7 +277,7 @@ impl Broker {
             cause: DisconnectReason::ApiInitiated,
             what: "the connection was deleted through the API".into(),
         };
-        self.fail(key, &fault);
+        self.expel(key, &fault);
         true
     }
 

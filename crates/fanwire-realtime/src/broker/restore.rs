@@ -72,9 +72,11 @@ fn flow(in_flight: Vec<Flight>, queue: Vec<StoredEntry>, last_seq: u64) -> Flow 
     for Flight { seq, id, entry } in in_flight {
         let step = if entry.is_some() { Step::Receive } else { Step::Complete };
         let copy = entry.map(|entry| Box::new(Queued::from(entry)));
-        flow.in_flight.push_back(InFlight { id, step, seq: Some(seq), copy });
+        flow.in_flight.push_back(InFlight { id, step, waits: false, seq: Some(seq), copy });
         flow.last_id = id.get();
     }
+    // They are in the order in which they were sent, which may have been a lap ago.
+    flow.lapped = !flow.in_flight.is_empty();
     for entry in queue {
         flow.enqueue(entry.into());
     }

@@ -1,7 +1,6 @@
 //! Where the messages of a topic go, worked out once and kept until something changes.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use fanwire_policy::{Action, Resource};
@@ -14,6 +13,10 @@ use crate::topic::{Parent, TopicIndex};
 
 /// Topics whose ways are kept. Beyond, all are forgotten and worked out anew.
 const MAX_ROUTES: usize = 65_536;
+
+/// What topics and their ways may take together, in bytes. Beyond, all are forgotten too;
+/// only one that takes more than this alone is kept by itself.
+const MAX_ROUTE_BYTES: usize = 32 * 1024 * 1024;
 
 /// A change of one wildcard filter is compared with the topics that are kept up to this
 /// many of them; beyond, all are forgotten, which costs less.
@@ -55,6 +58,11 @@ pub(crate) struct Target {
 #[derive(Default)]
 pub(crate) struct Routes {
     known: HashMap<Arc<str>, Option<Arc<Route>>, foldhash::fast::RandomState>,
+    /// Topics whose ways have been worked out since all were forgotten: each that has one,
+    /// and some whose way was forgotten since.
+    worked_out: Vec<Arc<str>>,
+    /// About how much memory topics and ways take, in bytes.
+    bytes: usize,
 }
 
 // === impl Routes ===
@@ -66,40 +74,67 @@ impl Routes {
     }
 
     pub(crate) fn set(&mut self, topic: &Arc<str>, route: Arc<Route>) {
-        if self.known.len() >= MAX_ROUTES {
-            self.known.clear();
+        let cost = topic.len() + route.cost();
+        if self.known.len() >= MAX_ROUTES || self.bytes + cost > MAX_ROUTE_BYTES {
+            *self = Self::default();
+        } else if self.worked_out.len() >= 2 * MAX_ROUTES {
+            self.forget_all();
         }
-        match self.known.entry(Arc::clone(topic)) {
-            Entry::Occupied(mut known) => {
-                known.insert(Some(route));
+        match self.known.insert(Arc::clone(topic), Some(route)) {
+            Some(Some(before)) => self.bytes -= before.cost() + topic.len(),
+            Some(None) => {
+                self.bytes -= topic.len();
+                self.worked_out.push(Arc::clone(topic));
             }
-            Entry::Vacant(place) => {
-                place.insert(Some(route));
-            }
+            None => self.worked_out.push(Arc::clone(topic)),
         }
+        self.bytes += cost;
     }
 
     /// Forgets the ways that a change of `filter`, or of any filter, makes wrong.
     pub(crate) fn forget(&mut self, filter: Option<&str>, parent: Parent) {
         match filter {
-            Some(filter) if !filter.contains(['+', '#']) => {
-                if let Some(route) = self.known.get_mut(filter) {
-                    *route = None;
-                }
-            }
-            Some(filter) if self.known.len() <= MAX_COMPARED => {
+            Some(filter) if !filter.contains(['+', '#']) => self.forget_one(filter),
+            Some(filter) if self.worked_out.len() <= MAX_COMPARED => {
                 let mut index = TopicIndex::<()>::default();
                 index.get_or_default(filter);
-                for (topic, route) in &mut self.known {
-                    index.matches(topic, parent, |()| *route = None);
+                let mut wrong = Vec::new();
+                for topic in &self.worked_out {
+                    index.matches(topic, parent, |()| wrong.push(Arc::clone(topic)));
                 }
+                wrong.iter().for_each(|topic| self.forget_one(topic));
             }
             _ => self.forget_all(),
         }
     }
 
+    /// Forgets all ways. It takes as long as working them out did, however often it is asked
+    /// for: only what has been worked out since the last time is looked at.
     pub(crate) fn forget_all(&mut self) {
-        self.known.values_mut().for_each(|route| *route = None);
+        for topic in std::mem::take(&mut self.worked_out) {
+            self.forget_one(&topic);
+        }
+    }
+
+    fn forget_one(&mut self, topic: &str) {
+        if let Some(route) = self.known.get_mut(topic).and_then(Option::take) {
+            self.bytes -= route.cost();
+        }
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    /// About how much memory it takes, in bytes.
+    fn cost(&self) -> usize {
+        let ids = self.targets.iter().filter_map(|target| target.ids.as_ref());
+        let Elsewhere { groups, taps, .. } = &self.elsewhere;
+        size_of::<Self>()
+            + self.targets.len() * size_of::<Target>()
+            + ids.map(|ids| size_of_val(&**ids)).sum::<usize>()
+            + groups.len() * size_of::<usize>()
+            + taps.len() * 2 * size_of::<usize>()
     }
 }
 
@@ -200,5 +235,59 @@ impl Live {
     pub(crate) fn may_receive(&self, topic: &str) -> bool {
         let access = self.access.as_ref();
         access.is_none_or(|access| access.allows(Action::Receive, Resource::Topic(topic)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(routes: &mut Routes, topic: &str, targets: usize) {
+        let target = |key| Target {
+            key,
+            qos: QoS::AtMostOnce,
+            no_local: false,
+            retain_as_published: false,
+            ids: None,
+            plain: true,
+        };
+        let targets = (0..targets as Key).map(target).collect();
+        routes.set(&Arc::from(topic), Arc::new(Route { targets, ..Route::default() }));
+    }
+
+    #[test]
+    fn ways_take_no_more_memory_than_they_may_however_long_they_and_their_topics_are() {
+        let mut routes = Routes::default();
+        let long = "a".repeat(60_000);
+        let mut most = 0;
+        for at in 0..2_000 {
+            set(&mut routes, &format!("{long}{at}"), 10);
+            set(&mut routes, &at.to_string(), 10_000);
+            assert!(routes.bytes <= MAX_ROUTE_BYTES);
+            most = most.max(routes.known.len());
+        }
+        assert!(most > 100, "{most}");
+    }
+
+    #[test]
+    fn what_is_forgotten_and_worked_out_again_is_counted_once() {
+        let mut routes = Routes::default();
+        for _ in 0..3 {
+            set(&mut routes, "a", 3);
+            set(&mut routes, "b", 1);
+            routes.forget(Some("a"), Parent::Matches);
+            routes.forget(Some("+"), Parent::Matches);
+            set(&mut routes, "b", 2);
+            set(&mut routes, "b", 1);
+            routes.forget_all();
+            assert_eq!(routes.bytes, 2);
+            assert!(routes.worked_out.is_empty());
+        }
+        // A topic that is forgotten and worked out again and again leaves no trail.
+        for _ in 0..3 * MAX_ROUTES {
+            set(&mut routes, "a", 1);
+            routes.forget(Some("a"), Parent::Matches);
+        }
+        assert!(routes.worked_out.len() <= 2 * MAX_ROUTES);
     }
 }

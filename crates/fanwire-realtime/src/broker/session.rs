@@ -12,6 +12,7 @@ use fanwire_policy::Access;
 use fanwire_wire::mqtt::{PacketId, SubscribeOptions, Version};
 
 use super::flow::Flow;
+use super::replay::Replays;
 use crate::observer::DisconnectReason;
 use crate::{Message, Publisher};
 
@@ -80,11 +81,16 @@ pub(crate) struct Live {
     pub(crate) permitted: Vec<(Arc<str>, bool)>,
     /// Acknowledgements that wait for what the message left behind to be kept.
     pub(crate) pending: VecDeque<PendingAck>,
+    /// Subscriptions that are yet to be sent retained messages.
+    pub(crate) replays: Option<Box<Replays>>,
     /// It does not read what is sent to it.
     pub(crate) congested: bool,
     /// It waits among those whose outbox is to be sent.
     pub(crate) dirty: bool,
 }
+
+/// What the topic names of one connection's aliases may take, in bytes, in each direction.
+pub(crate) const MAX_ALIAS_BYTES: usize = 64 * 1024;
 
 /// Topic aliases, which are a connection's (MQTT 5, 3.3.2.3.4).
 #[derive(Debug, Default)]
@@ -181,6 +187,17 @@ impl Session {
 
     pub(crate) fn flow(&mut self) -> &mut Flow {
         self.flow.get_or_insert_default()
+    }
+}
+
+// === impl Aliases ===
+
+impl Aliases {
+    /// Whether another topic can be given an alias.
+    pub(crate) fn have_room_for(&self, topic: &str) -> bool {
+        let bytes: usize = self.outbound.iter().map(|topic| topic.len()).sum();
+        self.outbound.len() < usize::from(self.outbound_maximum)
+            && bytes + topic.len() <= MAX_ALIAS_BYTES
     }
 }
 

@@ -6,18 +6,13 @@ use std::sync::atomic::AtomicBool;
 use fanwire_app::model::{Denied, Profile};
 use fanwire_policy::{Action, Resource};
 use fanwire_wire::mqtt::topic::SharedFilter;
-use fanwire_wire::mqtt::{
-    self, ReasonCode, RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, Version,
-};
+use fanwire_wire::mqtt::{self, ReasonCode, Subscribe, SubscribeOptions, Unsubscribe, Version};
 
 use super::route::Subscriber;
 use super::session::{Key, Subscription};
 use super::{Broker, Fault};
 use crate::DisconnectReason;
 use crate::directory::Member;
-
-/// Retained messages that one subscription is sent at the most.
-const MAX_RETAINED_AT_ONCE: usize = 1_000_000;
 
 /// What came of one filter of a SUBSCRIBE.
 struct Granted {
@@ -64,7 +59,8 @@ impl Broker {
         self.answer(key, &packet);
         self.publish_subscribed(key, granted.iter().map(|new| &*new.filter));
         for new in &granted {
-            self.send_retained(key, new, subscribe.subscription_id);
+            let Granted { filter, options, new } = new;
+            self.send_retained(key, filter, *options, *new, subscribe.subscription_id);
         }
         Ok(())
     }
@@ -202,44 +198,21 @@ impl Broker {
         }
     }
 
-    /// Sends the retained messages that a new subscription asks for.
-    fn send_retained(&mut self, key: Key, granted: &Granted, id: Option<u32>) {
-        let wanted = match granted.options.retain_handling {
-            RetainHandling::Send => true,
-            RetainHandling::SendIfNew => granted.new,
-            RetainHandling::DoNotSend => false,
-        };
-        let filter = &*granted.filter;
-        let wildcard = filter.contains(['+', '#']);
-        let by_wildcard = self.settings.limits().retained_on_wildcards;
-        if !wanted || SharedFilter::parse(filter).is_some() || (wildcard && !by_wildcard) {
-            return;
-        }
-        let found = if wildcard {
-            let parent = self.settings.parent();
-            self.retained.find(filter, parent, MAX_RETAINED_AT_ONCE, self.now_ms)
-        } else {
-            self.retained.get(filter, self.now_ms).into_iter().collect()
-        };
-        for message in &found {
-            let live = self.sessions[key as usize].live();
-            if live.is_some_and(|live| live.may_receive(&message.topic)) {
-                self.deliver_retained(key, message, granted.options.qos, id);
-            }
-        }
-    }
-
     /// Takes an UNSUBSCRIBE.
     ///
     /// # Errors
     ///
-    /// Never, so far.
+    /// Where it has more filters than a session can have.
     pub(super) fn unsubscribe(
         &mut self,
         key: Key,
         unsubscribe: &Unsubscribe<'_>,
     ) -> Result<(), Fault> {
         self.flush_burst();
+        if unsubscribe.filters().count() > self.settings.limits().max_subscriptions {
+            let what = "an UNSUBSCRIBE of more filters than realtime.limits.max_subscriptions";
+            return Err(Fault::client(ReasonCode::QuotaExceeded, what));
+        }
         let mut reasons = Vec::new();
         let mut gone = Vec::new();
         for filter in unsubscribe.filters() {
@@ -249,6 +222,7 @@ impl Broker {
                 Some(at) => {
                     gone.push(subscriptions.swap_remove(at).filter);
                     self.unsubscribe_from(key, filter);
+                    self.forget_replay(key, filter);
                     ReasonCode::Success
                 }
                 // IoT Core does not tell (reference: iot.md, section 4).

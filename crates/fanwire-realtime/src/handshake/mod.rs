@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fanwire_hub::Transport;
+use fanwire_hub::{Reservation, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::authorize::bind;
@@ -112,7 +112,14 @@ impl Realtime {
         let client_id = first.client_id().to_owned();
         // In a box of its own: those who are still to say who they are have no room for it.
         match Box::pin(self.admit(&first, &arrival)).await {
-            Ok(admitted) => self.hand_over(reader, first, admitted),
+            Ok(admitted) => {
+                drop(first);
+                let shard = self.shard_of(&admitted.admission.publisher.client_id);
+                match self.inner.hub.reserve_on(shard) {
+                    Ok(reservation) => self.hand_over(reader, reservation, admitted),
+                    Err(_) => self.turn_away(reader, &client_id, &arrival, &Refusal::Full).await,
+                }
+            }
             Err(refusal) => self.turn_away(reader, &client_id, &arrival, &refusal).await,
         }
     }
@@ -120,15 +127,9 @@ impl Realtime {
     fn hand_over<S: ClientStream>(
         &self,
         reader: Reader<S>,
-        first: First,
+        reservation: Reservation<MqttSession>,
         admitted: admit::Admitted,
     ) {
-        drop(first);
-        let shard = self.shard_of(&admitted.admission.publisher.client_id);
-        let Ok(reservation) = self.inner.hub.reserve_on(shard) else {
-            // As full as it may be: the client tries again.
-            return;
-        };
         let (stream, websocket, framer, early) = reader.into_parts();
         let Ok(transport) = stream.into_transport() else { return };
         let now = self.inner.hub.clock().now();

@@ -23,6 +23,9 @@ pub(crate) enum Refusal {
         /// What it was.
         what: &'static str,
     },
+    /// There are as many connections as there may be.
+    #[error("there are too many connections (realtime.limits.max_connections); try again later")]
+    Full,
     /// Its first packet is no CONNECT that can be understood.
     #[error("not a valid CONNECT: {}", .0.what)]
     Malformed(DecodeError),
@@ -66,14 +69,19 @@ impl Refusal {
     pub(super) fn reason(&self) -> Option<ReasonCode> {
         match self {
             Self::Gone | Self::TooLate(_) | Self::WebSocket { .. } => None,
+            Self::Full => Some(ReasonCode::ServerBusy),
             Self::Malformed(error) => Some(error.reason),
             Self::Unacceptable { reason, .. } | Self::Unauthorized { reason, .. } => Some(*reason),
         }
     }
 }
 
+/// Reasons in words that are longer are cut off, in bytes.
+const MAX_WORDS: usize = 1024;
+
 /// A CONNACK that refuses, and the goodbye of the WebSocket around it.
 pub(crate) fn refusal(version: Version, websocket: bool, reason: ReasonCode, words: &str) -> Bytes {
+    let words = &words[..words.floor_char_boundary(MAX_WORDS)];
     let properties =
         ConnAckProperties { reason_string: Some(words), ..ConnAckProperties::default() };
     let mut packet = Vec::new();

@@ -65,10 +65,25 @@ impl<V> TopicMap<V> {
         &'v self,
         filter: &str,
         parent: Parent,
+        found: impl FnMut(&'v Arc<str>, &'v V) -> ControlFlow<()>,
+    ) {
+        self.find_after(filter, parent, None, found);
+    }
+
+    /// As [`find`](Self::find), from behind the name `after`.
+    pub fn find_after<'v>(
+        &'v self,
+        filter: &str,
+        parent: Parent,
+        after: Option<&str>,
         mut found: impl FnMut(&'v Arc<str>, &'v V) -> ControlFlow<()>,
     ) {
         let mut leap = String::new();
-        let mut entries = self.from(literal_start(filter));
+        let start = literal_start(filter);
+        let mut entries = match after.filter(|after| *after >= start) {
+            Some(after) => self.entries.range::<str, _>((Bound::Excluded(after), Bound::Unbounded)),
+            None => self.from(start),
+        };
         while let Some((name, value)) = entries.next() {
             match fit(filter, parent, name, &mut leap) {
                 Fit::Matches => {

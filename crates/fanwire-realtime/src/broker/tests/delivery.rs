@@ -168,3 +168,31 @@ proptest! {
         prop_assert_eq!(seen.len() as u64, published);
     }
 }
+
+#[test]
+fn what_is_sent_again_keeps_to_the_receive_maximum_of_the_new_connection() {
+    let mut net = Net::new(1);
+    let how = Connecting::v5("c").persistent();
+    let client = net.connect(0, how.clone());
+    net.subscribe(client, "t", AtLeastOnce);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    for payload in ["1", "2", "3", "4"] {
+        net.publish(publisher, "t", payload, AtLeastOnce);
+    }
+    let ids: Vec<_> = net.messages(client).into_iter().map(|got| got.id).collect();
+    net.lose(client);
+    net.publish(publisher, "t", "5", AtLeastOnce);
+    let back = net.connect(0, Connecting { receive_maximum: 2, ..how });
+    let mut all = Vec::new();
+    for acknowledged in 0..5 {
+        let got = net.messages(back);
+        assert_eq!(got.len(), if acknowledged == 0 { 2 } else { usize::from(acknowledged < 4) });
+        all.extend(got);
+        net.acknowledge(back, AckKind::PubAck, all[acknowledged].id.unwrap());
+    }
+    let payloads: Vec<_> = all.iter().map(|got| (&*got.payload, got.dup)).collect();
+    assert_eq!(payloads, [("1", true), ("2", true), ("3", true), ("4", true), ("5", false)]);
+    assert_eq!(all.iter().take(4).map(|got| got.id).collect::<Vec<_>>(), ids);
+    let flow = net.brokers[0].sessions[back.key as usize].flow.as_ref();
+    assert!(flow.is_none_or(|flow| flow.is_empty() && flow.waiting == 0));
+}

@@ -1,6 +1,7 @@
 //! Brokers without sockets: packets in, packets out, and the time is what a test says.
 
 mod delivery;
+mod faults;
 mod routing;
 mod sessions;
 
@@ -66,6 +67,7 @@ struct Connecting<'a> {
     session_expiry: u32,
     receive_maximum: u16,
     topic_alias_maximum: u16,
+    max_packet: u32,
     will: Option<(Message, u32)>,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Connecting<'a> {
             session_expiry: 0,
             receive_maximum: u16::MAX,
             topic_alias_maximum: 0,
+            max_packet: u32::MAX,
             will: None,
         }
     }
@@ -154,7 +157,7 @@ impl Net {
             assigned: false,
             will,
             receive_maximum: how.receive_maximum,
-            max_packet: u32::MAX,
+            max_packet: how.max_packet,
             topic_alias_maximum: how.topic_alias_maximum,
             problem_information: true,
             authorized_in: None,
@@ -183,7 +186,7 @@ impl Net {
         while let Some(frame) = framer.next(&mut input, 1 << 20).unwrap() {
             let packet = frame.decode(client.version).unwrap();
             if let Err(fault) = broker.packet(client.key, client.link, &packet) {
-                broker.fail(client.key, &fault);
+                broker.fail(client.key, client.link, &fault);
             }
         }
         self.settle();
@@ -252,7 +255,7 @@ impl Net {
                 }
                 told.append(&mut output.notices);
             }
-            if told.is_empty() {
+            if told.is_empty() && !self.go_on() {
                 return;
             }
             for (shard, notice, _) in told {
@@ -260,6 +263,18 @@ impl Net {
                 self.brokers[shard].noticed(notice);
             }
         }
+    }
+
+    /// Has brokers do what they have left for the next turn. Says whether there was any.
+    fn go_on(&mut self) -> bool {
+        let mut more = false;
+        for broker in &mut self.brokers {
+            if broker.deadline().is_some_and(|at| at <= self.now) {
+                broker.expired();
+                more = true;
+            }
+        }
+        more
     }
 
     /// The packets that a connection has got since the last time, as text.

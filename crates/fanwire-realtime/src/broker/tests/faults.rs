@@ -1,0 +1,157 @@
+//! What clients do wrong, and what is over their limits or ours.
+
+use fanwire_policy::{Place, PolicyLimits, PolicySet, Subject};
+use fanwire_wire::mqtt::QoS::{AtMostOnce, ExactlyOnce};
+use fanwire_wire::mqtt::{Filters, Unsubscribe};
+
+use super::*;
+use crate::broker::Fault;
+use crate::notice::Notice;
+
+fn fault() -> Fault {
+    Fault::client(ReasonCode::ProtocolError, "something is wrong")
+}
+
+#[test]
+fn a_fault_of_a_connection_does_not_end_the_one_that_took_over() {
+    let mut net = Net::new(1);
+    let older = net.connect(0, Connecting::v5("c"));
+    let newer = net.connect(0, Connecting::v5("c"));
+    assert_eq!(older.key, newer.key);
+    net.brokers[0].fail(older.key, older.link, &fault());
+    net.settle();
+    assert!(!net.is_closed(newer));
+}
+
+#[test]
+fn a_fault_of_a_connection_whose_session_is_gone_or_away_changes_nothing() {
+    let mut net = Net::new(1);
+    let gone = net.connect(0, Connecting::v5("gone"));
+    let away = net.connect(0, Connecting::v5("away").persistent());
+    for client_id in ["gone", "away"] {
+        let (done, _) = tokio::sync::oneshot::channel();
+        let (clean_session, prevent_will) = (false, false);
+        let client_id = client_id.into();
+        net.brokers[0].noticed(Notice::Disconnect { client_id, clean_session, prevent_will, done });
+    }
+    for client in [gone, away] {
+        net.brokers[0].fail(client.key, client.link, &fault());
+    }
+    net.pass(3601);
+    assert!(net.brokers[0].session_info("away").is_none(), "it has to end in its time");
+}
+
+#[test]
+fn a_reason_in_words_is_left_out_where_it_does_not_fit_the_client() {
+    let mut net = Net::new(1);
+    let roomy = net.connect(0, Connecting::v5("roomy"));
+    let narrow = net.connect(0, Connecting { max_packet: 20, ..Connecting::v5("narrow") });
+    for (client, words) in [(roomy, true), (narrow, false)] {
+        net.packets(client);
+        net.brokers[0].fail(client.key, client.link, &fault());
+        net.settle();
+        let packets = net.packets(client);
+        assert_eq!(packets[0].contains("something is wrong"), words, "{packets:?}");
+        assert!(packets[0].contains("ProtocolError") || packets[0].contains("protocol error"));
+    }
+}
+
+#[test]
+fn a_message_that_is_repeated_is_not_refused_though_the_policy_has_changed() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting::v5("c"));
+    let watcher = net.connect(0, Connecting::v5("w"));
+    net.subscribe(watcher, "#", AtMostOnce);
+    net.publish(client, "t", "first", ExactlyOnce);
+    let place = Place::new("aws", "us-east-1", "000000000000");
+    let nothing = PolicySet::parse(&[], &place, PolicyLimits::LAX).unwrap();
+    let access = Some(Arc::new(Arc::new(nothing).bind(&Subject::default())));
+    net.brokers[0].refreshed(client.key, client.link, access);
+    net.packets(client);
+    net.publish(client, "t", "first", ExactlyOnce);
+    let packets = net.packets(client);
+    assert!(packets[0].starts_with("PubRec") && packets[0].contains("success"), "{packets:?}");
+    assert_eq!(net.payloads(watcher), ["first"]);
+}
+
+#[test]
+fn the_topics_that_aliases_stand_for_are_bounded() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting::v5("c"));
+    for (alias, closed) in [(1, false), (1, false), (2, true)] {
+        let topic = "a".repeat(40_000);
+        let mut publish = publication(&topic, "x", AtMostOnce);
+        publish.topic_alias = NonZeroU16::new(alias);
+        net.send(client, |version, bytes| publish.encode(version, bytes));
+        assert_eq!(net.is_closed(client), closed, "{alias}");
+    }
+}
+
+#[test]
+fn more_filters_than_a_session_can_have_are_not_looked_for() {
+    let mut net = Net::with(1, |model| model.limits.max_subscriptions = 3);
+    let client = net.connect(0, Connecting::v5("c"));
+    for (count, closed) in [(3, false), (4, true)] {
+        let filters = vec!["a"; count];
+        let unsubscribe = Unsubscribe {
+            packet_id: PacketId::MIN,
+            user_properties: Default::default(),
+            filters: Filters::new(&filters),
+        };
+        net.send(client, |version, bytes| unsubscribe.encode(version, bytes));
+        assert_eq!(net.is_closed(client), closed, "{count}");
+    }
+}
+
+/// A broker with retained messages of 1 KB, and a client.
+fn with_retained(count: usize) -> (Net, Client) {
+    let mut net = Net::new(1);
+    for at in 0..count {
+        let mut message = Message::new(format!("r/{at:05}"), vec![b'x'; 1024]);
+        message.retain = true;
+        net.brokers[0].publish_own(&Arc::new(message));
+    }
+    let client = net.connect(0, Connecting::v5("c"));
+    net.packets(client);
+    (net, client)
+}
+
+fn subscribe_to_all(net: &mut Net, client: Client, times: usize) {
+    let filters = [("r/#", SubscribeOptions::of(AtMostOnce))];
+    let subscribe = Subscribe {
+        packet_id: PacketId::MIN,
+        subscription_id: None,
+        user_properties: Default::default(),
+        filters: Subscriptions::new(&filters),
+    };
+    net.send_many(client, |version, bytes| {
+        (0..times).for_each(|_| subscribe.encode(version, bytes));
+    });
+}
+
+#[test]
+fn retained_messages_are_sent_piece_by_piece_and_all_of_them() {
+    let (mut net, client) = with_retained(3000);
+    net.links.get_mut(&client.link).unwrap().pieces = 0;
+    subscribe_to_all(&mut net, client, 1);
+    let topics: Vec<String> = net.messages(client).into_iter().map(|got| got.topic).collect();
+    let all: Vec<String> = (0..3000).map(|at| format!("r/{at:05}")).collect();
+    assert_eq!(topics, all);
+    // Of 64 KB each.
+    assert!(net.links[&client.link].pieces >= 3000 / 70);
+}
+
+#[test]
+fn subscribing_again_and_again_does_not_pile_up_retained_messages() {
+    let (mut net, client) = with_retained(3000);
+    // It does not read.
+    net.brokers[0].congested(client.key, client.link);
+    subscribe_to_all(&mut net, client, 500);
+    assert_eq!(net.messages(client).len(), 0);
+    net.brokers[0].drained(client.key, client.link);
+    net.settle();
+    assert_eq!(net.messages(client).len(), 3000);
+    // It reads, but sends all at once.
+    subscribe_to_all(&mut net, client, 500);
+    assert!(net.messages(client).len() < 3100);
+}

@@ -1,0 +1,142 @@
+//! More than there is room for: answers that a client does not take, connections.
+
+#![allow(clippy::unwrap_used, reason = "tests, and helpers of tests")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use fanwire_app::model::{self, Profile};
+use fanwire_functions::{FunctionEvent, Functions, HostOptions};
+use fanwire_hub::{HubOptions, Transport};
+use fanwire_realtime::{Arrival, ClientStream, Observer, Realtime, RealtimeEvent, RealtimeParts};
+use fanwire_wire::mqtt::encode_ping_request;
+use indexmap::IndexMap;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// What a client may send at the most until it is found to be held, in bytes: far more than
+/// sockets keep.
+const MOST: usize = 64 * 1024 * 1024;
+
+const ADMITTED: [u8; 4] = [0x20, 2, 0, 0];
+
+/// The server is unavailable (MQTT 3.1.1, 3.2.2.3).
+const UNAVAILABLE: [u8; 4] = [0x20, 2, 0, 3];
+
+/// Looks away.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn observe(&self, _: &RealtimeEvent<'_>) {}
+}
+
+impl fanwire_functions::Observer for Nobody {
+    fn observe(&self, _: FunctionEvent<'_>) {}
+}
+
+/// The server's end of a connection.
+struct ServerEnd(TcpStream);
+
+impl AsyncRead for ServerEnd {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ServerEnd {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl ClientStream for ServerEnd {
+    fn into_transport(self) -> io::Result<Transport> {
+        self.0.into_std().map(Transport::from)
+    }
+}
+
+fn plane(max_connections: usize) -> (Realtime, Functions) {
+    let functions =
+        Functions::start(&IndexMap::new(), HostOptions::default(), Arc::new(Nobody)).unwrap();
+    let mut model = model::Realtime::new(Profile::Open);
+    model.allow_anonymous = true;
+    model.limits.max_outbound_bytes = 64 * 1024;
+    let parts = RealtimeParts {
+        hub: HubOptions { shards: 1, max_connections, ..HubOptions::default() },
+        functions: functions.clone(),
+        store: None,
+        observer: Arc::new(Nobody),
+        runtime: tokio::runtime::Handle::current(),
+        region: "us-east-1".to_owned(),
+        account_id: "123456789012".to_owned(),
+    };
+    (Realtime::start(&model, parts).unwrap(), functions)
+}
+
+/// A client that keeps alive for a second, and what it is answered.
+async fn connect(realtime: &Realtime) -> (TcpStream, [u8; 4]) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let (client, accepted) = tokio::join!(socket.connect(address), listener.accept());
+    let (stream, peer) = accepted.unwrap();
+    let handshake =
+        realtime.handshake(ServerEnd(stream), Vec::new(), Arrival { peer, tls: None, http: None });
+    let mut client = client.unwrap();
+    // CONNECT of MQTT 3.1.1, with a clean session and a keep-alive of 1 s.
+    client.write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\x01\0\x01c").await.unwrap();
+    handshake.await;
+    let mut answer = [0; 4];
+    client.read_exact(&mut answer).await.unwrap();
+    (client, answer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_no_answers_is_not_read_from_until_its_time_is_up() {
+    let (realtime, functions) = plane(10);
+    let (mut client, answer) = connect(&realtime).await;
+    assert_eq!(answer, ADMITTED);
+    let mut pings = Vec::new();
+    (0..32 * 1024).for_each(|_| encode_ping_request(&mut pings));
+    let mut sent = 0;
+    // Ends when the server closes: to it the client is silent, since nothing is read.
+    while client.write_all(&pings).await.is_ok() {
+        sent += pings.len();
+        assert!(sent < MOST, "the server goes on reading");
+    }
+    realtime.stop(Duration::from_secs(10)).await;
+    functions.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn a_client_for_which_there_is_no_place_is_told() {
+    let (realtime, functions) = plane(1);
+    let (first, answer) = connect(&realtime).await;
+    assert_eq!(answer, ADMITTED);
+    let (_, answer) = connect(&realtime).await;
+    assert_eq!(answer, UNAVAILABLE);
+    drop(first);
+    realtime.stop(Duration::from_secs(10)).await;
+    functions.shutdown(Duration::from_secs(10)).await;
+}
