@@ -2,6 +2,7 @@
 //! that writes, and kills it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+#![expect(clippy::print_stdout, reason = "how the writer tells what is acknowledged")]
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
