@@ -12,8 +12,10 @@ use std::sync::mpsc;
 
 use fanwire_store::{Batch, Store, StoreOptions, WriteError};
 
-/// Where the writer's store is. The tests below that play the writer do nothing without it.
+/// Where the writer's store is, and which writer is wanted. Without them the test that plays
+/// the writer is one like the others.
 const FOLDER: &str = "FANWIRE_STORE_TEST_FOLDER";
+const ROLE: &str = "FANWIRE_STORE_TEST_ROLE";
 
 /// Each batch writes its number to both tables, and deletes the batch this much older from
 /// the second.
@@ -39,7 +41,7 @@ fn numbers(store: &Store, table: &'static str) -> BTreeMap<u64, usize> {
     numbers
 }
 
-/// Starts this test program as the test `role`, on `folder`.
+/// Starts this test program as a writer, on `folder`.
 fn run(role: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
     // A file that grows beyond the limit is an error of `write` rather than a signal, for
     // the role that sets a limit.
@@ -48,8 +50,10 @@ fn run(role: &str, folder: &Path) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new("sh")
         .args(["-c", &format!("trap '' XFSZ; {limit} exec \"$0\" \"$@\"")])
         .arg(program)
-        .args(["--exact", role, "--nocapture", "--ignored", "--test-threads=1"])
+        .args(["--exact", "a_writer_that_is_left_alone_keeps_everything"])
+        .args(["--nocapture", "--test-threads=1"])
         .env(FOLDER, folder)
+        .env(ROLE, role)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -96,15 +100,24 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
 
 #[test]
 fn a_store_killed_while_it_is_made_opens() {
-    for microseconds in [0, 500, 1_000, 2_000, 3_000, 5_000, 8_000, 13_000] {
+    for files in 0..12 {
         let folder = tempfile::tempdir().unwrap();
         let (mut child, mut output) = run("write_until_killed", folder.path());
-        std::thread::sleep(std::time::Duration::from_micros(microseconds));
+        // A store that is made has more files than this, so that the wait ends.
+        while count_files(folder.path()) < files {
+            std::thread::yield_now();
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         let last = acknowledged(&mut output).last();
         check(folder.path(), last);
     }
+}
+
+/// How many files and folders there are below a folder.
+fn count_files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| 1 + count_files(&entry.path())).sum()
 }
 
 #[test]
@@ -171,13 +184,26 @@ fn batch(store: &Store, number: u64) -> Batch {
 }
 
 #[test]
-#[ignore = "run by the tests above as a process of its own"]
-fn write_until_killed() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let store = open(Path::new(&folder));
+fn a_writer_that_is_left_alone_keeps_everything() {
+    if let (Some(folder), Some(role)) = (std::env::var_os(FOLDER), std::env::var_os(ROLE)) {
+        let folder = Path::new(&folder);
+        return if role == "write_until_killed" {
+            write(folder, u64::MAX);
+        } else {
+            write_until_the_disk_is_full(folder);
+        };
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 200);
+    assert_eq!(check(folder.path(), Some(199)), 200);
+}
+
+/// Writes so many batches, some way ahead of the disk, as a broker is.
+fn write(folder: &Path, count: u64) {
+    let store = open(folder);
     let (done, written) = mpsc::channel();
     let next = numbers(&store, "all").len() as u64;
-    for number in next.. {
+    for number in next..next.saturating_add(count) {
         let done = done.clone();
         let tell = move |result: Result<(), WriteError>| {
             result.unwrap();
@@ -185,18 +211,14 @@ fn write_until_killed() {
             let _ = done.send(());
         };
         store.commit(batch(&store, number), tell).unwrap();
-        // Some way ahead of the disk, as a broker is.
         if number - next >= 32 {
             written.recv().unwrap();
         }
     }
 }
 
-#[test]
-#[ignore = "run by the tests above as a process of its own"]
-fn write_until_the_disk_is_full() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let store = open(Path::new(&folder));
+fn write_until_the_disk_is_full(folder: &Path) {
+    let store = open(folder);
     let mut failures = 0;
     for number in 0.. {
         let (done, written) = mpsc::channel();

@@ -61,14 +61,15 @@ impl Product {
 
     /// The program, if it is installed.
     pub(super) fn find(self, settings: &Settings) -> Option<PathBuf> {
-        let tools = PathBuf::from(".cache/tools/bin");
+        // Where `./bench` puts them.
+        let tools = PathBuf::from(".cache/tools");
         let places = match self {
             Self::Fanwire => vec![settings.fanwire.clone()],
             Self::Mosquitto => {
                 vec!["/usr/sbin/mosquitto".into(), "/usr/local/sbin/mosquitto".into()]
             }
-            Self::Rumqttd => vec![tools.join("rumqttd")],
-            Self::Nats => vec![tools.join("nats-server")],
+            Self::Rumqttd => vec![tools.join("bin/rumqttd")],
+            Self::Nats => vec![tools.join("nats/bin/nats-server")],
         };
         places.into_iter().find(|place| place.is_file())
     }
@@ -113,8 +114,10 @@ impl Product {
 
     fn config_file(self) -> &'static str {
         match self {
-            Self::Fanwire | Self::Rumqttd => "fanwire.toml",
-            Self::Mosquitto | Self::Nats => "broker.conf",
+            Self::Fanwire => "fanwire.toml",
+            Self::Mosquitto => "mosquitto.conf",
+            Self::Rumqttd => "rumqttd.toml",
+            Self::Nats => "nats.conf",
         }
     }
 
