@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::directory::Directory;
 use crate::durable::{Durable, LoadError};
-use crate::handshake::{Keys, MAX_PASSWORD_CHECKS};
+use crate::handshake::{Keys, MAX_HANDSHAKES, MAX_PASSWORD_CHECKS};
 use crate::listing::{RetainedInfo, SessionInfo};
 use crate::notice::Notice;
 use crate::retained::Retained;
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) runtime: Handle,
     /// The keys of tokens.
     pub(crate) keys: Keys,
+    /// The places of those who are yet to be let in.
+    pub(crate) handshakes: Semaphore,
     /// The places of those whose passwords are checked.
     pub(crate) password_checks: Arc<Semaphore>,
     /// What authorizers answered. A std lock: held to compare two policies.
@@ -172,6 +174,7 @@ impl Realtime {
             observer: parts.observer,
             runtime: parts.runtime,
             keys: Keys::default(),
+            handshakes: Semaphore::new(MAX_HANDSHAKES),
             password_checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
             policies: Mutex::default(),
         };

@@ -12,7 +12,9 @@ use std::time::Duration;
 use fanwire_app::model::{self, Profile};
 use fanwire_functions::{FunctionEvent, Functions, HostOptions};
 use fanwire_hub::{HubOptions, Transport};
-use fanwire_realtime::{Arrival, ClientStream, Observer, Realtime, RealtimeEvent, RealtimeParts};
+use fanwire_realtime::{
+    Arrival, ClientStream, Message, Observer, Realtime, RealtimeEvent, RealtimeParts,
+};
 use fanwire_wire::mqtt::encode_ping_request;
 use indexmap::IndexMap;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -21,6 +23,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 /// What a client may send at the most until it is found to be held, in bytes: far more than
 /// sockets keep.
 const MOST: usize = 64 * 1024 * 1024;
+
+/// Longer than anything takes: a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const ADMITTED: [u8; 4] = [0x20, 2, 0, 0];
 
@@ -93,8 +98,8 @@ fn plane(max_connections: usize) -> (Realtime, Functions) {
     (Realtime::start(&model, parts).unwrap(), functions)
 }
 
-/// A client that keeps alive for a second, and what it is answered.
-async fn connect(realtime: &Realtime) -> (TcpStream, [u8; 4]) {
+/// A client with a keep-alive in seconds, and what it is answered.
+async fn connect(realtime: &Realtime, keep_alive: u8) -> (TcpStream, [u8; 4]) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -104,8 +109,10 @@ async fn connect(realtime: &Realtime) -> (TcpStream, [u8; 4]) {
     let handshake =
         realtime.handshake(ServerEnd(stream), Vec::new(), Arrival { peer, tls: None, http: None });
     let mut client = client.unwrap();
-    // CONNECT of MQTT 3.1.1, with a clean session and a keep-alive of 1 s.
-    client.write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\x01\0\x01c").await.unwrap();
+    // CONNECT of MQTT 3.1.1, with a clean session.
+    let mut packet = *b"\x10\x0d\0\x04MQTT\x04\x02\0_\0\x01c";
+    packet[11] = keep_alive;
+    client.write_all(&packet).await.unwrap();
     handshake.await;
     let mut answer = [0; 4];
     client.read_exact(&mut answer).await.unwrap();
@@ -115,7 +122,7 @@ async fn connect(realtime: &Realtime) -> (TcpStream, [u8; 4]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_takes_no_answers_is_not_read_from_until_its_time_is_up() {
     let (realtime, functions) = plane(10);
-    let (mut client, answer) = connect(&realtime).await;
+    let (mut client, answer) = connect(&realtime, 1).await;
     assert_eq!(answer, ADMITTED);
     let mut pings = Vec::new();
     (0..32 * 1024).for_each(|_| encode_ping_request(&mut pings));
@@ -132,11 +139,33 @@ async fn a_client_that_takes_no_answers_is_not_read_from_until_its_time_is_up() 
 #[tokio::test]
 async fn a_client_for_which_there_is_no_place_is_told() {
     let (realtime, functions) = plane(1);
-    let (first, answer) = connect(&realtime).await;
+    let (first, answer) = connect(&realtime, 0).await;
     assert_eq!(answer, ADMITTED);
-    let (_, answer) = connect(&realtime).await;
+    let (_, answer) = connect(&realtime, 0).await;
     assert_eq!(answer, UNAVAILABLE);
     drop(first);
+    realtime.stop(Duration::from_secs(10)).await;
+    functions.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_gets_all_retained_messages_however_slowly_it_reads() {
+    const MESSAGES: usize = 2000;
+    let (realtime, functions) = plane(1);
+    for at in 0..MESSAGES {
+        let mut message = Message::new(format!("r/{at:04}"), vec![b'x'; 1024]);
+        message.retain = true;
+        realtime.publish(message).await.unwrap();
+    }
+    let (mut client, answer) = connect(&realtime, 0).await;
+    assert_eq!(answer, ADMITTED);
+    client.write_all(b"\x82\x08\0\x01\0\x03r/#\0").await.unwrap();
+    // SUBACK, and a header of 3 bytes, a topic and a payload for each.
+    let mut all = vec![0; 5 + MESSAGES * (3 + 2 + 6 + 1024)];
+    let read = tokio::time::timeout(PATIENCE, client.read_exact(&mut all)).await;
+    assert!(matches!(read, Ok(Ok(_))), "{read:?}");
+    assert!(all.windows(6).any(|topic| topic == b"r/1999"));
+    drop(client);
     realtime.stop(Duration::from_secs(10)).await;
     functions.shutdown(Duration::from_secs(10)).await;
 }

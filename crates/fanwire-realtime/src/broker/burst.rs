@@ -36,6 +36,14 @@ struct Pieces {
     framed: Bytes,
 }
 
+// === impl Burst ===
+
+impl Burst {
+    pub(super) fn is_empty(&self) -> bool {
+        self.route.is_none()
+    }
+}
+
 impl Broker {
     /// Adds a message to the burst, which goes to the plain targets of `route`.
     pub(super) fn push_burst(&mut self, route: &Arc<Route>, publish: &Publish<'_>) {

@@ -148,16 +148,30 @@ impl Broker {
 
     fn publish_will(&mut self, mut message: Message) {
         message.published_at = self.now_ms;
+        self.settings.cap_expiry(&mut message);
         self.publish_own(&Arc::new(message));
     }
 
     /// Publishes a message that no packet of a connected client brings.
     pub(super) fn publish_own(&mut self, message: &Arc<Message>) {
+        let named = self.with_publisher(message);
+        let message = named.as_ref().unwrap_or(message);
         if message.retain {
             self.retain(message);
         }
         let (_, route) = self.route(&message.topic);
         self.distribute(&route, &mut Publication::of(message));
+    }
+
+    /// The message with user properties that tell who published it, where that is to be told
+    /// and somebody did: a will is as little able to pass for somebody else as a PUBLISH.
+    fn with_publisher(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
+        let publisher = message.publisher.as_ref();
+        let publisher = publisher.filter(|_| self.settings.limits().publisher_properties)?;
+        let mut named = Message::clone(message);
+        let properties = named.properties.get_or_insert_default();
+        properties.user = publisher.named(&properties.user.as_list());
+        Some(Arc::new(named))
     }
 
     /// Acts on the deadlines that have come, and goes on with what takes several turns.

@@ -178,8 +178,14 @@ impl Broker {
     /// When `expired` wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let first = self.deadlines.first().map(|(at, _)| *at);
-        let replay = (!self.replaying.is_empty()).then_some(self.now);
-        first.into_iter().chain(self.commit_again_at()).chain(replay).min()
+        // Input may come as late as in the writing at a turn's end, where a client has taken
+        // what it was held for: what that leads to is for the next turn.
+        let more = !(self.replaying.is_empty()
+            && self.dirty.is_empty()
+            && self.output.is_empty()
+            && self.burst.is_empty());
+        let next_turn = more.then_some(self.now);
+        first.into_iter().chain(self.commit_again_at()).chain(next_turn).min()
     }
 
     /// What the turn leads to, to be emptied.

@@ -26,6 +26,10 @@ pub(crate) struct Output {
 // === impl Output ===
 
 impl Output {
+    pub(super) fn is_empty(&self) -> bool {
+        self.sendings.is_empty() && self.closings.is_empty() && self.notices.is_empty()
+    }
+
     /// Has a message delivered to the subscribers of another shard. Those of one turn go
     /// together.
     pub(super) fn forward(

@@ -30,6 +30,10 @@ use crate::session::{Arrived, MqttSession};
 use crate::throttle::Throttle;
 use crate::{Realtime, RealtimeEvent};
 
+/// Clients at once that are yet to be let in, the ones that say nothing included: a storm of
+/// those that come back fits, and what they take is some hundred MB at the most.
+pub(crate) const MAX_HANDSHAKES: usize = 32_768;
+
 /// A client's connection while it is on the runtime.
 pub trait ClientStream: AsyncRead + AsyncWrite + Unpin + Send {
     /// Takes the socket out of the runtime's hands, with the state of its TLS.
@@ -95,6 +99,8 @@ impl Realtime {
     /// what has been read of it already. Done when the connection lives on its shard, or is
     /// over.
     pub async fn handshake(&self, stream: impl ClientStream, early: Vec<u8>, arrival: Arrival) {
+        // Dropped without a word: there are too many to answer, and it tries again.
+        let Ok(_place) = self.inner.handshakes.try_acquire() else { return };
         let patience = self.inner.settings.load().limits().connect_timeout;
         let websocket = arrival.http.is_some();
         let max_packet = self.inner.settings.load().limits().max_packet_bytes;

@@ -155,3 +155,15 @@ fn subscribing_again_and_again_does_not_pile_up_retained_messages() {
     subscribe_to_all(&mut net, client, 500);
     assert!(net.messages(client).len() < 3100);
 }
+
+#[test]
+fn what_comes_in_after_a_turn_has_ended_makes_another_turn() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting::v5("c"));
+    assert_eq!(net.brokers[0].deadline(), None);
+    let ping = fanwire_wire::mqtt::Packet::PingReq;
+    net.brokers[0].packet(client.key, client.link, &ping).unwrap();
+    assert_eq!(net.brokers[0].deadline(), Some(net.now));
+    net.settle();
+    assert_eq!(net.brokers[0].deadline(), None);
+}

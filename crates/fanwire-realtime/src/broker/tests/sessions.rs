@@ -104,3 +104,18 @@ fn a_clean_start_forgets_the_session_of_before() {
     net.publish(clean, "t", "x", AtMostOnce);
     assert_eq!(net.payloads(clean), [""; 0]);
 }
+
+#[test]
+fn a_will_tells_who_published_it_and_cannot_pass_for_somebody_else() {
+    let mut net = Net::with(1, |model| model.limits.publisher_properties = true);
+    let watcher = watcher(&mut net);
+    net.packets(watcher);
+    let mut will = Message::new("will", "gone");
+    will.publisher = Some(Arc::new(Publisher { client_id: "c".into(), principal: "ada".into() }));
+    let user = &mut will.properties.get_or_insert_default().user;
+    user.push("fanwire-principal", "root").unwrap();
+    let client = net.connect(0, Connecting { will: Some((will, 0)), ..Connecting::v5("c") });
+    net.lose(client);
+    let packets = net.packets(watcher);
+    assert!(packets[0].contains("ada") && !packets[0].contains("root"), "{packets:?}");
+}
