@@ -151,8 +151,6 @@ pub struct RealtimeLimits {
     pub max_rule_events: usize,
     /// Bytes of such events. IoT Core: not said.
     pub max_rule_bytes: usize,
-    /// How often the function of a topic rule is called again after a failure. Lambda: 2.
-    pub rule_retries: u32,
 }
 
 /// What a client notices that may not do something.
@@ -244,7 +242,6 @@ impl RealtimeLimits {
             publisher_properties: false,
             max_rule_events: 10_000,
             max_rule_bytes: 64 * MB,
-            rule_retries: 2,
         }
     }
 

@@ -86,7 +86,6 @@ fn counts(node: &Node, limits: &mut RealtimeLimits) {
     count(node, "max_queued_messages", &mut limits.max_queued_messages);
     count(node, "max_retained_messages", &mut limits.max_retained_messages);
     count(node, "max_rule_events", &mut limits.max_rule_events);
-    count(node, "rule_retries", &mut limits.rule_retries);
     if let Some(node) = node.get("publishes_per_second") {
         let given = node.integer().and_then(|given| u32::try_from(given).ok());
         limits.publishes_per_second =

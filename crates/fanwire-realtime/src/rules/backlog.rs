@@ -10,11 +10,12 @@ use tokio::sync::mpsc::error::TryRecvError;
 use crate::Message;
 use crate::tap::Tap;
 
-/// The most messages that wait for one rule.
-pub(super) const MAX_MESSAGES: usize = 10_000;
-
-/// The most bytes that wait for one rule.
-pub(super) const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// How much may wait for one rule (`realtime.limits.max_rule_events`, `max_rule_bytes`).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
 
 /// What became of the messages of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +37,7 @@ pub(super) struct Waiting {
     pub(super) message: Arc<Message>,
     /// Where in the message's topic the topic begins that the rule sees.
     pub(super) topic_at: usize,
-    /// What it takes of [`MAX_BYTES`].
+    /// What it takes of the bytes that may wait.
     cost: usize,
 }
 
@@ -62,9 +63,10 @@ pub(super) struct Backlog {
     pub(super) counters: Arc<Counters>,
 }
 
-/// Counts of a rule. Each stands for itself, so none is ordered with another.
+/// Bounds and counts of a rule. Each stands for itself, so none is ordered with another.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    pub(super) bounds: Bounds,
     waiting_bytes: AtomicUsize,
     taken: AtomicU64,
     called: AtomicU64,
@@ -76,9 +78,9 @@ pub(super) struct Counters {
 
 impl Backlog {
     /// The two ends of an empty backlog.
-    pub(super) fn new() -> (Feed, Self) {
-        let (sender, receiver) = mpsc::channel(MAX_MESSAGES);
-        let counters = Arc::new(Counters::default());
+    pub(super) fn new(bounds: Bounds) -> (Feed, Self) {
+        let (sender, receiver) = mpsc::channel(bounds.messages.max(1));
+        let counters = Arc::new(Counters { bounds, ..Counters::default() });
         (Feed { sender, counters: Arc::clone(&counters) }, Self { receiver, counters })
     }
 
@@ -145,7 +147,7 @@ fn push(
     let cost = message.cost();
     let waiting = Waiting { message: Arc::clone(message), topic_at, cost };
     let before = counters.waiting_bytes.fetch_add(cost, Ordering::Relaxed);
-    if before + cost <= MAX_BYTES && sender.try_send(waiting).is_ok() {
+    if before + cost <= counters.bounds.bytes && sender.try_send(waiting).is_ok() {
         counters.taken.fetch_add(1, Ordering::Relaxed);
     } else {
         counters.waiting_bytes.fetch_sub(cost, Ordering::Relaxed);

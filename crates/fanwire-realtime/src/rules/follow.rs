@@ -10,7 +10,7 @@ use fanwire_functions::InvokeError;
 use fanwire_rules::{Failure, Rule, Selected, error_payload, uuid};
 
 use super::Ground;
-use super::backlog::{Backlog, MAX_BYTES, MAX_MESSAGES, Waiting};
+use super::backlog::{Backlog, Bounds, Waiting};
 use super::invoke::Invoke;
 use super::seldom::Seldom;
 use crate::{Message, Observer, RealtimeEvent};
@@ -182,9 +182,11 @@ impl Follower {
         }
         let new = dropped - self.drops_told;
         self.drops_told = dropped;
+        let Bounds { messages, bytes } = backlog.counters.bounds;
         let why = format!(
             "{new} messages were dropped: its function takes them more slowly than they come, and \
-             {MAX_MESSAGES} messages or {MAX_BYTES} bytes are kept for it"
+             {messages} messages or {bytes} bytes are kept for it (realtime.limits.max_rule_events, \
+             max_rule_bytes)"
         );
         self.tell(topic, &why);
     }

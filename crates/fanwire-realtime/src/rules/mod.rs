@@ -22,7 +22,7 @@ use fanwire_app::model::{self, TopicRule};
 use fanwire_rules::{Rule, SqlError, SqlVersion};
 use tokio::runtime::Handle;
 
-use self::backlog::{Backlog, Feed};
+use self::backlog::{Backlog, Bounds, Feed};
 use self::follow::Follower;
 use self::ingest::BasicIngest;
 use self::invoke::Invoke;
@@ -136,8 +136,11 @@ impl Rules {
                 None => changed.push((name, rule, compile(name, rule)?)),
             }
         }
+        let limits = &model.limits;
+        let bounds = Bounds { messages: limits.max_rule_events, bytes: limits.max_rule_bytes };
         for (name, rule, statement) in changed {
-            followed.insert(name.clone(), Arc::new(self.ground.follow(name, rule, statement)));
+            followed
+                .insert(name.clone(), Arc::new(self.ground.follow(name, rule, statement, bounds)));
         }
         self.followed.store(Arc::new(followed));
         Ok(())
@@ -165,9 +168,9 @@ impl Ground {
         Subscription { directory, filter: filter.into(), id }
     }
 
-    fn follow(&self, name: &str, rule: &TopicRule, statement: Rule) -> Followed {
+    fn follow(&self, name: &str, rule: &TopicRule, statement: Rule, bounds: Bounds) -> Followed {
         let filter = statement.filter().map(str::to_owned);
-        let (feed, backlog) = Backlog::new();
+        let (feed, backlog) = Backlog::new(bounds);
         let follower = Follower::new(name, rule, statement, self);
         self.runtime.spawn(follower.run(backlog));
         let tap = || Arc::new(feed.tap()) as Arc<dyn Tap>;

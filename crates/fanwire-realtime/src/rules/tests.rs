@@ -10,7 +10,6 @@ use fanwire_functions::{InvokeError, ThrottleReason};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::backlog::{MAX_BYTES, MAX_MESSAGES};
 use super::invoke::Invoke;
 use super::{Ground, RuleStats, Rules};
 use fanwire_wire::mqtt::UserProperties;
@@ -280,24 +279,24 @@ async fn a_throttled_function_holds_its_rule_up_and_nothing_is_lost() {
 async fn a_full_backlog_drops_counts_and_tells() {
     let f = follow(&[("r", rule("SELECT * FROM 'a'"))]);
     *f.seen.throttled.lock().unwrap() = true;
-    for _ in 0..MAX_MESSAGES + 50 {
+    for _ in 0..f.model.limits.max_rule_events + 50 {
         f.publish("a", "{}");
     }
     let told = f.seen.told("messages were dropped").await;
     assert!(told.starts_with("r: a: 50 "), "{told}");
-    assert_eq!(f.stats("r").taken, MAX_MESSAGES as u64);
+    assert_eq!(f.stats("r").taken, f.model.limits.max_rule_events as u64);
     assert_eq!(f.stats("r").dropped, 50);
     *f.seen.throttled.lock().unwrap() = false;
-    f.seen.called(MAX_MESSAGES).await;
+    f.seen.called(f.model.limits.max_rule_events).await;
     f.publish("a", "{}");
-    f.seen.called(MAX_MESSAGES + 1).await;
+    f.seen.called(f.model.limits.max_rule_events + 1).await;
 }
 
 #[tokio::test]
 async fn long_messages_fill_a_backlog_sooner() {
     let f = follow(&[("r", rule("SELECT * FROM 'a'"))]);
     *f.seen.throttled.lock().unwrap() = true;
-    let payload = Bytes::from(vec![b'1'; MAX_BYTES / 4]);
+    let payload = Bytes::from(vec![b'1'; f.model.limits.max_rule_bytes / 4]);
     for _ in 0..5 {
         f.publish("a", payload.clone());
     }

@@ -438,11 +438,6 @@ static LIMITS: Table = Table {
             "events that wait for the function of one subscriber; default 10000",
         ),
         Key::new("max_rule_bytes", Kind::Size, "their bytes; default \"64MB\""),
-        Key::new(
-            "rule_retries",
-            Kind::Integer(0, 100),
-            "how often the function of a subscriber is called again after a failure; default 2",
-        ),
     ],
 };
 
