@@ -253,6 +253,10 @@ impl Interest {
                 false
             }
             None => {
+                if self.0.is_empty() {
+                    // Most filters have subscribers on one shard.
+                    self.0.reserve_exact(1);
+                }
                 self.0.push((shard, 1));
                 true
             }

@@ -114,6 +114,10 @@ impl Broker {
             None => {
                 let filter = Arc::from(filter);
                 let subscription = Subscription { filter: Arc::clone(&filter), options, id };
+                if session.subscriptions.is_empty() {
+                    // Most clients have one.
+                    session.subscriptions.reserve_exact(1);
+                }
                 session.subscriptions.push(subscription);
                 filter
             }
@@ -172,6 +176,10 @@ impl Broker {
         }
         let subscriber = Subscriber { key, options, id };
         let subscribers = self.index.get_or_default(filter);
+        if subscribers.is_empty() {
+            // Most filters have one.
+            subscribers.reserve_exact(1);
+        }
         match subscribers.iter_mut().find(|known| !new && known.key == key) {
             Some(known) => *known = subscriber,
             None => subscribers.push(subscriber),
