@@ -23,6 +23,10 @@ const MAX_CHANGES: usize = 1024;
 /// messages that they may have no subscriber for.
 const MAX_SHARDS: usize = 64;
 
+/// What filters begin with that lifecycle events match: no wildcard stands for it, since
+/// those at the start match no topic that begins with `$` (MQTT 5, 4.7.2).
+const EVENTS_ROOT: &str = "$aws/";
+
 /// Names a tap in the directory.
 pub(crate) type TapId = u64;
 
@@ -38,6 +42,8 @@ pub(crate) struct Directory {
     /// How many changes there were. Read without the lock.
     generation: AtomicU64,
     next_tap: AtomicU64,
+    /// How many filters of the tables are under `$aws/`. Read without the lock.
+    event_filters: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -94,6 +100,7 @@ impl Directory {
     /// A shard has one more subscription, not a shared one, to `filter`.
     pub(crate) fn add_interest(&self, filter: &str, shard: u8) {
         if self.write().interests.get_or_default(filter).add(shard) {
+            self.count_events(filter, 1);
             self.changed(filter);
         }
     }
@@ -107,6 +114,7 @@ impl Directory {
                 tables.interests.remove(filter);
             }
             drop(tables);
+            self.count_events(filter, -1);
             self.changed(filter);
         }
     }
@@ -139,6 +147,7 @@ impl Directory {
             let group = Arc::new(Group::new(group));
             groups.push(Arc::clone(&group));
             *group_count += 1;
+            self.count_events(filter, 1);
             group
         });
         drop(tables);
@@ -153,10 +162,12 @@ impl Directory {
         let Some(known) = groups.get_mut(filter) else { return };
         let before = known.len();
         known.retain(|known| *known.name != *group || known.leave(client_id));
-        *group_count -= before - known.len();
+        let gone = before - known.len();
+        *group_count -= gone;
         if known.is_empty() {
             groups.remove(filter);
         }
+        self.count_events(filter, -gone.cast_signed());
         drop(tables);
         self.changed(filter);
     }
@@ -165,6 +176,7 @@ impl Directory {
     pub(crate) fn add_tap(&self, filter: &str, tap: Arc<dyn Tap>) -> TapId {
         let id = self.next_tap.fetch_add(1, Ordering::Relaxed);
         self.write().taps.get_or_default(filter).push((id, tap));
+        self.count_events(filter, 1);
         self.changed(filter);
         id
     }
@@ -179,9 +191,16 @@ impl Directory {
             tables.taps.remove(filter);
         }
         drop(tables);
+        self.count_events(filter, if removed.is_some() { -1 } else { 0 });
         // Not before: a tap may own a subscription, whose end leads here again.
         drop(removed);
         self.changed(filter);
+    }
+
+    /// Whether anybody anywhere may be subscribed to lifecycle events. Most are told of to
+    /// nobody, and then there is no need to put them into words.
+    pub(crate) fn hears_events(&self) -> bool {
+        self.event_filters.load(Ordering::Relaxed) > 0
     }
 
     /// Where the messages of `topic` go beside the sessions of `shard`.
@@ -215,6 +234,13 @@ impl Directory {
             None => changed(None),
         }
         *seen = changes.first + changes.recent.len() as u64;
+    }
+
+    fn count_events(&self, filter: &str, change: isize) {
+        if filter.starts_with(EVENTS_ROOT) {
+            // Two's complement: adding what stands for a negative number subtracts.
+            self.event_filters.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+        }
     }
 
     fn changed(&self, filter: &str) {

@@ -38,7 +38,9 @@ mod throttle;
 pub mod topic;
 
 pub use self::durable::LoadError;
-pub use self::handshake::{Arrival, ClientStream, Credentials, HttpArrival, TlsArrival, Trial};
+pub use self::handshake::{
+    Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, TlsArrival, Trial,
+};
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
 pub use self::message::{Message, Properties, Publisher};
 pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};

@@ -24,7 +24,7 @@ pub enum RealtimeEvent<'a> {
         /// Where it comes from.
         source_ip: IpAddr,
         /// `MQTT 3.1`, `MQTT 3.1.1` or `MQTT 5`, and what it goes over.
-        protocol: &'a str,
+        protocol: &'static str,
         /// Whether a session was resumed.
         resumed: bool,
         /// How long the authorizer took, where one was asked.

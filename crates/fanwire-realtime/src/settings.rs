@@ -107,6 +107,12 @@ impl Settings {
         Ok(Self { model: model.clone(), place, authorizers, users, jwt })
     }
 
+    /// Whether who a client is, and what it may do, is known without asking a function, a
+    /// password's hash or a key.
+    pub(crate) fn asks_nobody(&self) -> bool {
+        self.authorizers.is_empty() && self.users.is_none() && self.jwt.is_none()
+    }
+
     pub(crate) fn default_authorizer(&self) -> Option<&Authorizer> {
         self.authorizers.get(self.model.default_authorizer.as_ref()?)
     }

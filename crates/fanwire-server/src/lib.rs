@@ -17,6 +17,7 @@
 mod address;
 mod apply;
 mod control;
+mod door;
 mod dynamodb;
 mod endpoints;
 mod groups;

@@ -1,4 +1,5 @@
-//! Accepting connections, and HTTP/1.1 on them; those that speak MQTT go to the broker.
+//! Listening, and serving who comes on the runtime: HTTP/1.1, and MQTT until the broker has
+//! the connection.
 
 use std::convert::Infallible;
 use std::io;
@@ -10,12 +11,12 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::head_tap::HeadTap;
-use crate::port::{Port, Speech};
+use crate::port::{Opening, Port, Speech};
 use crate::router::{Router, Source};
 use crate::tls::ClientStream;
 
@@ -34,13 +35,6 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most headers of a request.
 const MAX_HEADERS: usize = 128;
 
-/// Connections that may speak HTTP at once, handshakes among them; others wait in
-/// the system's queue. Connections on shards do not count.
-const MAX_HTTP_CONNECTIONS: usize = 8192;
-
-/// How long to wait where the system has no descriptor for another connection.
-const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
-
 /// Connections that may wait in the system's queue to be accepted; it may allow fewer.
 /// Where it is full, clients that come in a flood are turned away.
 const BACKLOG: u32 = 4096;
@@ -50,51 +44,22 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A server that is started again may have its port back at once.
     socket.set_reuseaddr(true)?;
+    // Small frames must not wait for others. What is accepted here has it from the listener.
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Accepts connections until `stopped` says so.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    router: Arc<Router>,
-    port: Port,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
-    loop {
-        // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = told_to(&mut stopped) => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let router = Arc::clone(&router);
-                let (port, stopped) = (port.clone(), stopped.clone());
-                tokio::spawn(async move {
-                    serve(stream, peer, router, port, stopped).await;
-                    drop(place);
-                });
-            }
-            // The client has left, or descriptors have run out.
-            Err(_) => tokio::time::sleep(ACCEPT_BACK_OFF).await,
-        }
-    }
-}
-
-async fn serve(
-    stream: TcpStream,
+/// Serves a client on the runtime until it belongs to a shard, or is gone.
+pub(crate) async fn serve(
+    opening: Opening,
     peer: SocketAddr,
     router: Arc<Router>,
     port: Port,
     mut stopped: watch::Receiver<bool>,
 ) {
     let impatient_at = Instant::now() + HEAD_TIMEOUT;
-    // Small frames must not wait for others; where it fails they merely do.
-    let _ = stream.set_nodelay(true);
-    let opening = timeout_at(impatient_at, port.open(stream, router.has_realtime()));
+    let opening = timeout_at(impatient_at, port.open(opening, router.has_realtime()));
     let (stream, speech) = tokio::select! {
         opened = opening => match opened {
             Ok(Ok(opened)) => opened,
@@ -157,6 +122,6 @@ async fn serve_http(
 }
 
 /// Waits until the server has stopped, or is gone.
-async fn told_to(stopped: &mut watch::Receiver<bool>) {
+pub(crate) async fn told_to(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

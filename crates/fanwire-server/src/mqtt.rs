@@ -1,19 +1,21 @@
 //! Connections that speak MQTT, bare or in a WebSocket: from the listener to the broker
 //! (reference: iot.md, section 1).
 
+use std::fmt::Write as _;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use fanwire_hub::Transport;
 use fanwire_realtime::{Arrival, HttpArrival, TlsArrival};
 use fanwire_wire::ws::handshake::check;
 use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use crate::address::Target;
 use crate::head_tap::HeadTap;
 use crate::realtime::Endpoint;
 use crate::response::{self, Answer};
@@ -24,6 +26,17 @@ use crate::upgrade::{headers_of, switching_protocols};
 /// The subprotocols of MQTT over WebSocket. The second is what mqtt.js and the AWS IoT
 /// device SDK ask for with MQTT 3.1.1.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
+
+/// Headers of a request that is answered at once, at the most.
+const MAX_HEADERS: usize = 64;
+
+/// A WebSocket handshake that is accepted.
+pub(crate) struct Opened {
+    /// What opens the WebSocket once it is written.
+    pub(crate) answer: String,
+    /// What the broker is told of the request.
+    pub(crate) http: HttpArrival,
+}
 
 impl fanwire_realtime::ClientStream for ClientStream {
     fn into_transport(self) -> io::Result<Transport> {
@@ -38,6 +51,70 @@ impl Router {
         let Some(endpoint) = self.realtime().filter(|_| !self.is_stopping()) else { return };
         let arrival = Arrival { peer, tls: tls_of(&stream), http: None };
         endpoint.plane.handshake(stream, Vec::new(), arrival).await;
+    }
+
+    /// Takes a bare connection whose first packet is in `peeked`, where nobody has to be asked
+    /// whether it may connect. Gives the socket back, as it was, where that is not so.
+    pub(crate) fn mqtt_at_once(
+        &self,
+        stream: TcpStream,
+        peeked: &[u8],
+        arrival: &Arrival,
+    ) -> Option<TcpStream> {
+        match self.realtime().filter(|_| !self.is_stopping()) {
+            Some(endpoint) => endpoint.plane.handshake_at_once(stream, peeked, arrival),
+            None => Some(stream),
+        }
+    }
+
+    /// Gives a bare connection whose WebSocket is open to the broker.
+    pub(crate) async fn mqtt_in_websocket(&self, stream: ClientStream, arrival: Arrival) {
+        let Some(endpoint) = self.realtime().filter(|_| !self.is_stopping()) else { return };
+        endpoint.plane.handshake(stream, Vec::new(), arrival).await;
+    }
+
+    /// The answer to a request that is whole in `peeked` and opens a WebSocket to the realtime
+    /// endpoint. `None` where it is anything else: hyper knows what to say to that.
+    pub(crate) fn realtime_upgrade_at_once(
+        &self,
+        peeked: &[u8],
+        only_realtime: bool,
+    ) -> Option<Opened> {
+        let endpoint = self.realtime().filter(|_| !self.is_stopping())?;
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut headers);
+        let parsed = request.parse(peeked).ok()?;
+        // A client has nothing to send before it has its answer.
+        let whole = parsed.is_complete() && parsed.unwrap() == peeked.len();
+        if !whole || request.version != Some(1) || request.method != Some("GET") {
+            return None;
+        }
+        let mut map = HeaderMap::with_capacity(request.headers.len());
+        let mut written = Vec::with_capacity(request.headers.len());
+        for header in request.headers.iter() {
+            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+            map.append(name, HeaderValue::from_bytes(header.value).ok()?);
+            let value = String::from_utf8_lossy(header.value).trim().to_owned();
+            written.push((header.name.to_owned(), value));
+        }
+        let (path, query) = match request.path?.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (request.path?, None),
+        };
+        if self.target(Some(&endpoint), only_realtime, &map, path) != Target::Realtime {
+            return None;
+        }
+        let upgrade = check(&map, &Method::GET).ok()?;
+        let mut answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-accept: {}\r\n",
+            upgrade.accept
+        );
+        if let Some(subprotocol) = subprotocol(&map).ok()? {
+            let _ = write!(answer, "sec-websocket-protocol: {subprotocol}\r\n");
+        }
+        answer.push_str("\r\n");
+        Some(Opened { answer, http: HttpArrival { headers: written, query } })
     }
 
     /// Answers a request to the realtime endpoint. A handshake gets its 101 at once: who

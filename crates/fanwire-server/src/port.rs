@@ -42,6 +42,13 @@ enum Security {
     Required(Acceptor),
 }
 
+/// A client that has been accepted, and the first byte of what it sends, where that is
+/// known already.
+pub(crate) struct Opening {
+    pub(crate) stream: std::net::TcpStream,
+    pub(crate) first: Option<u8>,
+}
+
 /// What a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
@@ -74,24 +81,46 @@ impl Port {
         self.takes == Takes::MqttInWebSockets
     }
 
+    /// Whether what a client sends is to be looked at for MQTT before anything else.
+    pub(crate) fn may_be_bare(&self) -> bool {
+        !matches!(self.security, Security::Required(_))
+    }
+
+    /// What a client without TLS speaks that begins with `first`, where it is MQTT or HTTP.
+    pub(crate) fn speech_of(&self, first: u8) -> Option<Speech> {
+        let mqtt = self.takes != Takes::MqttInWebSockets;
+        let http = self.takes != Takes::Mqtt;
+        match first {
+            CONNECT_PACKET if mqtt => Some(Speech::Mqtt),
+            // Of all methods only GET opens a WebSocket.
+            b'G' if http => Some(Speech::Http),
+            _ => None,
+        }
+    }
+
     /// Waits for what a client begins with: the handshake of TLS, and, where it may speak
     /// one or the other, the first byte of what comes after it, which stays to be read.
     pub(crate) async fn open(
         &self,
-        stream: TcpStream,
+        opening: Opening,
         has_realtime: bool,
     ) -> io::Result<(ClientStream, Speech)> {
-        let mut stream = match &self.security {
-            Security::None => ClientStream::Plain(stream),
-            Security::Offered(tls) => tls.accept(stream).await?,
-            Security::Required(tls) => tls.handshake(stream).await?,
+        let Opening { stream, first } = opening;
+        let stream = TcpStream::from_std(stream)?;
+        let (mut stream, first) = match &self.security {
+            Security::None => (ClientStream::Plain(stream), first),
+            Security::Offered(tls) => tls.accept(stream, first).await?,
+            Security::Required(tls) => (tls.handshake(stream).await?, None),
         };
         let speech = match self.takes {
             Takes::Mqtt => Speech::Mqtt,
-            Takes::Everything if has_realtime => match stream.first_byte().await? {
-                Some(CONNECT_PACKET) => Speech::Mqtt,
-                _ => Speech::Http,
-            },
+            Takes::Everything if has_realtime => {
+                let first = match first {
+                    Some(first) => Some(first),
+                    None => stream.first_byte().await?,
+                };
+                if first == Some(CONNECT_PACKET) { Speech::Mqtt } else { Speech::Http }
+            }
             Takes::Everything | Takes::MqttInWebSockets => Speech::Http,
         };
         Ok((stream, speech))
@@ -111,7 +140,8 @@ mod tests {
         client.write_all(bytes).await.unwrap();
         client.shutdown().await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let (mut stream, speech) = port.open(accepted, has_realtime).await.unwrap();
+        let opening = Opening { stream: accepted.into_std().unwrap(), first: None };
+        let (mut stream, speech) = port.open(opening, has_realtime).await.unwrap();
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.unwrap();
         (speech, rest)

@@ -12,7 +12,7 @@ use fanwire_dynamodb::DynamoDb;
 use fanwire_functions::Functions;
 use fanwire_websocket::{Arrival, Plane, Rejection, request_id};
 use http::header::{HOST, ORIGIN, ToStrError};
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
@@ -163,17 +163,10 @@ impl Router {
     }
 
     pub(crate) async fn answer(&self, request: Request<Incoming>, source: &Source) -> Answer {
-        let host = request.headers().get(HOST).map(HeaderValue::to_str);
-        let host = host.and_then(Result::<&str, ToStrError>::ok).unwrap_or_default();
         let realtime = self.realtime();
-        let path = realtime.as_ref().map(|endpoint| endpoint.path.as_str());
-        let target = if source.only_realtime {
-            address::resolve(std::iter::empty(), path, host, request.uri().path())
-        } else if dynamodb::is_meant(request.headers()) {
-            Target::DynamoDb
-        } else {
-            address::resolve(self.plane.apis().iter(), path, host, request.uri().path())
-        };
+        let path = request.uri().path();
+        let target =
+            self.target(realtime.as_deref(), source.only_realtime, request.headers(), path);
         if let (Target::Realtime, Some(endpoint)) = (&target, &realtime) {
             return self.realtime_upgrade(Arc::clone(endpoint), request, source);
         }
@@ -202,6 +195,26 @@ impl Router {
             Target::Realtime | Target::Unknown => {
                 response::rejected(Rejection::unknown_stage(&request_id()))
             }
+        }
+    }
+
+    /// What a request is for.
+    pub(crate) fn target(
+        &self,
+        realtime: Option<&Endpoint>,
+        only_realtime: bool,
+        headers: &HeaderMap,
+        path: &str,
+    ) -> Target {
+        let host = headers.get(HOST).map(HeaderValue::to_str);
+        let host = host.and_then(Result::<&str, ToStrError>::ok).unwrap_or_default();
+        let own = realtime.map(|endpoint| endpoint.path.as_str());
+        if only_realtime {
+            address::resolve(std::iter::empty(), own, host, path)
+        } else if dynamodb::is_meant(headers) {
+            Target::DynamoDb
+        } else {
+            address::resolve(self.plane.apis().iter(), own, host, path)
         }
     }
 

@@ -23,7 +23,7 @@ use crate::port::Port;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::tls::{Acceptor, Authority, TlsError};
-use crate::{dynamodb, endpoints, listener};
+use crate::{door, dynamodb, endpoints, listener};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -172,7 +172,8 @@ impl Server {
         let (stopped, watching) = watch::channel(false);
         for (listener, port) in ports {
             let (router, watching) = (Arc::clone(&router), watching.clone());
-            tokio::spawn(listener::accept(listener, router, port, watching));
+            door::open(listener, router, port, watching)
+                .map_err(|source| StartError::Bind { address, source })?;
         }
         if let Some(tables) = tables {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));

@@ -72,7 +72,7 @@ fn size(entry: &Entry) -> usize {
         Record::Line { text, .. } | Record::FunctionNote { text, .. } => text.len(),
         Record::Access { line, .. } => line.len(),
         Record::Execution(text) | Record::News(text) | Record::Note(text) => text.len(),
-        Record::Realtime(record) => record.why.as_ref().map_or(0, String::len),
+        Record::Realtime(record) => record.why.as_ref().map_or(0, |why| why.len()),
         Record::Request(request) => request.error.as_ref().map_or(0, String::len),
         Record::Text(_) | Record::Dropped(_) | Record::End => 0,
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use fanwire_websocket::EventType;
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::record::{Entry, Record, Request};
@@ -25,6 +26,12 @@ impl Renderer for Json {
 
 /// Appends a record as a line of JSON; nothing for what only steers the printer.
 pub(super) fn write(entry: &Entry, out: &mut String) {
+    if let Record::Realtime(record) = &entry.record {
+        let timed = Timed { record, time: Time(entry.at) };
+        // Text, numbers and flags under names that are text: this cannot fail.
+        out.push_str(&serde_json::to_string(&timed).unwrap_or_default());
+        return out.push('\n');
+    }
     let mut value = match &entry.record {
         Record::Request(request) => json!({
             "type": "request",
@@ -50,17 +57,34 @@ pub(super) fn write(entry: &Entry, out: &mut String) {
         Record::FunctionNote { function, text } => {
             json!({ "type": "function", "function": function, "text": text })
         }
-        Record::Realtime(record) => record.to_json(),
         Record::Access { line, .. } => json!({ "type": "access", "line": line }),
         Record::Execution(line) => json!({ "type": "execution", "line": line }),
         Record::News(text) => json!({ "type": "news", "text": text }),
         Record::Note(text) => json!({ "type": "note", "text": text }),
         Record::Dropped(count) => json!({ "type": "dropped", "records": count }),
-        Record::Text(_) | Record::End => return,
+        Record::Realtime(_) | Record::Text(_) | Record::End => return,
     };
-    value["time"] = format!("{:.3}", entry.at).into();
+    value["time"] = json!(Time(entry.at));
     out.push_str(&value.to_string());
     out.push('\n');
+}
+
+/// A record with its time, written without the detour of a value of JSON: of these there may
+/// be thousands a second.
+#[derive(Serialize)]
+struct Timed<'a> {
+    #[serde(flatten)]
+    record: &'a RealtimeRecord,
+    time: Time,
+}
+
+/// When something happened, to the millisecond.
+struct Time(Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
 }
 
 /// What stands for the outcome of a request that did not fail.

@@ -10,7 +10,7 @@ mod realtime;
 mod record;
 mod throttle;
 
-use std::io::Write as _;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -78,9 +78,9 @@ impl Console {
         let (kept, held) = (Arc::clone(&journal), Arc::clone(&throttle));
         let printer = std::thread::spawn(move || {
             if style.json {
-                print(&receiver, json::Json, &kept, &held);
+                print(style, &receiver, json::Json, &kept, &held);
             } else {
-                print(&receiver, Human::new(style.verbose), &kept, &held);
+                print(style, &receiver, Human::new(style.verbose), &kept, &held);
             }
         });
         (Self { style, sender, journal, throttle, dropped: AtomicU64::new(0) }, printer)
@@ -165,14 +165,23 @@ impl fanwire_functions::Observer for Console {
     }
 }
 
+/// Where it is printed. JSON has no colours to be taken out where nobody sees them.
+fn stdout(style: Style) -> Box<dyn Write> {
+    if style.json {
+        return Box::new(std::io::stdout());
+    }
+    Box::new(anstream::AutoStream::auto(std::io::stdout()))
+}
+
 fn print(
+    style: Style,
     receiver: &Receiver<Entry>,
     mut renderer: impl Renderer,
     journal: &Journal,
     throttle: &Throttle,
 ) {
     let mut access_files = AccessFiles::default();
-    let mut stdout = anstream::AutoStream::auto(std::io::stdout());
+    let mut stdout = stdout(style);
     let mut out = String::new();
     loop {
         let mut ended = false;

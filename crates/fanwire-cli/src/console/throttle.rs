@@ -53,7 +53,7 @@ impl Throttle {
         if let Some(whose) = record.repeats() {
             let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
             let full = lately.windows.len() >= MAX_KEYS;
-            let mut key = (record.event.as_str().into(), Box::from(whose));
+            let mut key = (Box::from(&*record.event), Box::from(whose));
             if full && !lately.windows.contains_key(&key) {
                 key.1 = "".into();
             }
@@ -114,7 +114,7 @@ mod tests {
         assert!(throttle.due(start + WINDOW / 2).is_empty());
         let due = throttle.due(start + WINDOW);
         let [Record::Realtime(record)] = due.as_slice() else { panic!("{due:?}") };
-        assert_eq!((record.times, record.facts["messages"].as_u64()), (1000, Some(2000)));
+        assert_eq!((record.times, record.messages()), (1000, Some(2000)));
         assert!(throttle.pass(dropped("a"), start + WINDOW).is_none(), "a second once more");
         assert_eq!(throttle.due(start + 2 * WINDOW).len(), 1);
         assert!(throttle.due(start + 3 * WINDOW).is_empty());

@@ -88,7 +88,7 @@ impl<'a> Filter<'a> {
     /// Whether a record of the realtime endpoint is of the client that is asked for, whose id
     /// stands for a connection's there, and bad, if that is asked for.
     fn is_wanted_client(&self, record: &RealtimeRecord) -> bool {
-        let of_client = |id: &String| *id == record.client_id;
+        let of_client = |id: &String| **id == *record.client_id;
         self.args.route.is_none()
             && self.args.connection.as_ref().is_none_or(of_client)
             && (record.is_bad() || !self.args.errors)
@@ -115,15 +115,15 @@ impl<'a> Filter<'a> {
         let of_function = |function: Option<&str>| {
             self.args.function.as_deref().is_none_or(|wanted| function == Some(wanted))
         };
-        let (function, texts) = match record {
+        let (function, texts): (_, Vec<&str>) = match record {
             Record::Request(request) => {
                 let texts = [
-                    Some(&request.route_key),
+                    Some(request.route_key.as_str()),
                     Some(&request.connection_id),
                     Some(&request.request_id),
-                    request.invocation_id.as_ref(),
-                    request.function.as_ref(),
-                    request.error.as_ref(),
+                    request.invocation_id.as_deref(),
+                    request.function.as_deref(),
+                    request.error.as_deref(),
                 ];
                 (request.function.as_deref(), texts.into_iter().flatten().collect())
             }
@@ -131,7 +131,8 @@ impl<'a> Filter<'a> {
                 (Some(function.as_str()), vec![text])
             }
             Record::Realtime(record) => {
-                let texts = [Some(&record.client_id), Some(&record.principal), record.why.as_ref()];
+                let texts =
+                    [Some(&*record.client_id), Some(&record.principal), record.why.as_deref()];
                 (None, texts.into_iter().flatten().collect())
             }
             Record::Access { line, .. } => (None, vec![line]),

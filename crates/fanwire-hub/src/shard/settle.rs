@@ -111,8 +111,6 @@ impl<S: Session> Shard<S> {
         };
         // A goodbye that the socket does not take at once is not worth keeping it for.
         let _ = connection.transport.end_output();
-        // Dropping the socket removes it from the event queue in any case.
-        let _ = self.poll.registry().deregister(connection.transport.socket());
         let audience = connection.session.audience();
         if let Some(moved) = self.members.remove(audience, connection.place) {
             let place = connection.place;
@@ -122,6 +120,7 @@ impl<S: Session> Shard<S> {
         }
         self.live -= 1;
         let Connection { id, session, transport, .. } = *connection;
+        // Closing it also removes it from the event queue: nobody else holds it.
         drop(transport);
         session.closed(ending, &mut self.shared);
         self.handle.release_slot(id.slot);

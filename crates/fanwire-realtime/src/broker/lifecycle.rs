@@ -71,7 +71,9 @@ impl Broker {
     pub(super) fn publish_connected(&mut self, key: Key) {
         let Some((client_id, _)) = self.told_of(key) else { return };
         let version_number = self.versions.next(&client_id, self.now);
-        let Some((_, live)) = self.told_of(key) else { return };
+        let Some((_, live)) = self.told_of(key).filter(|_| self.directory.hears_events()) else {
+            return;
+        };
         let event = Presence {
             client_id: &client_id,
             timestamp: self.now_ms,
@@ -92,6 +94,10 @@ impl Broker {
         if !self.tells_of(&client_id) {
             return;
         }
+        let version_number = self.versions.current(&client_id, self.now);
+        if !self.directory.hears_events() {
+            return;
+        }
         let event = Presence {
             client_id: &client_id,
             timestamp: self.now_ms,
@@ -101,7 +107,7 @@ impl Broker {
             ip_address: None,
             client_initiated_disconnect: Some(cause == DisconnectReason::ClientInitiated),
             disconnect_reason: Some(cause.as_str()),
-            version_number: self.versions.current(&client_id, self.now),
+            version_number,
         };
         let payload = json(&event);
         self.publish_event("presence/disconnected", &client_id, payload);
@@ -129,6 +135,9 @@ impl Broker {
         event_type: &str,
         topics: impl Iterator<Item = &'f str>,
     ) {
+        if !self.directory.hears_events() {
+            return;
+        }
         let topics: Vec<&str> = topics.collect();
         let Some((client_id, live)) = self.told_of(key).filter(|_| !topics.is_empty()) else {
             return;

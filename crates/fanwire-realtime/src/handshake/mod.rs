@@ -3,6 +3,7 @@
 //! its session is.
 
 mod admit;
+mod at_once;
 mod authorize;
 mod credentials;
 mod keys;
@@ -15,8 +16,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fanwire_hub::{Reservation, Transport};
+use fanwire_wire::mqtt::Framer;
+use fanwire_wire::ws::Receiver;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use self::admit::Admitted;
+pub use self::at_once::MAX_PEEKED;
 pub(crate) use self::authorize::bind;
 pub(crate) use self::credentials::MAX_PASSWORD_CHECKS;
 pub(crate) use self::keys::Keys;
@@ -134,12 +139,23 @@ impl Realtime {
         &self,
         reader: Reader<S>,
         reservation: Reservation<MqttSession>,
-        admitted: admit::Admitted,
+        admitted: Admitted,
     ) {
         let (stream, websocket, framer, early) = reader.into_parts();
         let Ok(transport) = stream.into_transport() else { return };
+        let session = self.begin(admitted, websocket, framer);
+        self.inner.hub.attach(reservation, transport, session, early);
+    }
+
+    /// The session of a client that is let in, and of what its bytes go through.
+    fn begin(
+        &self,
+        admitted: Admitted,
+        websocket: Option<Receiver>,
+        framer: Framer,
+    ) -> MqttSession {
         let now = self.inner.hub.clock().now();
-        let session = MqttSession::new(Arrived {
+        MqttSession::new(Arrived {
             admission: admitted.admission,
             websocket,
             framer,
@@ -147,8 +163,7 @@ impl Realtime {
             throttle: Throttle::new(self.inner.settings.load().limits(), now),
             ends: admitted.ends,
             refresh: admitted.refresh,
-        });
-        self.inner.hub.attach(reservation, transport, session, early);
+        })
     }
 
     /// Publishes the lifecycle event of a client that was not let in (reference: iot.md,

@@ -24,7 +24,7 @@ pub(super) struct Reader<S> {
 }
 
 /// The first packet, whole.
-pub(super) struct First(Frame<'static>);
+pub(super) struct First(pub(super) Frame<'static>);
 
 impl First {
     /// What it says. It has been decoded before, so this finds nothing wrong with it.
@@ -88,8 +88,7 @@ impl<S: ClientStream> Reader<S> {
         let mut first = None;
         while !input.is_empty() && first.is_none() {
             let Some(receiver) = &mut self.websocket else { break };
-            let max = self.max_packet;
-            let limits = ReceiverLimits { max_frame: max, max_message: max, binary: true };
+            let limits = receiver_limits(self.max_packet);
             match receiver.next(&mut input, &limits, &mut ws::Inflater::default()) {
                 Ok(None) => break,
                 Ok(Some(ws::Event::Binary(payload))) => {
@@ -141,6 +140,11 @@ impl<S: ClientStream> Reader<S> {
         let reason = why.reason()?;
         Some(refusal(self.version, self.websocket.is_some(), reason, words))
     }
+}
+
+/// What a WebSocket may bring before its first packet of at most `max_packet` bytes is whole.
+pub(super) fn receiver_limits(max_packet: usize) -> ReceiverLimits {
+    ReceiverLimits { max_frame: max_packet, max_message: max_packet, binary: true }
 }
 
 /// A binary message as a client sends it, masked with zeros.

@@ -38,12 +38,20 @@ impl Acceptor {
         Ok(Self(TlsAcceptor::from(Arc::new(authority.server_config(address)?))))
     }
 
-    /// Waits for the first byte, and for the handshake where it begins one.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<ClientStream> {
-        let mut stream = ClientStream::Plain(stream);
-        match (stream.first_byte().await?, stream) {
-            (Some(HANDSHAKE_RECORD), ClientStream::Plain(stream)) => self.handshake(stream).await,
-            (_, stream) => Ok(stream),
+    /// Waits for the first byte, where it is not known, and for the handshake where it
+    /// begins one. Gives the first byte of what comes next, where that is known.
+    pub(crate) async fn accept(
+        &self,
+        stream: TcpStream,
+        first: Option<u8>,
+    ) -> io::Result<(ClientStream, Option<u8>)> {
+        let first = match first {
+            Some(first) => Some(first),
+            None => first_byte(&stream).await?,
+        };
+        match first {
+            Some(HANDSHAKE_RECORD) => Ok((self.handshake(stream).await?, None)),
+            first => Ok((ClientStream::Plain(stream), first)),
         }
     }
 
@@ -74,11 +82,7 @@ impl ClientStream {
     /// `None` where the client sends nothing more.
     pub(crate) async fn first_byte(&mut self) -> io::Result<Option<u8>> {
         match self {
-            Self::Plain(stream) => {
-                let mut first = [0];
-                let count = stream.peek(&mut first).await?;
-                Ok((count > 0).then_some(first[0]))
-            }
+            Self::Plain(stream) => first_byte(stream).await,
             Self::Tls(stream) => Ok(stream.fill_buf().await?.first().copied()),
         }
     }
@@ -93,6 +97,12 @@ impl ClientStream {
             }
         }
     }
+}
+
+async fn first_byte(stream: &TcpStream) -> io::Result<Option<u8>> {
+    let mut first = [0];
+    let count = stream.peek(&mut first).await?;
+    Ok((count > 0).then_some(first[0]))
 }
 
 impl AsyncRead for ClientStream {
