@@ -1,8 +1,10 @@
 //! One connection as its shard keeps it, and what a session may do to it.
 
+use std::io;
 use std::time::Instant;
 
 use bytes::Bytes;
+use mio::{Interest, Registry};
 
 use crate::outbound::Outbound;
 use crate::{ConnectionId, Session, Transport};
@@ -21,6 +23,8 @@ pub(crate) struct Connection<S> {
     pub(crate) readable: bool,
     /// The socket pushed back; nothing is written until it is writable again.
     pub(crate) blocked: bool,
+    /// Whether the socket's readiness to be written to is watched.
+    pub(crate) watches_writes: bool,
     /// The session waits in the list of those to be settled.
     pub(crate) dirty: bool,
     /// The earliest second that its deadline is filed under.
@@ -33,6 +37,18 @@ impl<S: Session> Connection<S> {
     /// Whether the socket has taken everything that was queued for it.
     pub(crate) fn is_drained(&self) -> bool {
         self.outbound.is_empty() && !self.transport.holds_output()
+    }
+
+    /// The socket has pushed back: from now on it is to tell when it no longer does. Most
+    /// never do, and are watched for reading only.
+    pub(crate) fn block(&mut self, registry: &Registry) -> io::Result<()> {
+        self.blocked = true;
+        if !self.watches_writes {
+            self.watches_writes = true;
+            let (token, both) = (self.id.token(), Interest::READABLE | Interest::WRITABLE);
+            registry.reregister(self.transport.socket(), token, both)?;
+        }
+        Ok(())
     }
 
     /// The session, and what it may do while it is called.

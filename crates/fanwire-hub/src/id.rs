@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use mio::Token;
 
 /// Names one connection, from before its handshake is answered until it is gone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +47,11 @@ impl ConnectionId {
     /// The number of the shard that the connection is on.
     pub fn shard(&self) -> usize {
         usize::from(self.shard)
+    }
+
+    /// What the connection's readiness is told by, on its shard.
+    pub(crate) fn token(self) -> Token {
+        Token(self.slot as usize)
     }
 
     fn to_bytes(self) -> [u8; 11] {

@@ -23,10 +23,6 @@ const MAX_CHANGES: usize = 1024;
 /// messages that they may have no subscriber for.
 const MAX_SHARDS: usize = 64;
 
-/// What filters begin with that lifecycle events match: no wildcard stands for it, since
-/// those at the start match no topic that begins with `$` (MQTT 5, 4.7.2).
-const EVENTS_ROOT: &str = "$aws/";
-
 /// Names a tap in the directory.
 pub(crate) type TapId = u64;
 
@@ -42,7 +38,7 @@ pub(crate) struct Directory {
     /// How many changes there were. Read without the lock.
     generation: AtomicU64,
     next_tap: AtomicU64,
-    /// How many filters of the tables are under `$aws/`. Read without the lock.
+    /// How many filters of the tables lifecycle events may match. Read without the lock.
     event_filters: AtomicUsize,
 }
 
@@ -237,7 +233,7 @@ impl Directory {
     }
 
     fn count_events(&self, filter: &str, change: isize) {
-        if filter.starts_with(EVENTS_ROOT) {
+        if may_match_events(filter) {
             // Two's complement: adding what stands for a negative number subtracts.
             self.event_filters.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
         }
@@ -266,6 +262,13 @@ impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory").field("generation", &self.generation).finish_non_exhaustive()
     }
+}
+
+/// Whether a lifecycle event's topic, `$aws/events/…`, may match a filter. No wildcard stands
+/// for its first level (MQTT 5, 4.7.2).
+fn may_match_events(filter: &str) -> bool {
+    let below = filter.strip_prefix("$aws/");
+    below.is_some_and(|below| matches!(below.split('/').next(), Some("events" | "+" | "#")))
 }
 
 // === impl Interest ===
@@ -371,6 +374,33 @@ mod tests {
             retain_as_published: false,
             subscription_id: None,
             online: Arc::new(AtomicBool::new(online)),
+        }
+    }
+
+    #[test]
+    fn lifecycle_events_are_heard_while_a_filter_may_match_them() {
+        let directory = Directory::default();
+        for deaf in ["#", "+/events/#", "$aws/rules/#", "$aws", "$share/aws/events/x"] {
+            directory.add_interest(deaf, 0);
+        }
+        assert!(!directory.hears_events());
+        for filter in ["$aws/events/presence/+/c", "$aws/#", "$aws/+/presence/connected/c"] {
+            directory.add_interest(filter, 0);
+            directory.add_interest(filter, 0);
+            directory.add_interest(filter, 1);
+            directory.join("g", filter, member("c", true));
+            directory.join("g", filter, member("d", true));
+            let tap = directory.add_tap(filter, Arc::new(|_: &Arc<crate::Message>| {}));
+            for shard in [0, 0, 1] {
+                assert!(directory.hears_events(), "{filter}");
+                directory.remove_interest(filter, shard);
+            }
+            assert!(directory.hears_events(), "{filter}: the group and the tap are left");
+            directory.leave("g", filter, "c");
+            directory.leave("g", filter, "d");
+            assert!(directory.hears_events(), "{filter}: the tap is left");
+            directory.remove_tap(filter, tap);
+            assert!(!directory.hears_events(), "{filter}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
-use mio::{Interest, Token};
+use mio::{Interest, Registry};
 
 use super::{EVENTS_PER_TURN, Letter, Shard};
 use crate::connection::{Connection, Wishes};
@@ -86,9 +86,8 @@ impl<S: Session> Shard<S> {
         session: S,
         early: Vec<u8>,
     ) {
-        let token = Token(id.slot as usize);
-        let both = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(transport.socket(), token, both) {
+        let registry = self.poll.registry();
+        if let Err(error) = registry.register(transport.socket(), id.token(), Interest::READABLE) {
             self.handle.release_slot(id.slot);
             return session.closed(Ending::Failed(error), &mut self.shared);
         }
@@ -106,6 +105,7 @@ impl<S: Session> Shard<S> {
             wishes: Wishes::default(),
             unread: early,
             blocked: false,
+            watches_writes: false,
             dirty: false,
             filed: u32::MAX,
             place: self.members.add(audience, slot),
@@ -139,7 +139,7 @@ impl<S: Session> Shard<S> {
                 self.handle.dropped.fetch_add(burst.len() as u64, Ordering::Relaxed);
                 continue;
             }
-            match deliver(connection, bytes) {
+            match deliver(connection, bytes, self.poll.registry()) {
                 Ok(()) => connection.session.broadcast_sent(self.now),
                 Err(error) => failed.push((slot, error)),
             }
@@ -164,12 +164,18 @@ fn join<S: Session>(burst: &[Arc<S::Message>], form: usize, shared: &mut S::Shar
 }
 
 /// Writes `bytes` at once where nothing waits before them; queues what is left.
-fn deliver<S: Session>(connection: &mut Connection<S>, bytes: &Bytes) -> io::Result<()> {
+fn deliver<S: Session>(
+    connection: &mut Connection<S>,
+    bytes: &Bytes,
+    registry: &Registry,
+) -> io::Result<()> {
     let mut written = 0;
     if connection.is_drained() {
         match connection.transport.write(bytes) {
             Ok(count) if count == bytes.len() => {
-                connection.blocked = connection.transport.holds_output();
+                if connection.transport.holds_output() {
+                    connection.block(registry)?;
+                }
                 return Ok(());
             }
             Ok(count) => written = count,
@@ -181,8 +187,9 @@ fn deliver<S: Session>(connection: &mut Connection<S>, bytes: &Bytes) -> io::Res
     connection.outbound.push(bytes.slice(written..));
     if !connection.blocked {
         // Until the socket says that it is full it does not tell when it no longer is.
-        connection.blocked =
-            connection.outbound.flush(&mut connection.transport)? == Flushed::Blocked;
+        if connection.outbound.flush(&mut connection.transport)? == Flushed::Blocked {
+            connection.block(registry)?;
+        }
     }
     Ok(())
 }

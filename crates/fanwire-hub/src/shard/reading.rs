@@ -28,6 +28,7 @@ impl<S: Session> Shard<S> {
         connection.blocked = false;
         match connection.outbound.flush(&mut connection.transport) {
             Ok(Flushed::All) => self.call(slot, |session, cx| session.drained(cx)),
+            // What told of this will tell of the next.
             Ok(Flushed::Blocked) => connection.blocked = true,
             Err(error) => self.close(slot, Ending::Failed(error)),
         }

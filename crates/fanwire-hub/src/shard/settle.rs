@@ -50,7 +50,7 @@ impl<S: Session> Shard<S> {
                     self.call(slot, |session, cx| session.drained(cx));
                 }
                 Ok(Flushed::All) => {}
-                Ok(Flushed::Blocked) => connection.blocked = true,
+                Ok(Flushed::Blocked) => self.block(slot),
                 Err(error) => return self.close(slot, Ending::Failed(error)),
             }
         }
@@ -59,7 +59,7 @@ impl<S: Session> Shard<S> {
         if ends && connection.is_drained() {
             match connection.transport.end_output() {
                 // Comes here again once the goodbye is written.
-                Ok(Flushed::Blocked) => connection.blocked = true,
+                Ok(Flushed::Blocked) => self.block(slot),
                 _ if connection.wishes.finish => return self.close(slot, Ending::Finished),
                 // Where the peer is gone already the next read says so.
                 _ => {
@@ -68,11 +68,20 @@ impl<S: Session> Shard<S> {
                 }
             }
         }
+        let Some(connection) = self.connection(slot) else { return };
         let waits = connection.readable || !connection.unread.is_empty();
         if waits && !connection.wishes.paused {
             self.resume(slot);
         }
         self.file_deadline(slot);
+    }
+
+    fn block(&mut self, slot: u32) {
+        let connection = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+        let blocked = connection.map(|connection| connection.block(self.poll.registry()));
+        if let Some(Err(error)) = blocked {
+            self.close(slot, Ending::Failed(error));
+        }
     }
 
     pub(super) fn file_deadline(&mut self, slot: u32) {

@@ -71,9 +71,7 @@ impl Broker {
     pub(super) fn publish_connected(&mut self, key: Key) {
         let Some((client_id, _)) = self.told_of(key) else { return };
         let version_number = self.versions.next(&client_id, self.now);
-        let Some((_, live)) = self.told_of(key).filter(|_| self.directory.hears_events()) else {
-            return;
-        };
+        let Some((_, live)) = self.told_of(key) else { return };
         let event = Presence {
             client_id: &client_id,
             timestamp: self.now_ms,
@@ -95,9 +93,6 @@ impl Broker {
             return;
         }
         let version_number = self.versions.current(&client_id, self.now);
-        if !self.directory.hears_events() {
-            return;
-        }
         let event = Presence {
             client_id: &client_id,
             timestamp: self.now_ms,
@@ -135,9 +130,6 @@ impl Broker {
         event_type: &str,
         topics: impl Iterator<Item = &'f str>,
     ) {
-        if !self.directory.hears_events() {
-            return;
-        }
         let topics: Vec<&str> = topics.collect();
         let Some((client_id, live)) = self.told_of(key).filter(|_| !topics.is_empty()) else {
             return;
@@ -162,8 +154,9 @@ impl Broker {
         self.tells_of(&client_id).then_some((client_id, session.live()?))
     }
 
+    /// Whether events tell of a client, and anybody may hear them.
     fn tells_of(&self, client_id: &str) -> bool {
-        tells_of(&self.settings, client_id)
+        self.directory.hears_events() && tells_of(&self.settings, client_id)
     }
 
     fn publish_event(&mut self, kind: &str, client_id: &str, payload: Vec<u8>) {
@@ -241,14 +234,15 @@ impl Versions {
         version
     }
 
-    /// The number of the connection that a client has, or had last.
+    /// The number of the connection that a client has, or had last. One that came before
+    /// anybody heard of it counts as the first.
     fn current(&mut self, client_id: &Arc<str>, now: Instant) -> u64 {
         match self.by_client.get_mut(client_id) {
             Some((version, at)) => {
                 *at = now;
                 *version
             }
-            None => 0,
+            None => self.next(client_id, now),
         }
     }
 }
