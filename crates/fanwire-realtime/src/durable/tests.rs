@@ -37,14 +37,14 @@ impl Place {
     /// Writes with one keeper, in a process of its own so to speak.
     fn write(&self, write: impl FnOnce(&mut Keeper)) {
         let durable = self.open();
-        durable.load(NOW).unwrap();
+        durable.load(NOW, Parent::Matches).unwrap();
         let mut keeper = durable.keeper();
         write(&mut keeper);
         commit(&mut keeper);
     }
 
     fn load(&self) -> Recovered {
-        self.open().load(NOW).unwrap()
+        self.open().load(NOW, Parent::Matches).unwrap()
     }
 
     /// Keys of a table, as text.
@@ -163,7 +163,7 @@ fn a_shared_message_goes_with_its_last_queue() {
 
     // Taken up where it was left.
     let durable = place.open();
-    let recovered = durable.load(NOW).unwrap();
+    let recovered = durable.load(NOW, Parent::Matches).unwrap();
     let mut keeper = durable.keeper();
     let find = |client: &str| {
         let session = recovered.sessions.iter().find(|session| *session.client_id == *client);
@@ -178,7 +178,7 @@ fn a_shared_message_goes_with_its_last_queue() {
     assert_eq!(place.keys("messages").len(), 3);
 
     let durable = place.open();
-    let recovered = durable.load(NOW).unwrap();
+    let recovered = durable.load(NOW, Parent::Matches).unwrap();
     let topics = |client: &str| {
         let session = recovered.sessions.iter().find(|session| *session.client_id == *client);
         session
@@ -309,7 +309,7 @@ fn a_record_that_makes_no_sense_is_named_and_nothing_is_taken_out() {
             batch.put(store.table(table).unwrap(), key, value);
             store.commit(batch, |_| {}).unwrap();
         }
-        let error = place.open().load(NOW).unwrap_err();
+        let error = place.open().load(NOW, Parent::Matches).unwrap_err();
         let text = error.to_string();
         let named = format!("the record `{}` of the table `{table}`", key.escape_ascii());
         assert!(text.contains(&named), "{text}");
