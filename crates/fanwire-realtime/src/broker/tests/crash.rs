@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use fanwire_store::{Batch, Store, StoreOptions};
-use fanwire_wire::mqtt::QoS::{AtLeastOnce, ExactlyOnce};
+use fanwire_store::{Batch, Durability, Refused, Store, StoreOptions};
+use fanwire_wire::mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 
 use super::*;
 use crate::broker::Keep;
@@ -15,6 +15,7 @@ use crate::plane::shard_of;
 use crate::topic::Parent;
 
 const SHARDS: usize = 2;
+const SHARED: &str = "$share/g/t/+";
 const TABLES: [&str; 5] = ["retained", "sessions", "queues", "messages", "transits"];
 const NOW_MS: u64 = 1_700_000_000_000;
 
@@ -52,7 +53,8 @@ enum Method {
 struct Peer {
     client_id: String,
     method: Method,
-    shared: bool,
+    /// What it subscribes to, with QoS 2.
+    filter: Option<&'static str>,
     /// Its connection.
     client: Option<Client>,
     /// Packets that are not sent yet.
@@ -70,14 +72,20 @@ struct Peer {
 impl Process {
     /// Begins with what the disk has.
     fn begin(disk: Vec<Record>) -> Self {
+        Self::with(disk, StoreOptions::default().max_waiting_bytes)
+    }
+
+    /// The same, with a store for which so many bytes may wait.
+    fn with(disk: Vec<Record>, max_waiting_bytes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+        let durability = Durability::Process;
+        let options = StoreOptions { durability, max_waiting_bytes, ..StoreOptions::default() };
+        let store = Store::open(folder.path(), options).unwrap();
         let mut batch = Batch::new();
         for (table, key, value) in &disk {
             batch.put(store.table(table).unwrap(), key, value);
         }
-        store.commit(batch, |_| {}).unwrap();
-        store.flush().unwrap();
+        written(&store, batch);
         let durable = Durable::open(&store).unwrap();
         let recovered = durable.load(NOW_MS, Parent::Matches).unwrap();
         let retained = Arc::new(Retained::default());
@@ -125,7 +133,7 @@ impl Process {
 
     /// Has the store write what it has been given, but tells nobody.
     fn write(&mut self) {
-        self.store.flush().unwrap();
+        written(&self.store, Batch::new());
         self.disk.clear();
         for name in TABLES {
             let table = self.store.table(name).unwrap();
@@ -214,6 +222,20 @@ impl Process {
     }
 }
 
+/// Waits until a batch is written, and those before it.
+fn written(store: &Store, mut batch: Batch) {
+    let (done, written) = mpsc::channel();
+    loop {
+        let done = done.clone();
+        match store.commit(batch, move |result| done.send(result).unwrap()) {
+            Err(Refused::Full(refused)) => batch = refused,
+            other => break other.unwrap(),
+        }
+        store.flush().unwrap();
+    }
+    written.recv().unwrap().unwrap();
+}
+
 fn keep(durable: &Durable, shard: usize, tell: Sender<(usize, u64)>) -> Keep {
     // Nobody listens any more once the process has ended.
     Keep::new(
@@ -227,11 +249,11 @@ fn keep(durable: &Durable, shard: usize, tell: Sender<(usize, u64)>) -> Keep {
 // === impl Peer ===
 
 impl Peer {
-    fn new(client_id: &str, method: Method, shared: bool) -> Self {
+    fn new(client_id: &str, method: Method, filter: Option<&'static str>) -> Self {
         Self {
             client_id: client_id.to_owned(),
             method,
-            shared,
+            filter,
             client: None,
             outgoing: VecDeque::new(),
             publishing: BTreeMap::new(),
@@ -262,7 +284,7 @@ impl Peer {
     }
 
     fn subscribe(&mut self) {
-        let filter = if self.shared { "$share/g/t/+" } else { "t/+" };
+        let Some(filter) = self.filter else { return };
         let filters = [(filter, SubscribeOptions::of(ExactlyOnce))];
         let subscribe = Subscribe {
             packet_id: PacketId::new(999).unwrap(),
@@ -364,14 +386,15 @@ impl World {
         let mut process = Process::begin(Vec::new());
         let ids = |shard| {
             let names = (0..).map(|n| format!("c{n}"));
-            names.filter(move |name| shard_of(name, SHARDS) == shard).take(3).collect::<Vec<_>>()
+            names.filter(move |name| shard_of(name, SHARDS) == shard).take(4).collect::<Vec<_>>()
         };
         let mut peers = Vec::new();
         for (shard, other) in [(0, Method::AtOnce), (1, Method::AtRelease)] {
             let ids = ids(shard);
-            peers.push(Peer::new(&ids[0], Method::AtOnce, false));
-            peers.push(Peer::new(&ids[1], Method::AtRelease, false));
-            peers.push(Peer::new(&ids[2], other, true));
+            peers.push(Peer::new(&ids[0], Method::AtOnce, None));
+            peers.push(Peer::new(&ids[1], Method::AtOnce, Some("t/+")));
+            peers.push(Peer::new(&ids[2], Method::AtRelease, Some("t/+")));
+            peers.push(Peer::new(&ids[3], other, Some(SHARED)));
         }
         for peer in &mut peers {
             peer.connect(&mut process);
@@ -408,17 +431,17 @@ impl World {
     }
 
     /// Something happens.
-    fn step(&mut self, random: &mut fastrand::Rng) {
+    fn step(&mut self, random: &mut fastrand::Rng, slow: u8) {
         let at = random.usize(..self.peers.len());
         let shard = random.usize(..SHARDS);
         match random.u8(..32) {
-            // The first peer of each shard publishes.
-            0..4 => self.peers[shard * 3].publish(),
+            // The first of each shard publishes.
+            0..4 => self.peers[shard * 4].publish(),
             4..16 => drop(self.peers[at].send(&mut self.process)),
             16..22 => drop(self.process.end(shard)),
             22..26 => drop(self.process.hear(shard)),
             26 => self.process.write(),
-            27..30 => self.process.tell_kept(),
+            27..30 if random.u8(..slow) == 0 => self.process.tell_kept(),
             30 => self.peers[at].connect(&mut self.process),
             _ if random.u8(..4) == 0 => self.crash(),
             _ => {}
@@ -431,20 +454,22 @@ impl World {
     /// What each of those that subscribe by themselves has taken, and what those that share a
     /// subscription have together.
     fn taken(&self) -> Vec<Vec<&String>> {
-        let (shared, single): (Vec<&Peer>, Vec<_>) = self.peers.iter().partition(|it| it.shared);
-        let mut taken: Vec<Vec<_>> = single.iter().map(|it| it.taken.iter().collect()).collect();
-        taken.push(shared.iter().flat_map(|it| &it.taken).collect());
+        let of = |filter| self.peers.iter().filter(move |peer| peer.filter == Some(filter));
+        let mut taken: Vec<Vec<_>> = of("t/+").map(|peer| peer.taken.iter().collect()).collect();
+        taken.push(of(SHARED).flat_map(|peer| &peer.taken).collect());
         taken
     }
 }
 
 #[test]
 fn a_message_of_qos_2_comes_exactly_once_whenever_the_process_ends() {
-    for seed in 0..24 {
+    for seed in 0..16 {
         let mut random = fastrand::Rng::with_seed(seed);
+        // How slow the store is.
+        let slow = [1, 4, 16][random.usize(..3)];
         let mut world = World::new();
         for _ in 0..600 {
-            world.step(&mut random);
+            world.step(&mut random, slow);
         }
         world.settle();
         let published: BTreeSet<String> = (world.peers.iter())
@@ -459,4 +484,97 @@ fn a_message_of_qos_2_comes_exactly_once_whenever_the_process_ends() {
         let rest = world.process.disk.iter().filter(|(table, ..)| *table != "sessions");
         assert_eq!(rest.count(), 0, "with seed {seed}: {:?}", world.process.disk);
     }
+}
+
+#[test]
+fn a_message_that_is_repeated_is_acknowledged_no_sooner_than_it_is_kept_that_it_came() {
+    let mut world = World::new();
+    let World { process, peers } = &mut world;
+    let publisher = &mut peers[0];
+    let received = |publisher: &Peer| publisher.publishing[&1].1;
+    publisher.publish();
+    publisher.send(process);
+    process.end(0);
+    publisher.connect(process);
+    publisher.send(process);
+    process.end(0);
+    publisher.receive(process);
+    assert!(!received(publisher));
+    process.tell_kept();
+    while process.hear(0) {}
+    process.end(0);
+    publisher.receive(process);
+    assert!(received(publisher));
+}
+
+#[test]
+fn only_what_is_of_qos_2_waits_to_be_kept() {
+    let mut world = World::new();
+    let World { process, peers } = &mut world;
+    let client = peers[1].client.unwrap();
+    for (qos, packets) in [(AtMostOnce, 1), (AtLeastOnce, 1), (ExactlyOnce, 0)] {
+        let mut message = Message::new("t/x", "x");
+        message.qos = qos;
+        process.brokers[0].begin(process.now);
+        process.brokers[0].publish_own(&Arc::new(message));
+        process.end(0);
+        let sent = process.sent.get_mut(&client.link).map(std::mem::take).unwrap_or_default();
+        assert_eq!(sent.len(), packets, "{qos:?}");
+    }
+}
+
+#[test]
+fn of_two_retained_messages_of_a_topic_the_one_that_is_kept_is_the_one_that_is_retained() {
+    for (payloads, kept) in
+        [(["old", "new"], Some("new")), (["old", ""], None), (["", "new"], Some("new"))]
+    {
+        let mut process = Process::begin(Vec::new());
+        for (shard, payload) in payloads.into_iter().enumerate() {
+            let mut message = Message::new("t", payload);
+            message.retain = true;
+            process.brokers[shard].begin(process.now);
+            process.brokers[shard].publish_own(&Arc::new(message));
+        }
+        // The shard of the newer message is the first to commit.
+        process.end(1);
+        process.end(0);
+        process.write();
+        let process = Process::begin(process.disk);
+        let found = process.retained.get("t", NOW_MS);
+        assert_eq!(found.as_ref().map(|found| &found.payload[..]), kept.map(str::as_bytes));
+    }
+}
+
+#[test]
+fn nothing_is_handed_to_another_shard_before_it_is_committed_that_it_is() {
+    let mut process = Process::with(Vec::new(), 1000);
+    let mut publisher = Peer::new("c0", Method::AtOnce, None);
+    publisher.connect(&mut process);
+    assert_eq!(shard_of("c0", SHARDS), 0);
+    let subscriber = (1..).map(|n| format!("s{n}")).find(|id| shard_of(id, SHARDS) == 1).unwrap();
+    let mut subscriber = Peer::new(&subscriber, Method::AtOnce, Some("t/x"));
+    subscriber.connect(&mut process);
+    subscriber.subscribe();
+    subscriber.send(&mut process);
+    process.settle();
+    // The store is at work, and has so much more to write that it takes nothing.
+    let (at_work, begun) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let work = move |_| {
+        at_work.send(()).unwrap();
+        let _ = held.recv();
+    };
+    process.store.commit(Batch::new(), work).unwrap();
+    begun.recv().unwrap();
+    let mut batch = Batch::new();
+    batch.put(process.store.table("messages").unwrap(), &[9; 8], &[0; 2000]);
+    process.store.commit(batch, |_| {}).unwrap();
+    publisher.publish();
+    publisher.send(&mut process);
+    process.end(0);
+    assert!(process.brokers[0].is_behind() && process.notices[1].is_empty());
+    drop(release);
+    written(&process.store, Batch::new());
+    process.end(0);
+    assert!(!process.brokers[0].is_behind() && process.notices[1].len() == 1);
 }
