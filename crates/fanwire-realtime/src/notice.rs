@@ -6,6 +6,7 @@ use fanwire_wire::mqtt::QoS;
 use tokio::sync::oneshot;
 
 use crate::Message;
+use crate::durable::Transit;
 use crate::listing::SessionInfo;
 use crate::promise::Promise;
 use crate::settings::Settings;
@@ -20,12 +21,11 @@ pub enum Notice {
         /// Told whether what it leaves behind is kept.
         done: Option<oneshot::Sender<bool>>,
     },
-    /// Deliver messages that came in on another shard to the sessions of this one, which
-    /// has a part in what is promised there.
-    Forwarded(Vec<Arc<Message>>, Option<Arc<Promise>>),
+    /// Deliver messages that came in on another shard to the sessions of this one.
+    Forwarded(Vec<Arc<Message>>, Part),
     /// Deliver a message to a session that was chosen among those of a shared
     /// subscription.
-    Chosen(Chosen, Option<Arc<Promise>>),
+    Chosen(Chosen, Part),
     /// End the connection of a client.
     Disconnect {
         /// The client.
@@ -60,6 +60,15 @@ pub enum Notice {
         /// Whether it is kept.
         ok: bool,
     },
+}
+
+/// What the shard that delivers messages of another one has to do with what is kept of them.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// It has a part in what is promised there.
+    pub(crate) promise: Option<Arc<Promise>>,
+    /// Those that are kept in its place until it has kept its part.
+    pub(crate) transits: Vec<Transit>,
 }
 
 /// A message for a session that was chosen among those of a shared subscription.

@@ -144,7 +144,8 @@ impl Realtime {
         let retained = Arc::new(Retained::default());
         let durable = parts.store.as_ref().map(Durable::open).transpose()?;
         let now_ms = parts.hub.clock.epoch_ms();
-        let recovered = durable.as_ref().map(|durable| durable.load(now_ms)).transpose()?;
+        let recovered =
+            durable.as_ref().map(|durable| durable.load(now_ms, settings.parent())).transpose()?;
         let recovered = recovered.unwrap_or_default();
         for message in &recovered.retained {
             // What was kept was within the limits of then.

@@ -10,7 +10,7 @@ pub(crate) type Told = Arc<dyn Fn(u64, bool) + Send + Sync>;
 
 /// One turn's promise. Whoever has to keep something of that turn holds it until it is
 /// kept; when the last one lets go, the shard that gave it is told.
-pub struct Promise {
+pub(crate) struct Promise {
     ticket: u64,
     broken: AtomicBool,
     told: Told,

@@ -99,6 +99,11 @@ impl Retained {
             .collect()
     }
 
+    /// What is retained now, which does not change as long as this is held.
+    pub(crate) fn current(&self) -> RwLockReadGuard<'_, TopicMap<Arc<Message>>> {
+        self.read()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, TopicMap<Arc<Message>>> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner)
     }

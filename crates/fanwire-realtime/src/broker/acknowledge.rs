@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fanwire_hub::ConnectionId;
 use fanwire_wire::mqtt::{Ack, AckKind, PacketId, ReasonCode, Version};
 
+use super::deliver::When;
 use super::flow::{InFlight, Step};
 use super::session::{Presence, Session};
 use super::{Broker, Key};
@@ -23,17 +24,20 @@ impl Broker {
             return;
         };
         let window = live.window(max_in_flight);
+        let mut held = Vec::new();
         while !live.congested && flow.in_flight.len() < window {
             let Some(queued) = flow.dequeue() else { break };
             self.queued_bytes -= queued.message.cost();
             let (id, seq) = (flow.take_id(), queued.seq);
+            let step = Step::first(queued.qos);
+            let when = When::of(step, seq);
+            let outbox = if when == When::Kept { &mut held } else { &mut session.outbox };
             let sent = match queued.message.expiry_left(now_ms) {
                 Some(expiry) if live.may_receive(&queued.message.topic) => {
-                    live.write_queued(&queued, id, expiry, false, &mut session.outbox)
+                    live.write_queued(&queued, id, expiry, false, when, outbox)
                 }
                 _ => false,
             };
-            let step = Step::first(queued.qos);
             if let (Some(seq), Some(keep)) = (seq, &mut self.keep) {
                 match (sent, step) {
                     (true, Step::Receive) => keep.keeper.sent(&client_id, seq, id),
@@ -46,6 +50,7 @@ impl Broker {
                 flow.in_flight.push_back(InFlight { id, step, waits: false, seq, copy });
             }
         }
+        self.write_once_kept(key, &held);
         self.mark(key);
     }
 
@@ -58,15 +63,18 @@ impl Broker {
         };
         flow.in_flight.retain(|sent| sent.step == Step::Complete || sent.copy.is_some());
         flow.waiting = 0;
+        let mut held = Vec::new();
         for sent in &mut flow.in_flight {
             sent.waits = sent.step != Step::Complete;
             if sent.waits {
                 flow.waiting += 1;
             } else {
                 let release = Ack::new(sent.id, ReasonCode::Success);
-                release.encode(AckKind::PubRel, live.form.version(), &mut session.outbox);
+                let outbox = if sent.seq.is_some() { &mut held } else { &mut session.outbox };
+                release.encode(AckKind::PubRel, live.form.version(), outbox);
             }
         }
+        self.write_once_kept(key, &held);
         self.mark(key);
     }
 
@@ -78,14 +86,16 @@ impl Broker {
         let (Presence::Here(live), Some(flow)) = (&mut session.presence, &mut session.flow) else {
             return;
         };
-        let mut given_up = Vec::new();
+        let (mut held, mut given_up) = (Vec::new(), Vec::new());
         let window = live.window(max_in_flight);
         while !live.congested && flow.sent() < window {
             let Some(at) = flow.next_waiting() else { break };
-            let InFlight { id, copy, .. } = &flow.in_flight[at];
+            let InFlight { id, step, seq, copy, .. } = &flow.in_flight[at];
+            let when = When::of(*step, *seq);
+            let outbox = if when == When::Kept { &mut held } else { &mut session.outbox };
             let again = copy.as_ref().is_some_and(|copy| {
                 let expiry = copy.message.expiry_left(now_ms).unwrap_or(Some(0));
-                live.write_queued(copy, *id, expiry, true, &mut session.outbox)
+                live.write_queued(copy, *id, expiry, true, when, outbox)
             });
             if again {
                 flow.no_longer_waits(at);
@@ -94,6 +104,7 @@ impl Broker {
             }
         }
         let client_id = Arc::clone(&session.client_id);
+        self.write_once_kept(key, &held);
         self.kept(|keeper| {
             for InFlight { seq, copy, .. } in &given_up {
                 if let (Some(seq), Some(copy)) = (seq, copy) {
@@ -158,9 +169,14 @@ impl Broker {
             }
             None => {}
         }
-        self.write(key, |outbox, _| {
-            Ack::new(id, reason).encode(AckKind::PubRel, version, outbox);
-        });
+        // A client that has been told to release it takes what comes under its id for another.
+        let mut release = Vec::with_capacity(5);
+        Ack::new(id, reason).encode(AckKind::PubRel, version, &mut release);
+        if self.keeps(&self.sessions[key as usize]) {
+            self.write_once_kept(key, &release);
+        } else {
+            self.write(key, |outbox, _| outbox.extend_from_slice(&release));
+        }
     }
 
     /// A connection has taken all that was sent to it.

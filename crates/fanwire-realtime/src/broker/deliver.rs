@@ -9,7 +9,9 @@ use super::route::{Route, Target};
 use super::session::{Live, Presence};
 use super::{Broker, Key};
 use crate::directory::Member;
-use crate::notice::{Chosen, Notice};
+use crate::durable::Entry;
+use crate::notice::{Chosen, Notice, Part};
+use crate::promise::Promise;
 use crate::{Message, Publisher, RealtimeEvent};
 
 /// A message that is being distributed. It borrows from the packet that it came in, and is
@@ -24,7 +26,19 @@ pub(super) struct Publication<'a> {
     /// The session that published it, for subscriptions that do not want their own.
     pub(super) from: Option<Key>,
     pub(super) publisher: Option<&'a Arc<Publisher>>,
+    /// Its id is kept as that of a message of QoS 2 that has come: in the same commit it is
+    /// handed over to the other shards that have to keep it.
+    pub(super) handed_over: bool,
     pub(super) kept: Option<Arc<Message>>,
+}
+
+/// When a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// With what else the turn writes.
+    Now,
+    /// Once it is kept that it is.
+    Kept,
 }
 
 /// How a message goes to one session.
@@ -35,9 +49,25 @@ struct Manner<'a> {
     ids: Option<&'a [u32]>,
 }
 
+// === impl When ===
+
+impl When {
+    /// One of QoS 2 under `seq` is sent once that and its packet id are kept: after a crash
+    /// the id would else be free for another message, which the client, that has this one,
+    /// would take for it.
+    pub(super) fn of(step: Step, seq: Option<u64>) -> Self {
+        if step == Step::Receive && seq.is_some() { Self::Kept } else { Self::Now }
+    }
+}
+
 // === impl Manner ===
 
-impl Manner<'_> {
+impl<'a> Manner<'a> {
+    /// What is kept of a message for one session.
+    fn entry(self, message: &'a Arc<Message>) -> Entry<'a> {
+        Entry { message, qos: self.qos, retain: self.retain, ids: self.ids }
+    }
+
     /// A message for one session, to be sent later or again.
     fn copy(self, publication: &mut Publication<'_>) -> Queued {
         Queued {
@@ -46,6 +76,18 @@ impl Manner<'_> {
             retain: self.retain,
             ids: self.ids.map(Box::from),
             seq: None,
+        }
+    }
+}
+
+// === impl Chosen ===
+
+impl Chosen {
+    fn manner<'a>(&self, ids: Option<&'a [u32; 1]>) -> Manner<'a> {
+        Manner {
+            qos: self.message.qos.min(self.qos),
+            retain: self.message.retain && self.retain_as_published,
+            ids: ids.map(<[u32; 1]>::as_slice),
         }
     }
 }
@@ -63,6 +105,7 @@ impl<'a> Publication<'a> {
             published_at: message.published_at,
             from: None,
             publisher: message.publisher.as_ref(),
+            handed_over: false,
             kept: Some(Arc::clone(message)),
         }
     }
@@ -110,17 +153,24 @@ impl Broker {
             tap.deliver(&message);
         }
         for member in elsewhere.groups.iter().filter_map(|group| group.choose()) {
-            self.deliver_to_member(member, &message);
+            self.deliver_to_member(member, &message, publication.handed_over);
         }
         if elsewhere.shards.is_empty() {
             return;
         }
-        // What other shards keep of it is part of what is acknowledged here.
-        let tracked = message.qos > QoS::AtMostOnce;
-        let promise = if tracked { self.promise() } else { None };
+        let promise = self.promise_of(&message, publication.handed_over);
+        let entry = Entry { message: &message, qos: message.qos, retain: false, ids: None };
         for shard in elsewhere.shards.iter(self.shards, self.shard) {
-            self.output.forward(shard, &message, promise.as_ref());
+            let transit = publication.handed_over.then(|| self.hand_over(shard, None, &entry));
+            self.output.forward(shard, &message, promise.as_ref(), transit.flatten());
         }
+    }
+
+    /// What other shards keep of a message is part of what is acknowledged here, unless it is
+    /// handed over to them.
+    fn promise_of(&mut self, message: &Message, handed_over: bool) -> Option<Arc<Promise>> {
+        let tracked = message.qos > QoS::AtMostOnce && !handed_over;
+        if tracked { self.promise() } else { None }
     }
 
     /// Gives a message to the sessions of this shard that subscribe to its topic.
@@ -158,17 +208,23 @@ impl Broker {
         self.distribute_here(&route, &mut Publication::of(message));
     }
 
-    fn deliver_to_member(&mut self, member: Member, message: &Arc<Message>) {
+    fn deliver_to_member(&mut self, member: Member, message: &Arc<Message>, handed_over: bool) {
         let Member { shard, client_id, qos, retain_as_published, subscription_id, .. } = member;
         let message = Arc::clone(message);
         let chosen = Chosen { client_id, message, qos, retain_as_published, subscription_id };
         if shard == self.shard {
             return self.deliver_chosen(&chosen);
         }
-        let tracked = chosen.message.qos > QoS::AtMostOnce;
-        let promise = if tracked { self.promise() } else { None };
+        let shard = usize::from(shard);
+        let promise = self.promise_of(&chosen.message, handed_over);
+        let transit = handed_over.then(|| {
+            let ids = chosen.subscription_id.map(|id| [id]);
+            let entry = chosen.manner(ids.as_ref()).entry(&chosen.message);
+            self.hand_over(shard, Some(&chosen.client_id), &entry)
+        });
+        let part = Part { promise, transits: transit.flatten().into_iter().collect() };
         let bytes = chosen.message.cost();
-        self.output.notices.push((usize::from(shard), Notice::Chosen(chosen, promise), bytes));
+        self.output.notices.push((shard, Notice::Chosen(chosen, part), bytes));
     }
 
     /// Delivers to the session that was chosen among those of a shared subscription.
@@ -181,11 +237,7 @@ impl Broker {
         }
         self.flush_burst();
         let ids = chosen.subscription_id.map(|id| [id]);
-        let manner = Manner {
-            qos: message.qos.min(chosen.qos),
-            retain: message.retain && chosen.retain_as_published,
-            ids: ids.as_ref().map(<[u32; 1]>::as_slice),
-        };
+        let manner = chosen.manner(ids.as_ref());
         self.deliver(key, &mut Publication::of(message), manner);
     }
 
@@ -225,7 +277,7 @@ impl Broker {
         let Some(expiry) = left(publication, self.now_ms) else { return };
         let mut packet = publication.packet(manner);
         packet.properties.message_expiry = expiry;
-        if live.write_publish(packet, &mut session.outbox) {
+        if live.write_publish(packet, When::Now, &mut session.outbox) {
             self.mark(key);
         }
     }
@@ -268,8 +320,11 @@ impl Broker {
         let mut packet = publication.packet(manner);
         packet.packet_id = Some(id);
         packet.properties.message_expiry = expiry;
-        if live.write_publish(packet, &mut session.outbox) {
-            let step = Step::first(manner.qos);
+        let step = Step::first(manner.qos);
+        let when = When::of(step, seq);
+        let mut held = Vec::new();
+        let outbox = if when == When::Kept { &mut held } else { &mut session.outbox };
+        if live.write_publish(packet, when, outbox) {
             flow.in_flight.push_back(InFlight {
                 id,
                 step,
@@ -281,6 +336,7 @@ impl Broker {
             if let (Some(seq), Step::Receive) = (seq, step) {
                 self.kept(|keeper| keeper.sent(&client_id, seq, id));
             }
+            self.write_once_kept(key, &held);
             self.mark(key);
         } else if let Some((seq, copy)) = seq.zip(copy) {
             let client_id = Arc::clone(&session.client_id);
@@ -327,7 +383,7 @@ fn left(publication: &Publication<'_>, now_ms: u64) -> Option<Option<u32>> {
 impl Live {
     /// Writes a message. Says whether it did: one that is too long for the client is never
     /// sent (MQTT 5, 3.1.2.11.4).
-    fn write_publish(&mut self, mut packet: Publish<'_>, outbox: &mut Vec<u8>) -> bool {
+    fn write_publish(&mut self, mut packet: Publish<'_>, when: When, outbox: &mut Vec<u8>) -> bool {
         let version = self.form.version();
         if self.form.v5 && self.aliases.outbound_maximum > 0 {
             let known = self.aliases.outbound.iter().position(|topic| **topic == *packet.topic);
@@ -336,7 +392,8 @@ impl Live {
                     packet.topic_alias = alias(at);
                     packet.topic = "";
                 }
-                None if self.aliases.have_room_for(packet.topic) => {
+                // What is written later may be sent before it, and must not use its alias.
+                None if when == When::Now && self.aliases.have_room_for(packet.topic) => {
                     packet.topic_alias = alias(self.aliases.outbound.len());
                     self.aliases.outbound.push(Arc::from(packet.topic));
                 }
@@ -360,6 +417,7 @@ impl Live {
         id: PacketId,
         expiry: Option<u32>,
         dup: bool,
+        when: When,
         outbox: &mut Vec<u8>,
     ) -> bool {
         let message = &queued.message;
@@ -377,7 +435,7 @@ impl Live {
             properties,
             payload: &message.payload,
         };
-        self.write_publish(packet, outbox)
+        self.write_publish(packet, when, outbox)
     }
 }
 

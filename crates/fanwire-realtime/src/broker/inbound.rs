@@ -144,7 +144,7 @@ impl Broker {
         if publish.qos > QoS::AtMostOnce && self.disk_is_full() {
             return self.refuse_for_room(key, publish);
         }
-        self.hold(key, publish)?;
+        let handed_over = self.hold(key, publish)?;
         let mut publication = Publication {
             topic: &name,
             payload: publish.payload,
@@ -154,6 +154,7 @@ impl Broker {
             published_at: self.now_ms,
             from: Some(key),
             publisher: Some(&publisher),
+            handed_over,
             kept: None,
         };
         publication.properties.message_expiry = self.cap_message_expiry(&publish.properties);
@@ -168,11 +169,7 @@ impl Broker {
         }
         self.distribute(&route, &mut publication);
         if let Some(id) = publish.packet_id {
-            let later = publish.qos == QoS::ExactlyOnce && !self.keep_unreleased(key, id);
             self.acknowledge(key, id, publish.qos, ReasonCode::Success);
-            if later {
-                self.keep_unreleased_later(key, id);
-            }
         }
         Ok(())
     }
@@ -327,10 +324,12 @@ impl Broker {
         true
     }
 
-    /// Holds the id of a message of QoS 2 until the client releases it.
-    fn hold(&mut self, key: Key, publish: &Publish<'_>) -> Result<(), Fault> {
+    /// Holds the id of a message of QoS 2 until the client releases it. Says whether it is
+    /// kept, together with what the message leaves behind: sent again after a crash, it is not
+    /// distributed again.
+    fn hold(&mut self, key: Key, publish: &Publish<'_>) -> Result<bool, Fault> {
         let Some(id) = publish.packet_id.filter(|_| publish.qos == QoS::ExactlyOnce) else {
-            return Ok(());
+            return Ok(false);
         };
         let maximum = usize::from(self.settings.limits().receive_maximum);
         let session = &mut self.sessions[key as usize];
@@ -339,35 +338,12 @@ impl Broker {
             return Err(Fault::client(ReasonCode::ReceiveMaximumExceeded, what));
         }
         session.unreleased.push(id);
-        Ok(())
-    }
-
-    /// Keeps that a message of QoS 2 has come, together with what it left behind: sent again
-    /// after a crash, it is not distributed again. Not where other shards have a part in it:
-    /// each keeps its own, and after a crash between them the message has to come again.
-    fn keep_unreleased(&mut self, key: Key, id: PacketId) -> bool {
-        if self.has_promised_with_others() {
-            return false;
-        }
-        if self.sessions.get(key as usize).is_some_and(|session| self.keeps(session)) {
-            let client_id = Arc::clone(&self.sessions[key as usize].client_id);
+        let client_id = Arc::clone(&session.client_id);
+        let keeps = self.keeps(&self.sessions[key as usize]);
+        if keeps {
             self.kept(|keeper| keeper.hold(&client_id, id));
         }
-        true
-    }
-
-    /// Keeps it once everybody has kept their part, with which the acknowledgement goes that
-    /// was written last.
-    fn keep_unreleased_later(&mut self, key: Key, id: PacketId) {
-        let session = &self.sessions[key as usize];
-        if !self.keeps(session) {
-            return;
-        }
-        if let Some(live) = self.sessions[key as usize].live_mut()
-            && let Some(ack) = live.pending.back_mut()
-        {
-            ack.unreleased = Some(id);
-        }
+        Ok(keeps)
     }
 
     /// A client releases a message of QoS 2.
@@ -389,16 +365,21 @@ impl Broker {
         let mut packet = Vec::with_capacity(5);
         let version = self.sessions[key as usize].version;
         Ack::new(id, reason).encode(AckKind::PubComp, version, &mut packet);
-        self.answer(key, &packet);
+        self.answer_exchange(key, &packet);
     }
 
     /// Acknowledges a message, once what it left behind is kept.
     fn acknowledge(&mut self, key: Key, id: PacketId, qos: QoS, reason: ReasonCode) {
-        let kind = if qos == QoS::ExactlyOnce { AckKind::PubRec } else { AckKind::PubAck };
+        let exactly_once = qos == QoS::ExactlyOnce;
+        let kind = if exactly_once { AckKind::PubRec } else { AckKind::PubAck };
         let mut packet = Vec::with_capacity(5);
         let version = self.sessions[key as usize].version;
         Ack::new(id, reason).encode(kind, version, &mut packet);
-        self.answer(key, &packet);
+        if exactly_once {
+            self.answer_exchange(key, &packet);
+        } else {
+            self.answer(key, &packet);
+        }
     }
 
     /// Keeps a message for those who subscribe to its topic later, or with an empty one
@@ -419,10 +400,7 @@ impl Broker {
             self.observer.observe(&event);
             return;
         }
-        self.kept(|keeper| {
-            let kept = Some(&**message).filter(|message| !message.payload.is_empty());
-            keeper.retain(&message.topic, kept);
-        });
+        self.keep_retained(message);
     }
 
     fn cap_message_expiry(

@@ -15,8 +15,12 @@ use tokio::sync::oneshot;
 
 use super::session::{Key, PendingAck, Presence, Session};
 use super::{Broker, Fault};
-use crate::durable::{Durable, Entry, Keeper, StoredSession, StoredSubscription, StoredWill};
+use crate::durable::{
+    Destination, Durable, Entry, Keeper, StoredSession, StoredSubscription, StoredWill, Transit,
+};
+use crate::notice::{Notice, Part};
 use crate::promise::{Promise, Told};
+use crate::topic::TopicMap;
 use crate::{DisconnectReason, Message, RealtimeEvent};
 
 /// How long a commit that the store had no room for waits to be tried again.
@@ -38,6 +42,12 @@ pub(crate) struct Keep {
     callers: BTreeMap<u64, Vec<oneshot::Sender<bool>>>,
     /// When to try a commit again.
     again: Option<Instant>,
+    /// What was retained in this turn, where other shards may have retained something else.
+    retained: Vec<Arc<Message>>,
+    /// Something of this turn is handed over to another shard.
+    hands_over: bool,
+    /// What other shards are told once that is committed.
+    held_back: Vec<(usize, Notice, usize)>,
 }
 
 // === impl Keep ===
@@ -54,6 +64,35 @@ impl Keep {
             connections: BTreeMap::new(),
             callers: BTreeMap::new(),
             again: None,
+            retained: Vec::new(),
+            hands_over: false,
+            held_back: Vec::new(),
+        }
+    }
+
+    /// Has what others have retained in the place of this turn's messages written in their
+    /// place, too: theirs may have been committed before.
+    fn retain_newer(&mut self, current: &TopicMap<Arc<Message>>) {
+        for message in &self.retained {
+            let now = current.get(&message.topic);
+            let newer = match now {
+                Some(now) => !Arc::ptr_eq(now, message),
+                None => !message.payload.is_empty(),
+            };
+            if newer {
+                self.keeper.retain(&message.topic, now.map(|now| &**now));
+            }
+        }
+    }
+
+    /// Other shards are told of nothing before what is handed over to them is committed: they
+    /// would commit first that they have it.
+    fn hold_back(&mut self, notices: &mut Vec<(usize, Notice, usize)>) {
+        if self.hands_over {
+            self.held_back.append(notices);
+        } else if !self.held_back.is_empty() {
+            self.held_back.append(notices);
+            std::mem::swap(&mut self.held_back, notices);
         }
     }
 
@@ -90,16 +129,36 @@ impl Broker {
         self.keep.as_mut().map(|keep| Arc::clone(keep.promise()))
     }
 
-    /// Whether other shards have a part in this turn's promise.
-    pub(super) fn has_promised_with_others(&self) -> bool {
-        let promise = self.keep.as_ref().and_then(|keep| keep.promise.as_ref());
-        promise.is_some_and(|promise| Arc::strong_count(promise) > 1)
+    /// Keeps what another shard is about to be handed, until that has kept its part: for all
+    /// its sessions that subscribe to the topic, or for one.
+    pub(super) fn hand_over(
+        &mut self,
+        shard: usize,
+        client_id: Option<&str>,
+        entry: &Entry<'_>,
+    ) -> Option<Transit> {
+        let keep = self.keep.as_mut()?;
+        keep.hands_over = true;
+        // A hub has at most 256 shards.
+        let shard = u8::try_from(shard).unwrap_or(u8::MAX);
+        let to = Destination { shard, shards: self.shards, client_id };
+        Some(keep.keeper.hand_over(&to, entry))
     }
 
-    /// What this turn changes is part of another shard's promise.
-    pub(super) fn owe(&mut self, promise: Option<Arc<Promise>>) {
-        if let (Some(keep), Some(promise)) = (&mut self.keep, promise) {
-            keep.owed.push(promise);
+    /// What this turn changes is part of another shard's promise, or handed over by it.
+    pub(super) fn take_part(&mut self, part: Part) {
+        let Some(keep) = &mut self.keep else { return };
+        keep.owed.extend(part.promise);
+        part.transits.iter().for_each(|transit| keep.keeper.take_over(transit));
+    }
+
+    /// Keeps what has been retained, or forgotten, in memory.
+    pub(super) fn keep_retained(&mut self, message: &Arc<Message>) {
+        let Some(keep) = &mut self.keep else { return };
+        let kept = Some(&**message).filter(|message| !message.payload.is_empty());
+        keep.keeper.retain(&message.topic, kept);
+        if self.shards > 1 {
+            keep.retained.push(Arc::clone(message));
         }
     }
 
@@ -117,6 +176,33 @@ impl Broker {
     /// to be acknowledged before, is kept.
     pub(super) fn answer(&mut self, key: Key, packet: &[u8]) {
         let ticket = self.ticket();
+        self.write_after(ticket, key, packet);
+    }
+
+    /// The same for what is acknowledged of an exchange of QoS 2: where the session is kept,
+    /// it may repeat what an earlier turn has left to be kept, on a connection that is gone.
+    pub(super) fn answer_exchange(&mut self, key: Key, packet: &[u8]) {
+        let kept = self.sessions.get(key as usize).is_some_and(|session| self.keeps(session));
+        if kept {
+            self.write_once_kept(key, packet);
+        } else {
+            self.answer(key, packet);
+        }
+    }
+
+    /// Writes packets to the client of a session that is kept, once all that has changed in it
+    /// so far is.
+    pub(super) fn write_once_kept(&mut self, key: Key, packets: &[u8]) {
+        if packets.is_empty() {
+            return;
+        }
+        // Commits are written in their order.
+        let last = |keep: &Keep| keep.outstanding.last().copied();
+        let ticket = self.ticket().or_else(|| self.keep.as_ref().and_then(last));
+        self.write_after(ticket, key, packets);
+    }
+
+    fn write_after(&mut self, ticket: Option<u64>, key: Key, packet: &[u8]) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Some(live) = session.live_mut() else { return };
         if ticket.is_none() && live.pending.is_empty() {
@@ -125,7 +211,7 @@ impl Broker {
         }
         let link = live.link;
         let (waits_for, packet) = (ticket.unwrap_or(0), packet.into());
-        live.pending.push_back(PendingAck { ticket: waits_for, packet, unreleased: None });
+        live.pending.push_back(PendingAck { ticket: waits_for, packet });
         if let (Some(ticket), Some(keep)) = (ticket, &mut self.keep) {
             let waiting = keep.connections.entry(ticket).or_default();
             if waiting.last() != Some(&(key, link)) {
@@ -168,13 +254,9 @@ impl Broker {
         let Presence::Here(live) = &mut session.presence else { return };
         let outstanding = self.keep.as_ref().map(|keep| &keep.outstanding);
         let waits = |ack: &PendingAck| outstanding.is_some_and(|all| all.contains(&ack.ticket));
-        let mut unreleased = Vec::new();
         while let Some(ack) = live.pending.pop_front_if(|ack| !waits(ack)) {
             session.outbox.extend_from_slice(&ack.packet);
-            unreleased.extend(ack.unreleased);
         }
-        let client_id = Arc::clone(&session.client_id);
-        self.kept(|keeper| unreleased.iter().for_each(|id| keeper.hold(&client_id, *id)));
         self.mark(key);
     }
 
@@ -203,10 +285,21 @@ impl Broker {
                 owed.iter().for_each(|promise| promise.break_it());
             }
         };
-        match keep.keeper.commit(settle) {
-            Ok(()) => keep.owed.clear(),
-            Err(_) => keep.again = Some(self.now + AGAIN),
+        // Until what is retained is on its way to the store, no other shard changes it.
+        let retained = (!keep.retained.is_empty()).then(|| self.retained.current());
+        if let Some(retained) = &retained {
+            keep.retain_newer(retained);
         }
+        let committed = keep.keeper.commit(settle);
+        drop(retained);
+        if committed.is_ok() {
+            keep.owed.clear();
+            keep.retained.clear();
+            keep.hands_over = false;
+        } else {
+            keep.again = Some(self.now + AGAIN);
+        }
+        keep.hold_back(&mut self.output.notices);
     }
 
     /// When a commit is to be tried again.

@@ -231,14 +231,14 @@ impl Broker {
                     self.answer_caller(done);
                 }
             }
-            Notice::Forwarded(messages, promise) => {
-                self.owe(promise);
+            Notice::Forwarded(messages, part) => {
+                self.take_part(part);
                 for message in &messages {
                     self.deliver_forwarded(message);
                 }
             }
-            Notice::Chosen(chosen, promise) => {
-                self.owe(promise);
+            Notice::Chosen(chosen, part) => {
+                self.take_part(part);
                 self.deliver_chosen(&chosen);
             }
             Notice::Disconnect { client_id, clean_session, prevent_will, done } => {

@@ -9,7 +9,8 @@ use fanwire_wire::ws;
 use super::session::{Form, Session};
 use super::{Broker, Key};
 use crate::Message;
-use crate::notice::Notice;
+use crate::durable::Transit;
+use crate::notice::{Notice, Part};
 use crate::promise::Promise;
 
 /// What is to be done once a turn is over. Emptied by whoever does it.
@@ -37,17 +38,20 @@ impl Output {
         shard: usize,
         message: &Arc<Message>,
         promise: Option<&Arc<Promise>>,
+        transit: Option<Transit>,
     ) {
         let bytes = message.cost();
         let last = self.notices.iter_mut().rev().find(|(to, ..)| *to == shard);
-        if let Some((_, Notice::Forwarded(messages, known), total)) = last {
+        if let Some((_, Notice::Forwarded(messages, part), total)) = last {
             messages.push(Arc::clone(message));
             // All of a turn have the same.
-            *known = known.take().or_else(|| promise.cloned());
+            part.promise = part.promise.take().or_else(|| promise.cloned());
+            part.transits.extend(transit);
             *total += bytes;
         } else {
-            let notice = Notice::Forwarded(vec![Arc::clone(message)], promise.cloned());
-            self.notices.push((shard, notice, bytes));
+            let transits = transit.into_iter().collect();
+            let part = Part { promise: promise.cloned(), transits };
+            self.notices.push((shard, Notice::Forwarded(vec![Arc::clone(message)], part), bytes));
         }
     }
 }

@@ -79,7 +79,8 @@ pub(crate) struct Live {
     /// Topics that it may publish to, the last first: those of the route cache, so that
     /// the same topic is the same pointer.
     pub(crate) permitted: Vec<(Arc<str>, bool)>,
-    /// Acknowledgements that wait for what the message left behind to be kept.
+    /// Acknowledgements that wait for what the message left behind to be kept, and packets of
+    /// QoS 2 that wait for the step that they stand for to be.
     pub(crate) pending: VecDeque<PendingAck>,
     /// Subscriptions that are yet to be sent retained messages.
     pub(crate) replays: Option<Box<Replays>>,
@@ -132,14 +133,12 @@ pub(crate) struct Subscription {
     pub(crate) id: Option<u32>,
 }
 
-/// An acknowledgement that waits.
+/// An acknowledgement, or another packet of an exchange of QoS 2, that waits.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingAck {
     /// What has to be kept before; 0 for nothing.
     pub(crate) ticket: u64,
     pub(crate) packet: Box<[u8]>,
-    /// The message of QoS 2 that it acknowledges, to be kept as not released once it goes.
-    pub(crate) unreleased: Option<PacketId>,
 }
 
 // === impl Form ===

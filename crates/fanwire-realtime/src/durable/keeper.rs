@@ -1,12 +1,13 @@
 //! What a shard writes with.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fanwire_store::{Batch, NoRoom, Refused};
 use fanwire_wire::mqtt::PacketId;
 
 use super::Durable;
-use super::record::{Entry, Reached, StoredSession, encode_message};
+use super::record::{Destination, Entry, Reached, StoredSession, encode_message};
 use crate::Message;
 
 /// The longest payload that is stored in the entry of each queue that it is in; a longer one
@@ -20,6 +21,14 @@ const IN_PLACE_BYTES: usize = 512;
 pub(crate) struct Keeper {
     durable: Durable,
     batch: Batch,
+}
+
+/// A message that is kept in the place of another shard, until that has kept its part.
+#[derive(Debug, Clone)]
+pub(crate) struct Transit {
+    pub(super) number: u64,
+    pub(super) shard: u8,
+    pub(super) message: Arc<Message>,
 }
 
 /// The store is so far behind that it takes no more now. Nothing is lost: the changes stay
@@ -68,28 +77,16 @@ impl Keeper {
     /// A message is on its way to a session, under a number that is higher than those of the
     /// messages before it.
     pub(crate) fn enqueue(&mut self, client_id: &str, seq: u64, entry: &Entry<'_>) {
-        let shared = is_shared(entry.message).then(|| {
-            let (number, new) = self.durable.share(entry.message);
-            if new {
-                let table = self.durable.0.tables.messages;
-                self.batch.put(table, &message_key(number), &encode_message(entry.message));
-            }
-            number
-        });
+        let entry = self.encode(entry);
         let key = queue_key(client_id, kind::QUEUED, &seq.to_be_bytes());
-        self.batch.put(self.durable.0.tables.queues, &key, &entry.encode(shared));
+        self.batch.put(self.durable.0.tables.queues, &key, &entry);
     }
 
     /// A message is no longer on its way to a session: it is acknowledged, or dropped. It
     /// has to be the very message that was enqueued, or recovered, under that number.
     pub(crate) fn dequeue(&mut self, client_id: &str, seq: u64, message: &Arc<Message>) {
         self.delete(client_id, kind::QUEUED, &seq.to_be_bytes());
-        if !is_shared(message) {
-            return;
-        }
-        if let Some(number) = self.durable.unshare(message) {
-            self.batch.delete(self.durable.0.tables.messages, &message_key(number));
-        }
+        self.unshare(message);
     }
 
     /// A message of QoS 2 was sent under a packet id.
@@ -124,6 +121,24 @@ impl Keeper {
     /// The client has released what it published with QoS 2 (PUBREL).
     pub(crate) fn release(&mut self, client_id: &str, id: PacketId) {
         self.delete(client_id, kind::UNRELEASED, &id.get().to_be_bytes());
+    }
+
+    /// A message of QoS 2 is about to be handed to another shard, which keeps its part in a
+    /// commit of its own. It must not be told before this one is [committed](Self::commit):
+    /// the store writes commits in their order.
+    pub(crate) fn hand_over(&mut self, to: &Destination<'_>, entry: &Entry<'_>) -> Transit {
+        let number = self.durable.0.next_message.fetch_add(1, Ordering::Relaxed);
+        let message = Arc::clone(entry.message);
+        let transit = Transit { number, shard: to.shard, message };
+        let entry = self.encode(entry);
+        self.batch.put(self.durable.0.tables.transits, &transit.key(), &to.encode(&entry));
+        transit
+    }
+
+    /// What another shard has handed over is kept, or dropped, with this commit.
+    pub(crate) fn take_over(&mut self, transit: &Transit) {
+        self.batch.delete(self.durable.0.tables.transits, &transit.key());
+        self.unshare(&transit.message);
     }
 
     /// Whether the store takes as much of the disk as it may: to be asked before something is
@@ -165,6 +180,29 @@ impl Keeper {
         }
     }
 
+    /// An entry as it is stored, and its message where that is apart.
+    fn encode(&mut self, entry: &Entry<'_>) -> Vec<u8> {
+        let shared = is_shared(entry.message).then(|| {
+            let (number, new) = self.durable.share(entry.message);
+            if new {
+                let table = self.durable.0.tables.messages;
+                self.batch.put(table, &message_key(number), &encode_message(entry.message));
+            }
+            number
+        });
+        entry.encode(shared)
+    }
+
+    /// One thing less names a message.
+    fn unshare(&mut self, message: &Arc<Message>) {
+        if !is_shared(message) {
+            return;
+        }
+        if let Some(number) = self.durable.unshare(message) {
+            self.batch.delete(self.durable.0.tables.messages, &message_key(number));
+        }
+    }
+
     fn reached(&mut self, client_id: &str, seq: u64, reached: Reached) {
         let key = queue_key(client_id, kind::IN_FLIGHT, &seq.to_be_bytes());
         self.batch.put(self.durable.0.tables.queues, &key, &reached.encode());
@@ -172,6 +210,16 @@ impl Keeper {
 
     fn delete(&mut self, client_id: &str, kind: u8, rest: &[u8]) {
         self.batch.delete(self.durable.0.tables.queues, &queue_key(client_id, kind, rest));
+    }
+}
+
+// === impl Transit ===
+
+impl Transit {
+    pub(super) fn key(&self) -> [u8; 9] {
+        let mut key = [self.shard; 9];
+        key[..8].copy_from_slice(&self.number.to_be_bytes());
+        key
     }
 }
 

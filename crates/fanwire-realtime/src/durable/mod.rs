@@ -12,7 +12,7 @@
 //!
 //! ```ignore
 //! let durable = Durable::open(&store)?;
-//! let recovered = durable.load(now_ms)?;     // retained messages, sessions with queues
+//! let recovered = durable.load(now_ms, parent)?; // retained messages, sessions with queues
 //! let mut keeper = durable.keeper();         // one for each shard
 //!
 //! // In a turn, whenever something of a session that persists changes:
@@ -43,6 +43,7 @@
 //! | PUBREC | [`Keeper::received`]: the message goes, its packet id stays |
 //! | PUBCOMP | [`Keeper::completed`] |
 //! | the client publishes with QoS 2; releases that | [`Keeper::hold`]; [`Keeper::release`] |
+//! | what it has so published goes to another shard; and that keeps its part | [`Keeper::hand_over`]; [`Keeper::take_over`] |
 //! | something that would have to be stored is about to be accepted | [`Keeper::is_full`], to refuse it |
 //! | the session ends | [`Keeper::dequeue`] and the like for all that it has, [`Keeper::end_session`] |
 //!
@@ -52,10 +53,16 @@
 //!
 //! # After a crash
 //!
-//! Nothing that was acknowledged is lost. What was under way may come twice: a message of
-//! QoS 1 whose acknowledgement did not get through; and, rarely, one of QoS 2, where the
-//! crash came between its PUBLISH and the commit of the same turn, or, with receivers on
-//! several shards, before the shard of its publisher knew that all had kept their part.
+//! Nothing that was acknowledged is lost. A message of QoS 1 that was under way may come
+//! twice. One of QoS 2 does not, from a session that is kept to a session that is: each step
+//! of an exchange is committed before the other side is told to take the next.
+//!
+//! - In, the packet id is in the commit of what the message leaves behind. What other shards
+//!   have to keep of it is there too, as messages *in transit*, which each of them takes out
+//!   in the commit of its own part; [`load`](Durable::load) completes what they did not come
+//!   to. PUBREC waits for the first of these commits, PUBCOMP for that which frees the id.
+//! - Out, PUBLISH waits for the commit of the entry and its packet id, and PUBREL for that of
+//!   PUBREC.
 //!
 //! # Layout
 //!
@@ -67,6 +74,7 @@
 //! | `queues` | client id, 0, `f`, number | packet id, and whether the client has the message |
 //! | `queues` | client id, 0, `u`, packet id | nothing: a publish of QoS 2 that is not released |
 //! | `messages` | number | message, once for all queues that it is in |
+//! | `transits` | number, shard | a message for sessions of that shard which it has yet to keep |
 //!
 //! Client ids have no U+0000 in them. Every value begins with the version of its form.
 
@@ -76,6 +84,7 @@ mod record;
 mod recover;
 #[cfg(test)]
 mod tests;
+mod transit;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,11 +92,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fanwire_store::{Store, StoreError, Table};
 
-pub(crate) use self::keeper::Keeper;
-pub(crate) use self::record::{Entry, StoredSession, StoredSubscription, StoredWill};
+pub(crate) use self::keeper::{Keeper, Transit};
+pub(crate) use self::record::{Destination, Entry, StoredSession, StoredSubscription, StoredWill};
 pub use self::recover::LoadError;
 pub(crate) use self::recover::{Flight, Recovered, RecoveredSession, StoredEntry};
 use crate::Message;
+use crate::topic::Parent;
 
 /// The broker's part of the store. Clones are handles to the same.
 #[derive(Debug, Clone)]
@@ -107,6 +117,7 @@ struct Tables {
     sessions: Table,
     queues: Table,
     messages: Table,
+    transits: Table,
 }
 
 /// Messages that are stored once for all the queues that they are in.
@@ -141,6 +152,7 @@ impl Durable {
             sessions: store.table("sessions")?,
             queues: store.table("queues")?,
             messages: store.table("messages")?,
+            transits: store.table("transits")?,
         };
         Ok(Self(Arc::new(Inner {
             store: store.clone(),
@@ -151,13 +163,14 @@ impl Durable {
     }
 
     /// Reads everything. To be called once, before there is a keeper. What is of no more use
-    /// at `now_ms`, in milliseconds since the epoch, is taken out of the store.
+    /// at `now_ms`, in milliseconds since the epoch, is taken out of the store; what was in
+    /// transit is put into the queues that it was for.
     ///
     /// # Errors
     ///
     /// When something cannot be read or understood; then nothing has been changed.
-    pub(crate) fn load(&self, now_ms: u64) -> Result<Recovered, LoadError> {
-        recover::load(self, now_ms)
+    pub(crate) fn load(&self, now_ms: u64, parent: Parent) -> Result<Recovered, LoadError> {
+        recover::load(self, now_ms, parent)
     }
 
     /// What one shard writes with.

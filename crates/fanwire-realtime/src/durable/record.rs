@@ -59,6 +59,17 @@ pub(crate) struct Entry<'a> {
     pub(crate) ids: Option<&'a [u32]>,
 }
 
+/// Whom a message in transit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Destination<'a> {
+    /// The shard that keeps it next, and how many there are.
+    pub(crate) shard: u8,
+    pub(crate) shards: usize,
+    /// Which session, where it was chosen among those of a shared subscription; else all of
+    /// the shard that subscribe to the topic.
+    pub(crate) client_id: Option<&'a str>,
+}
+
 /// Where an entry has its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Content {
@@ -74,6 +85,14 @@ pub(super) struct Found {
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) ids: Option<Box<[u32]>>,
+}
+
+/// A message in transit as it is found again. Which shard it is for is in its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Transited {
+    pub(super) shards: usize,
+    pub(super) client_id: Option<Box<str>>,
+    pub(super) found: Found,
 }
 
 /// Which step a message of QoS 2 on its way to a client has reached.
@@ -238,6 +257,34 @@ impl Entry<'_> {
             None => write_message(self.message, &mut writer),
         }
         writer.finish()
+    }
+}
+
+// === impl Destination ===
+
+impl Destination<'_> {
+    /// With the entry that a session gets, as its bytes.
+    pub(super) fn encode(&self, entry: &[u8]) -> Vec<u8> {
+        let mut writer = begin();
+        writer.count(self.shards);
+        // No client id is empty.
+        writer.bytes(self.client_id.unwrap_or_default().as_bytes());
+        writer.bytes(entry);
+        writer.finish()
+    }
+}
+
+// === impl Transited ===
+
+impl Transited {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = open(bytes)?;
+        let shards = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
+        let client_id = reader.text()?;
+        let client_id = (!client_id.is_empty()).then(|| client_id.into());
+        let found = Found::decode(reader.bytes()?)?;
+        reader.finish()?;
+        Ok(Self { shards, client_id, found })
     }
 }
 

@@ -9,9 +9,11 @@ use fanwire_wire::mqtt::{PacketId, QoS};
 
 use super::code::Corrupt;
 use super::keeper::{kind, message_key, queue_key};
-use super::record::{Content, Found, Reached, StoredSession, decode_message};
-use super::{Durable, SharedMessage, Tables, place};
+use super::record::{Content, Found, Reached, StoredSession, Transited, decode_message};
+use super::transit::{InTransit, Transits};
+use super::{Durable, SharedMessage, Tables, Transit, place};
 use crate::Message;
+use crate::topic::Parent;
 
 /// Bytes of deletions that are committed together.
 const CLEANING_BYTES: usize = 4 * 1024 * 1024;
@@ -98,18 +100,20 @@ struct Loading<'a> {
     /// By place among the sessions and number: what is in flight and whose entry has not been
     /// met. A session's keys come in the order of their kinds, entries after these.
     awaited: HashSet<(usize, u64)>,
+    transits: Transits,
     recovered: Recovered,
     /// What is of no more use. Taken out at the end, so that an error changes nothing.
     cleaning: Vec<(Table, Vec<u8>)>,
 }
 
 /// Reads everything.
-pub(super) fn load(durable: &Durable, now_ms: u64) -> Result<Recovered, LoadError> {
+pub(super) fn load(durable: &Durable, now_ms: u64, parent: Parent) -> Result<Recovered, LoadError> {
     let mut loading = Loading {
         durable,
         now_ms,
         messages: HashMap::new(),
         awaited: HashSet::new(),
+        transits: Transits::default(),
         recovered: Recovered::default(),
         cleaning: Vec::new(),
     };
@@ -117,7 +121,8 @@ pub(super) fn load(durable: &Durable, now_ms: u64) -> Result<Recovered, LoadErro
     loading.messages()?;
     loading.sessions()?;
     loading.queues()?;
-    loading.end()
+    loading.transits()?;
+    loading.end(parent)
 }
 
 // === impl Loading ===
@@ -235,7 +240,44 @@ impl Loading<'_> {
         Ok(true)
     }
 
-    fn end(mut self) -> Result<Recovered, LoadError> {
+    fn transits(&mut self) -> Result<(), LoadError> {
+        self.each(self.durable.0.tables.transits, "transits", |loading, key, value| {
+            let Transited { shards, client_id, found } = Transited::decode(value)?;
+            let (number, shard) = key.split_last_chunk().ok_or(Corrupt("its key is empty"))?;
+            let (number, [shard]) = (self::number(number)?, *shard);
+            let (qos, retain, ids) = (found.qos, found.retain, found.ids);
+            match loading.message(found.content) {
+                Some(message) => {
+                    let transit = Transit { number, shard, message };
+                    loading.transits.add(InTransit {
+                        transit,
+                        shards,
+                        client_id,
+                        qos,
+                        retain,
+                        ids,
+                    });
+                }
+                None => loading.clean(loading.durable.0.tables.transits, key),
+            }
+            Ok(())
+        })
+    }
+
+    /// The message of an entry, or of one in transit, which has one more that names it. `None`
+    /// where it is gone: it goes with the last that names it, but in a commit of its own.
+    fn message(&mut self, content: Content) -> Option<Arc<Message>> {
+        match content {
+            Content::Here(message) => Some(Arc::new(message)),
+            Content::Shared(number) => {
+                let shared = self.messages.get_mut(&number)?;
+                shared.uses += 1;
+                Some(Arc::clone(&shared.message))
+            }
+        }
+    }
+
+    fn end(mut self, parent: Parent) -> Result<Recovered, LoadError> {
         let Tables { queues, messages, .. } = self.durable.0.tables;
         for (at, seq) in std::mem::take(&mut self.awaited) {
             let session = &mut self.recovered.sessions[at];
@@ -255,6 +297,7 @@ impl Loading<'_> {
         }
         drop(shared);
         self.take_out()?;
+        self.transits.complete(self.durable, &mut self.recovered, self.now_ms, parent)?;
         Ok(self.recovered)
     }
 

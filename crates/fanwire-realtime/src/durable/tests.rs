@@ -12,10 +12,12 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::record::{Content, Found, Reached, decode_message, encode_message};
+use super::record::{Content, Found, Reached, Transited, decode_message, encode_message};
 use super::*;
 use crate::Publisher;
 use crate::message::Properties;
+use crate::plane::shard_of;
+use crate::topic::Parent;
 
 /// When these tests take place, in milliseconds since the epoch.
 const NOW: u64 = 1_700_000_000_000;
@@ -37,14 +39,14 @@ impl Place {
     /// Writes with one keeper, in a process of its own so to speak.
     fn write(&self, write: impl FnOnce(&mut Keeper)) {
         let durable = self.open();
-        durable.load(NOW).unwrap();
+        durable.load(NOW, Parent::Matches).unwrap();
         let mut keeper = durable.keeper();
         write(&mut keeper);
         commit(&mut keeper);
     }
 
     fn load(&self) -> Recovered {
-        self.open().load(NOW).unwrap()
+        self.open().load(NOW, Parent::Matches).unwrap()
     }
 
     /// Keys of a table, as text.
@@ -163,7 +165,7 @@ fn a_shared_message_goes_with_its_last_queue() {
 
     // Taken up where it was left.
     let durable = place.open();
-    let recovered = durable.load(NOW).unwrap();
+    let recovered = durable.load(NOW, Parent::Matches).unwrap();
     let mut keeper = durable.keeper();
     let find = |client: &str| {
         let session = recovered.sessions.iter().find(|session| *session.client_id == *client);
@@ -178,7 +180,7 @@ fn a_shared_message_goes_with_its_last_queue() {
     assert_eq!(place.keys("messages").len(), 3);
 
     let durable = place.open();
-    let recovered = durable.load(NOW).unwrap();
+    let recovered = durable.load(NOW, Parent::Matches).unwrap();
     let topics = |client: &str| {
         let session = recovered.sessions.iter().find(|session| *session.client_id == *client);
         session
@@ -270,6 +272,63 @@ fn what_has_expired_does_not_come_back() {
 }
 
 #[test]
+fn what_was_handed_to_another_shard_is_in_its_queues() {
+    let place = Place::new();
+    let subscribing = |filters: &[(&str, QoS, Option<u32>)]| {
+        let subscriptions = filters.iter().map(|(filter, qos, id)| StoredSubscription {
+            filter: (*filter).into(),
+            options: SubscribeOptions::of(*qos),
+            id: *id,
+        });
+        StoredSession { subscriptions: subscriptions.collect(), ..session(60, None) }
+    };
+    let ids = |shard| (0..).map(|n| format!("c{n}")).filter(move |id| shard_of(id, 3) == shard);
+    let here = ids(2).take(4).collect::<Vec<_>>();
+    let elsewhere = ids(0).next().unwrap();
+    let (small, large) = (message("t/a", 1), message("t/a", 5000));
+    let [small, large] = [small, large]
+        .map(|message| Arc::new(Message { qos: QoS::ExactlyOnce, ..(*message).clone() }));
+    place.write(|keeper| {
+        let everything = [("t/+", QoS::ExactlyOnce, Some(1)), ("#", QoS::AtLeastOnce, Some(2))];
+        keeper.session(&here[0], &subscribing(&everything));
+        keeper.session(&here[1], &subscribing(&[("t/b", QoS::ExactlyOnce, None)]));
+        keeper.session(&here[2], &subscribing(&[("t/a", QoS::AtMostOnce, None)]));
+        keeper.session(&here[3], &subscribing(&[("$share/g/t/a", QoS::ExactlyOnce, None)]));
+        keeper.session(&elsewhere, &subscribing(&[("#", QoS::ExactlyOnce, None)]));
+        keeper.enqueue(&here[0], 7, &entry(&message("t/0", 1)));
+        let all = Destination { shard: 2, shards: 3, client_id: None };
+        let whole = |message| Entry { message, qos: QoS::ExactlyOnce, retain: false, ids: None };
+        keeper.hand_over(&all, &whole(&large));
+        keeper.hand_over(&all, &whole(&small));
+        let done = keeper.hand_over(&all, &whole(&small));
+        keeper.take_over(&done);
+        let old = expiring("t/a", 9);
+        keeper.hand_over(&all, &whole(&old));
+        let one = Destination { client_id: Some(&here[3]), ..all };
+        keeper.hand_over(&one, &Entry { qos: QoS::AtLeastOnce, ids: Some(&[5]), ..whole(&large) });
+        let nobody = Destination { client_id: Some("nobody"), ..all };
+        keeper.hand_over(&nobody, &whole(&large));
+    });
+    // What it leads to is the same when it is read again.
+    for recovered in [place.load(), place.load()] {
+        let queue = |client: &str| {
+            let session = recovered.sessions.iter().find(|session| *session.client_id == *client);
+            let entries = session.unwrap().queue.iter();
+            let entry = |entry: &StoredEntry| {
+                (entry.seq, entry.message.payload.len(), entry.qos, entry.ids.clone())
+            };
+            entries.map(entry).skip_while(|(seq, ..)| *seq == 7).collect::<Vec<_>>()
+        };
+        let both: Option<Box<[u32]>> = Some(Box::new([1, 2]));
+        let got = [(8, 5000, QoS::ExactlyOnce, both.clone()), (9, 1, QoS::ExactlyOnce, both)];
+        assert_eq!(queue(&here[0]), got);
+        assert_eq!((queue(&here[1]), queue(&here[2]), queue(&elsewhere)), (vec![], vec![], vec![]));
+        assert_eq!(queue(&here[3]), [(1, 5000, QoS::AtLeastOnce, Some(Box::from([5_u32])))]);
+    }
+    assert_eq!((place.keys("transits").len(), place.keys("messages").len()), (0, 1));
+}
+
+#[test]
 fn an_entry_whose_message_is_gone_was_done_with() {
     let place = Place::new();
     place.write(|keeper| {
@@ -297,6 +356,8 @@ fn a_record_that_makes_no_sense_is_named_and_nothing_is_taken_out() {
         ("queues", b"c", &[1]),
         ("queues", b"c\0zx", &[1]),
         ("messages", b"x", &[1]),
+        ("transits", b"x", &[1]),
+        ("transits", b"123456780", &[1]),
     ] {
         let place = Place::new();
         place.write(|keeper| {
@@ -309,7 +370,7 @@ fn a_record_that_makes_no_sense_is_named_and_nothing_is_taken_out() {
             batch.put(store.table(table).unwrap(), key, value);
             store.commit(batch, |_| {}).unwrap();
         }
-        let error = place.open().load(NOW).unwrap_err();
+        let error = place.open().load(NOW, Parent::Matches).unwrap_err();
         let text = error.to_string();
         let named = format!("the record `{}` of the table `{table}`", key.escape_ascii());
         assert!(text.contains(&named), "{text}");
@@ -459,12 +520,29 @@ proptest! {
     }
 
     #[test]
+    fn messages_in_transit_come_back(message in any_message(), shards: u16, client_id: Option<String>) {
+        let message = Arc::new(message);
+        let entry = Entry { message: &message, qos: QoS::ExactlyOnce, retain: true, ids: None };
+        let client_id = client_id.filter(|id| !id.is_empty());
+        let to = Destination { shard: 0, shards: shards.into(), client_id: client_id.as_deref() };
+        let found = Found {
+            content: Content::Here((*message).clone()),
+            qos: QoS::ExactlyOnce,
+            retain: true,
+            ids: None,
+        };
+        let client_id = client_id.as_deref().map(Box::from);
+        let transited = Transited { shards: shards.into(), client_id, found };
+        prop_assert_eq!(Transited::decode(&to.encode(&entry.encode(None))), Ok(transited));
+    }
+
+    #[test]
     fn any_bytes_are_a_record_or_an_error(mut bytes in vec(any::<u8>(), 0..64), known: bool) {
         if known && let Some(first) = bytes.first_mut() {
             *first = 1;
         }
         let _ = (decode_message(&bytes), StoredSession::decode(&bytes));
-        let _ = (Found::decode(&bytes), Reached::decode(&bytes));
+        let _ = (Found::decode(&bytes), Reached::decode(&bytes), Transited::decode(&bytes));
     }
 
     #[test]

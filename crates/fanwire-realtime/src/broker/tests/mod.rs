@@ -1,5 +1,6 @@
 //! Brokers without sockets: packets in, packets out, and the time is what a test says.
 
+mod crash;
 mod delivery;
 mod faults;
 mod routing;
@@ -103,6 +104,32 @@ impl<'a> Connecting<'a> {
     fn persistent(self) -> Self {
         Self { clean_start: false, session_expiry: 3600, ..self }
     }
+
+    /// What its handshake would have settled.
+    fn admission(self) -> Box<Admission> {
+        let publisher =
+            Arc::new(Publisher { client_id: self.client_id.into(), principal: "".into() });
+        let will = self.will.map(|(message, delay)| Box::new(Will { message, delay }));
+        Box::new(Admission {
+            version: self.version,
+            websocket: false,
+            peer: "127.0.0.1:1".parse().unwrap(),
+            publisher,
+            access: None,
+            clean_start: self.clean_start,
+            session_expiry: self.session_expiry,
+            session_expiry_differs: false,
+            keep_alive: 0,
+            keep_alive_differs: false,
+            assigned: false,
+            will,
+            receive_maximum: self.receive_maximum,
+            max_packet: self.max_packet,
+            topic_alias_maximum: self.topic_alias_maximum,
+            problem_information: true,
+            authorized_in: None,
+        })
+    }
 }
 
 impl Net {
@@ -137,35 +164,13 @@ impl Net {
 
     fn connect(&mut self, shard: usize, how: Connecting<'_>) -> Client {
         self.next_link += 1;
-        // Eleven bytes in base64, the last bits of which are zero.
-        let link: ConnectionId = format!("{:014}A=", self.next_link).parse().unwrap();
+        let link = link(self.next_link);
         self.links.insert(link, Received::default());
-        let publisher =
-            Arc::new(Publisher { client_id: how.client_id.into(), principal: "".into() });
-        let will = how.will.map(|(message, delay)| Box::new(Will { message, delay }));
-        let admission = Box::new(Admission {
-            version: how.version,
-            websocket: false,
-            peer: "127.0.0.1:1".parse().unwrap(),
-            publisher,
-            access: None,
-            clean_start: how.clean_start,
-            session_expiry: how.session_expiry,
-            session_expiry_differs: false,
-            keep_alive: 0,
-            keep_alive_differs: false,
-            assigned: false,
-            will,
-            receive_maximum: how.receive_maximum,
-            max_packet: how.max_packet,
-            topic_alias_maximum: how.topic_alias_maximum,
-            problem_information: true,
-            authorized_in: None,
-        });
+        let version = how.version;
         let broker = &mut self.brokers[shard];
         broker.begin(self.now);
-        let key = broker.connect(link, admission).unwrap();
-        let client = Client { shard, key, link, version: how.version };
+        let key = broker.connect(link, how.admission()).unwrap();
+        let client = Client { shard, key, link, version };
         self.settle();
         client
     }
@@ -313,6 +318,12 @@ impl Received {
         }
         assert!(!framer.is_partial(), "a piece ends within a packet");
     }
+}
+
+/// A connection by its number.
+fn link(number: u32) -> ConnectionId {
+    // Eleven bytes in base64, the last bits of which are zero.
+    format!("{number:014}A=").parse().unwrap()
 }
 
 fn got(frame: &Frame<'_>, version: Version) -> Option<Got> {
