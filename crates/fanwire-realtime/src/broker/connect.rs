@@ -203,6 +203,7 @@ impl Broker {
                 session_expiry: admission.session_expiry_differs.then_some(session.expiry),
                 receive_maximum: std::num::NonZeroU16::new(limits.receive_maximum),
                 maximum_qos,
+                retain_available: limits.max_retained_messages > 0,
                 maximum_packet_size: u32::try_from(limits.max_packet_bytes)
                     .ok()
                     .and_then(std::num::NonZeroU32::new),

@@ -211,3 +211,13 @@ fn what_comes_in_after_a_turn_has_ended_makes_another_turn() {
     net.settle();
     assert_eq!(net.brokers[0].deadline(), None);
 }
+
+#[test]
+fn a_client_is_told_where_nothing_can_be_retained() {
+    for (most, told) in [(1, false), (0, true)] {
+        let mut net = Net::with(1, |model| model.limits.max_retained_messages = most);
+        let client = net.connect(0, Connecting::v5("c"));
+        let packets = net.packets(client);
+        assert_eq!(packets[0].contains("retain_available: false"), told, "{packets:?}");
+    }
+}
