@@ -327,7 +327,7 @@ fn left(publication: &Publication<'_>, now_ms: u64) -> Option<Option<u32>> {
 impl Live {
     /// Writes a message. Says whether it did: one that is too long for the client is never
     /// sent (MQTT 5, 3.1.2.11.4).
-    fn write_publish(&mut self, mut packet: Publish<'_>, outbox: &mut Vec<u8>) -> bool {
+    pub(super) fn write_publish(&mut self, mut packet: Publish<'_>, outbox: &mut Vec<u8>) -> bool {
         let version = self.form.version();
         if self.form.v5 && self.aliases.outbound_maximum > 0 {
             let known = self.aliases.outbound.iter().position(|topic| **topic == *packet.topic);

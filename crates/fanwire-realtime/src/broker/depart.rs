@@ -74,6 +74,7 @@ impl Broker {
         self.flush_burst();
         self.flush_outbox(key);
         self.forget_routes_of(key);
+        self.forget_confirmations(key);
         let session = &mut self.sessions[key as usize];
         let away = Presence::Away(Box::new(Away {
             since: self.now_ms,

@@ -14,7 +14,7 @@
 //!   of QoS 0 to the same receivers, encoded once for all of them.
 //! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
 //!   on its way there, `acknowledge` what moves it on. `replay`: the retained messages of a
-//!   new subscription, piece by piece.
+//!   new subscription, piece by piece. `direct`: a message to one client alone.
 //! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
 //!
 //! # Order
@@ -28,6 +28,7 @@ mod burst;
 mod connect;
 mod deliver;
 mod depart;
+mod direct;
 mod flow;
 mod inbound;
 mod keep;
@@ -42,16 +43,18 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use fanwire_hub::ConnectionId;
 use fanwire_policy::Access;
-use fanwire_wire::mqtt::ReasonCode;
+use fanwire_wire::mqtt::{PacketId, ReasonCode};
 use slab::Slab;
 
 pub(crate) use self::connect::Admission;
+pub use self::direct::DirectError;
+pub(crate) use self::direct::Done;
 pub(crate) use self::inbound::Fault;
 pub(crate) use self::keep::Keep;
 pub(crate) use self::output::{Output, Sending};
@@ -103,6 +106,9 @@ pub(crate) struct Broker {
     /// Messages that clients have published.
     published: u64,
     versions: lifecycle::Versions,
+    /// Who waits for a client to acknowledge a message to it alone: no more than are in
+    /// flight.
+    confirmations: BTreeMap<(Key, PacketId), Done>,
 }
 
 /// What a broker needs of its surroundings.
@@ -148,6 +154,7 @@ impl Broker {
             queued_bytes: 0,
             published: 0,
             versions: lifecycle::Versions::default(),
+            confirmations: BTreeMap::new(),
         }
     }
 
@@ -240,6 +247,9 @@ impl Broker {
             Notice::Chosen(chosen, promise) => {
                 self.owe(promise);
                 self.deliver_chosen(&chosen);
+            }
+            Notice::Direct { client_id, message, done } => {
+                self.send_direct(&client_id, &message, done);
             }
             Notice::Disconnect { client_id, clean_session, prevent_will, done } => {
                 let _ = done.send(self.disconnect_client(&client_id, clean_session, prevent_will));

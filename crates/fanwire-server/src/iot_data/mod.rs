@@ -2,6 +2,7 @@
 //! connections (reference: iot.md, sections 7 and 9.4).
 
 mod connections;
+mod direct;
 mod error;
 mod messages;
 mod parameters;
@@ -54,7 +55,10 @@ impl Router {
             (&Method::GET, ["connections", id, "subscriptions"]) => {
                 connections::list_subscriptions(endpoint, &client_id(id)?, &request).await
             }
-            (_, ["topics", ..]) => Err(DataError::method("POST")),
+            (&Method::POST, ["connections", id, "messages"]) => {
+                self.send_direct_message(endpoint, &client_id(id)?, request).await
+            }
+            (_, ["topics", ..] | ["connections", _, "messages"]) => Err(DataError::method("POST")),
             (_, ["retainedMessage", ..] | ["connections", _, "subscriptions"]) => {
                 Err(DataError::method("GET"))
             }
