@@ -12,6 +12,7 @@ use fanwire_wire::mqtt::{Disconnect, Version};
 use super::deliver::Publication;
 use super::session::{Away, Key, Live, Presence, Session, Will};
 use super::{Broker, Fault};
+use crate::message::without_publisher;
 use crate::settings::NEVER;
 use crate::{DisconnectReason, Message, RealtimeEvent};
 
@@ -164,14 +165,21 @@ impl Broker {
         self.distribute(&route, &mut Publication::of(message));
     }
 
-    /// The message with user properties that tell who published it, where that is to be told
-    /// and somebody did: a will is as little able to pass for somebody else as a PUBLISH.
+    /// The message with user properties that tell who published it, where that is to be told:
+    /// what comes in no PUBLISH is as little able to pass for somebody else's as what does.
     fn with_publisher(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
         let publisher = message.publisher.as_ref();
-        let publisher = publisher.filter(|_| self.settings.limits().publisher_properties)?;
+        let told = publisher.is_some() || message.properties.is_some();
+        if !told || !self.settings.limits().publisher_properties {
+            return None;
+        }
         let mut named = Message::clone(message);
         let properties = named.properties.get_or_insert_default();
-        properties.user = publisher.named(&properties.user.as_list());
+        let sent = properties.user.as_list();
+        properties.user = match publisher {
+            Some(publisher) => publisher.named(&sent),
+            None => without_publisher(&sent),
+        };
         Some(Arc::new(named))
     }
 

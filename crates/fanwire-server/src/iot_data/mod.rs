@@ -43,7 +43,7 @@ impl Router {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match (request.method(), segments.as_slice()) {
-            (&Method::POST, ["topics", ..]) => self.publish_to_topic(endpoint, request).await,
+            (&Method::POST, ["topics", ..]) => self.publish_to_topic(endpoint, request, None).await,
             (&Method::GET, ["retainedMessage"]) => messages::list_retained(endpoint, &request),
             (&Method::GET, ["retainedMessage", ..]) => messages::get_retained(endpoint, &path),
             (&Method::GET, ["connections", id]) => {
