@@ -143,11 +143,15 @@ impl Realtime {
             Box::new(Refresh::new(self, function, event, owner.clone(), now + after))
         });
         let access = bind(&self.share(answer.policies), &owner.subject());
-        for note in answer.notes {
-            let client_id = asked.client_id;
-            self.inner.observer.observe(&RealtimeEvent::Note { client_id, note: &note });
-        }
+        self.tell_notes(client_id, &answer.notes);
         Ok(Authorized { principal, access, ends, refresh, authorized_in })
+    }
+
+    /// Tells what is odd about an authorizer's answer.
+    pub(crate) fn tell_notes(&self, client_id: &str, notes: &[String]) {
+        for note in notes {
+            self.inner.observer.observe(&RealtimeEvent::Note { client_id, note });
+        }
     }
 
     /// The set that is equal to this one and in use already, if there is one.
