@@ -102,7 +102,7 @@ impl Broker {
         self.publish_disconnected(key, &live, cause);
         let will = live.will.take().filter(|_| with_will);
         if let Presence::Away(away) = &mut self.sessions[key as usize].presence {
-            away.principal = live.publisher.principal.clone();
+            away.principal = live.owner().into();
         }
         match will.map(|will| *will) {
             Some(Will { message, delay })

@@ -42,7 +42,7 @@ impl Realtime {
             arrival,
         };
         let authorized = self.authorize(&asked).await?;
-        let Authorized { principal, access, ends, refresh, authorized_in } = authorized;
+        let Authorized { principal, made_up, access, ends, refresh, authorized_in } = authorized;
         let publisher = Arc::new(Publisher { client_id, principal });
         let will = will(&connect, &publisher);
         let (session_expiry, session_expiry_differs) = session_expiry(&settings, &connect);
@@ -61,6 +61,7 @@ impl Realtime {
             keep_alive,
             keep_alive_differs,
             assigned,
+            made_up,
             will,
             receive_maximum: properties.receive_maximum.map_or(u16::MAX, u16::from),
             max_packet: properties.maximum_packet_size.map_or(u32::MAX, u32::from),

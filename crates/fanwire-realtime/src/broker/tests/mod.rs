@@ -155,6 +155,7 @@ impl Net {
             keep_alive: 0,
             keep_alive_differs: false,
             assigned: false,
+            made_up: false,
             will,
             receive_maximum: how.receive_maximum,
             max_packet: how.max_packet,
