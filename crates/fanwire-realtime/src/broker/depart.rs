@@ -191,6 +191,7 @@ impl Broker {
             self.deadlines.pop_first();
             self.due(key, at);
         }
+        self.go_on_with_held_back();
         self.go_on_replaying();
     }
 

@@ -14,7 +14,7 @@
 //!   of QoS 0 to the same receivers, encoded once for all of them.
 //! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
 //!   on its way there, `acknowledge` what moves it on. `replay`: the retained messages of a
-//!   new subscription, piece by piece. `direct`: a message to one client alone.
+//!   new subscription, piece by piece. `own_bytes`: how much a turn writes. `direct`: a message to one client alone.
 //! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
 //!
 //! # Order
@@ -35,6 +35,7 @@ mod keep;
 pub(crate) mod lifecycle;
 mod listing;
 mod output;
+mod own_bytes;
 mod replay;
 mod restore;
 mod route;
@@ -61,6 +62,7 @@ pub(crate) use self::output::{Output, Sending};
 pub(crate) use self::session::{Key, Will};
 
 use self::burst::Burst;
+use self::own_bytes::OwnBytes;
 use self::route::{Routes, Subscriber};
 use self::session::Session;
 use crate::directory::Directory;
@@ -89,6 +91,7 @@ pub(crate) struct Broker {
     output: Output,
     /// What survives the process; `None` where nothing does.
     keep: Option<Keep>,
+    own_bytes: OwnBytes,
     /// Sessions whose outbox is to be sent.
     dirty: Vec<Key>,
     /// Sessions that are sent another piece of retained messages in the next turn.
@@ -144,6 +147,7 @@ impl Broker {
             burst: Burst::default(),
             output: Output::default(),
             keep: parts.keep,
+            own_bytes: OwnBytes::default(),
             dirty: Vec::new(),
             replaying: Vec::new(),
             deadlines: BTreeSet::new(),
@@ -175,6 +179,7 @@ impl Broker {
     /// Ends the turn: after it `output` has all that is to be sent.
     pub(crate) fn end(&mut self) -> &mut Output {
         self.flush_burst();
+        self.end_own_bytes();
         while let Some(key) = self.dirty.pop() {
             self.flush_outbox(key);
         }
@@ -188,6 +193,7 @@ impl Broker {
         // Input may come as late as in the writing at a turn's end, where a client has taken
         // what it was held for: what that leads to is for the next turn.
         let more = !(self.replaying.is_empty()
+            && !self.own_bytes.hold_something_back()
             && self.dirty.is_empty()
             && self.output.is_empty()
             && self.burst.is_empty());
