@@ -97,6 +97,24 @@ describe('a WebSocket connection', () => {
   });
 });
 
+describe('a message of a topic that an API may not send', () => {
+  test('is dropped and counted, and the log tells of it once a second', async () => {
+    const strict = await broker('bridges', { args: ['--profile', 'aws'] });
+    const reader = await connect(strict.url());
+    const peer = await join(strict.tcp);
+    for (let number = 0; number < 20; number += 1) await peer.publish('news/x', Buffer.from([0xff]), { qos: 1 });
+    await peer.publish('news/x', 'text', { qos: 1 });
+    assert.equal(await reader.next(), 'text');
+    const told = ({ type, text }) => type === 'news' && /messages? of topics dropped.*`news\/#`.*UTF-8/.test(text);
+    await strict.events.find(told, 'the log tells of it');
+    const listed = await (await fetch(`http://${strict.host}/_fanwire/connections`)).json();
+    assert.equal(listed.droppedTopicMessages, 20);
+    await Promise.all([reader.close(), peer.leave()]);
+    await strict.stop();
+    assert.ok(strict.events.items.filter(told).length < 5, 'not of each');
+  });
+});
+
 describe('one call', { concurrency: true }, () => {
   test('reaches those with a tag, each once', async () => {
     const tag = unique('tag');

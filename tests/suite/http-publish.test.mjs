@@ -20,7 +20,7 @@ const only = (...statements) => JSON.stringify({ policyDocuments: [{ Version: '2
 const word = () => unique('token').replace('-', '');
 
 /** One POST to a topic with a token, its signature and a page's origin. */
-async function post(topic, token, { signature = server.signature(token), query = '', authorizer = 'signed' } = {}) {
+async function post(topic, token, { signature = server.signature(token), query = '', authorizer = 'signed', body = 'over HTTP' } = {}) {
   const answer = await fetch(`http://${server.host}/topics/${encodeURIComponent(topic)}?qos=1${query}`, {
     method: 'POST',
     headers: {
@@ -29,7 +29,7 @@ async function post(topic, token, { signature = server.signature(token), query =
       ticket: token,
       origin: 'https://page.example',
     },
-    body: 'over HTTP',
+    body,
   });
   return { status: answer.status, errorType: answer.headers.get('x-amzn-errortype'), body: await answer.json() };
 }
@@ -49,6 +49,13 @@ describe('a custom authorizer', { concurrency: true }, () => {
     assert.equal(event.protocolData.http.queryString, '?qos=1');
     assert.equal(event.signatureVerified, true);
     await peer.leave();
+  });
+
+  test('names the principal that topic rules see, beside no client', async () => {
+    const token = word();
+    assert.equal((await post('rules/hall/picked', token, { body: '{"reading":{"value":30}}' })).status, 200);
+    const { event } = await server.printed('RECEIVED', ({ event: each }) => each.principal === token, 'the function is called');
+    assert.deepEqual(event, { value: 30, room: 'hall', client: 'n/a', principal: token });
   });
 
   test('is found in the query too', async () => {

@@ -151,6 +151,17 @@ describe('the default authorizer', () => {
   });
 });
 
+describe('an authorizer that is asked again', () => {
+  test('may answer what AWS refuses, in the open profile: the log tells of that too', async () => {
+    const own = await startAuth([red.jwk], (toml) => `profile = "open"\n${toml}`);
+    const wire = await enterRaw(own, { username: '', password: answers(mayPublish('a'), { ...mayPublish('b'), refreshAfterInSeconds: 1 }) });
+    await own.advance('301s');
+    assert.match((await own.told('note', wire.id)).why, /refreshAfterInSeconds/);
+    await wire.leave();
+    await stopped(own);
+  });
+});
+
 describe('a user', { concurrency: 4 }, () => {
   const ada = (more = {}) => ({ clientId: unique('ada'), username: 'ada', password: 'password', ...more });
 
@@ -312,6 +323,10 @@ describe('a session that outlives its connection', { concurrency: 4 }, () => {
   });
 
   test('is found again where SST\'s authorizer names principals by the time', async () => {
-    assert.equal(await found('1764121847000', '1764121849123'), true);
+    assert.equal(await found('now', 'now'), true);
+  });
+
+  test('is not found by another principal that only looks like a time', async () => {
+    assert.equal(await found('4915112345678', '4915187654321'), false);
   });
 });

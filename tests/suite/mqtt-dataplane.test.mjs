@@ -5,9 +5,10 @@ import { after, before, describe, test } from 'node:test';
 
 import {
   DeleteConnectionCommand, GetRetainedMessageCommand, IoTDataPlaneClient, ListRetainedMessagesCommand, PublishCommand,
+  SendDirectMessageCommand,
 } from '@aws-sdk/client-iot-data-plane';
 
-import { enter, enterRaw, startIot } from '../harness/iot.mjs';
+import { allow, enter, enterRaw, startIot } from '../harness/iot.mjs';
 import { unique } from '../harness/mqtt.mjs';
 
 let server;
@@ -206,6 +207,75 @@ describe('DeleteConnection', { concurrency: 4 }, () => {
       client.send(new DeleteConnectionCommand({ clientId: unique('nobody') })), { name: 'ResourceNotFoundException' },
     );
   });
+});
+
+describe('SendDirectMessage', { concurrency: 4 }, () => {
+  const send = (clientId, input = {}) => client.send(
+    new SendDirectMessageCommand({ clientId, topic: 'direct/message', payload: Buffer.from('for you'), ...input }),
+  );
+
+  test('reaches one client, whatever it subscribes to, with all that MQTT 5 knows', async () => {
+    const watcher = await listener('direct/#');
+    const wire = await enterRaw(server, 5);
+    const { message, traceId } = await send(wire.id, {
+      contentType: 'text/plain',
+      responseTopic: 'answers/here',
+      correlationData: base64('334'),
+      payloadFormatIndicator: 'UTF8_DATA',
+      userProperties: JSON.stringify([{ a: '1' }]),
+      timeout: 99, // without a confirmation it means nothing
+    });
+    assert.equal(message, 'OK');
+    assert.match(traceId, /^[0-9a-f-]{36}$/);
+    const { topic, payload, qos, properties } = await wire.next('publish');
+    assert.deepEqual([topic, String(payload), qos], ['direct/message', 'for you', 0]);
+    assert.deepEqual([properties.contentType, properties.responseTopic, String(properties.correlationData)], ['text/plain', 'answers/here', '334']);
+    assert.deepEqual({ ...properties.userProperties }, { a: '1' });
+    await publish({ topic: 'direct/last', payload: Buffer.from('last') });
+    assert.deepEqual(await watcher.until('last'), []);
+    await watcher.leave();
+    await wire.leave();
+  });
+
+  for (const version of [4, 5]) {
+    test(`waits for the acknowledgement where it is to be confirmed, MQTT ${version}`, async () => {
+      const wire = await enterRaw(server, version);
+      const sent = send(wire.id, { confirmation: true, timeout: 15 });
+      const { qos, messageId } = await wire.next('publish');
+      assert.equal(qos, 1);
+      wire.send({ cmd: 'puback', messageId });
+      assert.equal((await sent).$metadata.httpStatusCode, 200);
+      await wire.leave();
+    });
+  }
+
+  test('is given up after the timeout', async () => {
+    const wire = await enterRaw(server, 5);
+    const path = `/connections/${wire.id}/messages?topic=a&confirmation=true&timeout=1`;
+    const answer = await fetch(`http://${server.host}${path}`, { method: 'POST', body: 'x' });
+    assert.deepEqual([answer.status, answer.headers.get('x-amzn-errortype')], [504, 'GatewayTimeoutException']);
+    await wire.leave();
+  });
+
+  test('is for clients that are there', async () => {
+    await assert.rejects(send(unique('nobody')), { name: 'ResourceNotFoundException' });
+  });
+
+  test('is refused where the client may not receive the topic', async () => {
+    const wire = await enterRaw(server, 5, [allow('Receive', 'topic/other')]);
+    await assert.rejects(send(wire.id), { name: 'ForbiddenException' });
+    await wire.leave();
+  });
+
+  for (const [what, input] of [
+    ['a topic with a wildcard', { topic: 'a/+' }],
+    ['a timeout that is too long', { confirmation: true, timeout: 16 }],
+    ['a payload of more than 128 KB', { payload: Buffer.alloc(128 * 1024 + 1) }],
+  ]) {
+    test(`refuses ${what}`, async () => {
+      await assert.rejects(send('anybody', input), ({ $metadata }) => [400, 413].includes($metadata.httpStatusCode));
+    });
+  }
 });
 
 describe('topic rules', { concurrency: 4 }, () => {

@@ -64,6 +64,8 @@ impl Observer for Nobody {
 
     fn access(&self, _: &WebSocketApi, _: &str) {}
 
+    fn trouble(&self, _: &WebSocketApi, _: &str) {}
+
     fn execution(&self, _: &WebSocketApi, _: &str, _: &str) {}
 }
 

@@ -49,7 +49,10 @@ async fn list(args: &ListArgs) -> Result<ExitCode, CommandError> {
                 output(&format!("{}\n", came(connection)))?;
             }
         }
-        (false, _) => output(&table(connections))?,
+        (false, _) => {
+            output(&table(connections))?;
+            output(&dropped(&found))?;
+        }
     }
     while let Some(stream) = &mut news {
         let Some(record) = stream.next().await? else { return Err(CommandError::Ended) };
@@ -58,6 +61,15 @@ async fn list(args: &ListArgs) -> Result<ExitCode, CommandError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is said where connections did not get messages of topics that they are subscribed to.
+fn dropped(found: &Value) -> String {
+    match found["droppedTopicMessages"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(1) => "1 message of topics was dropped; the log says why\n".to_owned(),
+        Some(count) => format!("{count} messages of topics were dropped; the log says why\n"),
+    }
 }
 
 /// What a record of the log says about who comes and goes, as a line.

@@ -37,6 +37,7 @@ mod tap;
 mod throttle;
 pub mod topic;
 
+pub use self::broker::DirectError;
 pub use self::durable::LoadError;
 pub use self::handshake::{
     Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, TlsArrival, Trial,

@@ -45,7 +45,7 @@ pub struct Properties {
 /// Who published a message, as the server has verified it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publisher {
-    /// The client id.
+    /// The client id; empty for somebody who did not publish over MQTT.
     pub client_id: Arc<str>,
     /// The principal that the authorizer named; empty where nobody was asked.
     pub principal: Box<str>,
@@ -119,17 +119,36 @@ const PUBLISHER_PROPERTIES: [&str; 2] = ["fanwire-principal", "fanwire-client-id
 impl Publisher {
     /// User properties that tell of this publisher, beside those that it sent.
     pub(crate) fn named(&self, sent: &UserProperties<'_>) -> UserPropertiesBuf {
-        let forged =
-            |name: &str| PUBLISHER_PROPERTIES.iter().any(|own| own.eq_ignore_ascii_case(name));
         let [principal, client_id] = PUBLISHER_PROPERTIES;
-        let own = [(principal, &*self.principal), (client_id, &*self.client_id)];
-        let mut named = UserPropertiesBuf::new();
-        for (name, value) in sent.iter().filter(|(name, _)| !forged(name)).chain(own) {
-            // What is longer than a property can be has to be left out.
-            let _ = named.push(name, value);
+        let mut named = without_publisher(sent);
+        // What is longer than a property can be has to be left out.
+        let _ = named.push(principal, &self.principal);
+        // A client has an id; who publishes over HTTP has none to tell of.
+        if let Some(id) = self.client() {
+            let _ = named.push(client_id, id);
         }
         named
     }
+
+    /// The client id, where it is a client's.
+    pub(crate) fn client(&self) -> Option<&str> {
+        Some(&*self.client_id).filter(|id| !id.is_empty())
+    }
+}
+
+/// The user properties that were sent, without any that tell of a publisher.
+pub(crate) fn without_publisher(sent: &UserProperties<'_>) -> UserPropertiesBuf {
+    let mut honest = UserPropertiesBuf::new();
+    for (name, value) in sent.iter().filter(|(name, _)| !names_publisher(name)) {
+        // It has come in a packet, or been checked to fit into one.
+        let _ = honest.push(name, value);
+    }
+    honest
+}
+
+/// Whether a user property is one of those that tell who published a message.
+fn names_publisher(name: &str) -> bool {
+    PUBLISHER_PROPERTIES.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 // === impl Properties ===

@@ -6,6 +6,7 @@ use fanwire_wire::mqtt::QoS;
 use tokio::sync::oneshot;
 
 use crate::Message;
+use crate::broker::DirectError;
 use crate::durable::Transit;
 use crate::listing::SessionInfo;
 use crate::promise::Promise;
@@ -26,6 +27,15 @@ pub enum Notice {
     /// Deliver a message to a session that was chosen among those of a shared
     /// subscription.
     Chosen(Chosen, Part),
+    /// Send a message to one client, whatever it subscribes to.
+    Direct {
+        /// The client.
+        client_id: Arc<str>,
+        /// The message.
+        message: Arc<Message>,
+        /// Told what came of it; with QoS 1 once it is acknowledged.
+        done: oneshot::Sender<Result<(), DirectError>>,
+    },
     /// End the connection of a client.
     Disconnect {
         /// The client.

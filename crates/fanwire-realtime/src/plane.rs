@@ -25,7 +25,7 @@ use crate::retained::Retained;
 use crate::session::{MqttSession, Shard, SharedParts};
 use crate::settings::{Settings, SettingsError};
 use crate::tap::{Subscription, Tap};
-use crate::{Message, Observer};
+use crate::{DirectError, Message, Observer};
 
 /// A realtime endpoint: an MQTT broker over a hub. Cheap to clone.
 #[derive(Clone)]
@@ -233,6 +233,32 @@ impl Realtime {
         match kept.await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(PublishError::NotKept),
+        }
+    }
+
+    /// Sends a message to one client that is connected, whatever it subscribes to (reference:
+    /// iot.md, section 7, SendDirectMessage). With QoS 1 done when the client has acknowledged
+    /// it, for which it has `patience`. Taps and topic rules do not see it.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectError`].
+    pub async fn send_direct(
+        &self,
+        client_id: &str,
+        message: Message,
+        patience: Duration,
+    ) -> Result<(), DirectError> {
+        self.inner.settings.load().check_publication(&message)?;
+        let (done, outcome) = oneshot::channel();
+        let shard = self.shard_of(client_id);
+        let bytes = message.payload.len() + message.topic.len();
+        let (client_id, message) = (client_id.into(), Arc::new(message));
+        let notice = Notice::Direct { client_id, message, done };
+        self.inner.hub.notify(shard, notice, bytes).map_err(|Busy| PublishError::Busy)?;
+        match tokio::time::timeout(patience, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(DirectError::Unconfirmed),
         }
     }
 

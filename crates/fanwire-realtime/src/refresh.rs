@@ -98,6 +98,7 @@ impl Refresh {
         runtime.spawn(async move {
             let command = match plane.call_authorizer(&function, event).await {
                 Ok(answer) => {
+                    plane.tell_notes(&owner.client_id, &answer.notes);
                     let now = plane.inner.hub.clock().now();
                     Command::Refreshed {
                         access: bind(&plane.share(answer.policies), &owner.subject()),

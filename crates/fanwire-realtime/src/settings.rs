@@ -8,7 +8,7 @@ use fanwire_policy::{
     AccessList, JwtRules, Place, PolicyError, PolicySet, PublicKeyError, SigningKeys, UserError,
     Users,
 };
-use fanwire_wire::mqtt::{QoS, topic as mqtt_topic};
+use fanwire_wire::mqtt::{MessageProperties, QoS, topic as mqtt_topic};
 
 use indexmap::IndexMap;
 
@@ -176,6 +176,19 @@ impl Settings {
             return Err("it has more levels than realtime.limits.max_topic_levels");
         }
         Ok(())
+    }
+
+    /// Whether what MQTT 5 adds to a client's message is within the limits of length
+    /// (reference: iot.md, section 4).
+    pub(crate) fn has_room_for(&self, properties: &MessageProperties<'_>) -> bool {
+        let limits = self.limits();
+        let user = properties.user_properties.iter();
+        properties.content_type.is_none_or(|text| text.len() <= limits.max_content_type_bytes)
+            && properties
+                .correlation_data
+                .is_none_or(|data| data.len() <= limits.max_correlation_data_bytes)
+            && user.map(|(name, value)| name.len() + value.len()).sum::<usize>()
+                <= limits.max_user_properties_bytes
     }
 
     /// Checks what somebody on this side wants to publish.

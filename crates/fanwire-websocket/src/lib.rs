@@ -23,6 +23,7 @@ mod api;
 mod apis;
 mod authorizer;
 mod dispatch;
+mod drops;
 mod event;
 mod first_groups;
 mod frame;

@@ -19,7 +19,7 @@ pub trait Observer: Send + Sync + 'static {
     fn execution(&self, api: &WebSocketApi, request_id: &str, line: &str);
 
     /// Something that an API, or a handler of it, got wrong and that no request shows.
-    fn trouble(&self, _api: &WebSocketApi, _text: &str) {}
+    fn trouble(&self, api: &WebSocketApi, text: &str);
 
     /// Whether [`traffic`](Self::traffic) is wanted now. Asked for every frame, event
     /// and result, so it has to cost nothing.

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::dispatch::Dispatcher;
+use crate::drops::Drops;
 use crate::notice::Notice;
 use crate::peer::ApiIndex;
 
@@ -31,7 +33,7 @@ pub(crate) struct Topics {
     // a subscription where it is the first or last.
     filters: Mutex<HashMap<(ApiIndex, Arc<str>), Subscribed>>,
     /// Messages that did not reach a shard, or were none that the API may send.
-    dropped: AtomicU64,
+    dropped: Drops,
 }
 
 /// A filter that somebody is subscribed to.
@@ -53,12 +55,12 @@ struct Delivery {
 
 impl Topics {
     pub(crate) fn new(source: Option<Box<dyn TopicSource>>) -> Self {
-        Self { source, filters: Mutex::default(), dropped: AtomicU64::new(0) }
+        Self { source, filters: Mutex::default(), dropped: Drops::default() }
     }
 
     /// Messages that did not reach a shard, or were none that the API may send.
     pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.dropped.total()
     }
 
     /// The filters that connections of an API are subscribed to.
@@ -133,10 +135,10 @@ fn count_up(members: &[AtomicU32], shard: usize) {
 impl Delivery {
     /// Sends a message to the shards that have somebody for it.
     fn deliver(&self, payload: &[u8]) {
-        let Ok(frame) = self.dispatcher.api(self.api).frame(payload) else {
-            return self.drop_one();
+        let frame = match self.dispatcher.api(self.api).frame(payload) {
+            Ok(frame) => Arc::new(frame),
+            Err(why) => return self.drop_one(&why.to_string()),
         };
-        let frame = Arc::new(frame);
         for (shard, members) in self.members.iter().enumerate() {
             if members.load(Ordering::Relaxed) == 0 {
                 continue;
@@ -144,13 +146,22 @@ impl Delivery {
             let (filter, frame) = (Arc::clone(&self.filter), Arc::clone(&frame));
             let notice = Notice::Topic { api: self.api, filter, frame };
             if self.dispatcher.hub().notify(shard, notice, payload.len()).is_err() {
-                self.drop_one();
+                self.drop_one("too much waits for its connections already");
             }
         }
     }
 
-    fn drop_one(&self) {
-        self.dispatcher.topics().dropped.fetch_add(1, Ordering::Relaxed);
+    /// Counts a message that some connections do not get, and tells of it in its time.
+    fn drop_one(&self, why: &str) {
+        let dropped = self.dispatcher.topics().dropped.count(Instant::now());
+        if let Some(messages) = dropped {
+            let plural = if messages == 1 { "" } else { "s" };
+            let text = format!(
+                "{messages} message{plural} of topics dropped, the last for `{}`: {why}",
+                self.filter
+            );
+            self.dispatcher.trouble(&self.dispatcher.api(self.api), &text);
+        }
     }
 }
 

@@ -127,6 +127,9 @@ impl Broker {
         }
         let sent = found.and_then(|at| flow.take(at));
         let client_id = Arc::clone(&session.client_id);
+        if sent.is_some() {
+            self.confirm(key, id);
+        }
         if let Some((seq, sent)) = sent.and_then(|sent| Some((sent.seq?, sent))) {
             self.kept(|keeper| {
                 if let Some(copy) = &sent.copy {

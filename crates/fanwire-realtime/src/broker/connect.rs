@@ -31,6 +31,8 @@ pub(crate) struct Admission {
     pub(crate) keep_alive_differs: bool,
     /// Whether the server has made up the client id.
     pub(crate) assigned: bool,
+    /// Whether the principal is made up, another one at each connection.
+    pub(crate) made_up: bool,
     pub(crate) will: Option<Box<Will>>,
     pub(crate) receive_maximum: u16,
     pub(crate) max_packet: u32,
@@ -107,10 +109,11 @@ impl Broker {
         let compatible = self.settings.limits().resume_across_versions
             || family(session.version) == family(admission.version);
         let before = match &session.presence {
-            Presence::Here(live) => &live.publisher.principal,
+            Presence::Here(live) => live.owner(),
             Presence::Away(away) => &away.principal,
         };
-        let same = is_nobody(before) || *before == admission.publisher.principal;
+        // What is nobody's is anybody's who has the client id.
+        let same = before.is_empty() || *before == *admission.publisher.principal;
         !admission.clean_start && compatible && same
     }
 
@@ -132,6 +135,7 @@ impl Broker {
             clean_start: admission.clean_start,
             keep_alive: admission.keep_alive,
             publisher: Arc::clone(&admission.publisher),
+            made_up: admission.made_up,
             access: admission.access.clone(),
             will,
             receive_maximum: admission.receive_maximum,
@@ -203,6 +207,7 @@ impl Broker {
                 session_expiry: admission.session_expiry_differs.then_some(session.expiry),
                 receive_maximum: std::num::NonZeroU16::new(limits.receive_maximum),
                 maximum_qos,
+                retain_available: limits.max_retained_messages > 0,
                 maximum_packet_size: u32::try_from(limits.max_packet_bytes)
                     .ok()
                     .and_then(std::num::NonZeroU32::new),
@@ -240,14 +245,6 @@ impl Broker {
     }
 }
 
-/// Whether a principal names nobody in particular: none was given, or SST's authorizer made
-/// one up, which is the time in milliseconds and another one at each connection
-/// (reference: iot.md, section 9.1). Anybody else's session is nobody's to resume.
-fn is_nobody(principal: &str) -> bool {
-    principal.is_empty()
-        || (principal.len() == 13 && principal.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 /// A protocol for people.
 pub(crate) fn protocol_name(version: Version, websocket: bool) -> &'static str {
     match (version, websocket) {
@@ -257,20 +254,5 @@ pub(crate) fn protocol_name(version: Version, websocket: bool) -> &'static str {
         (Version::V3_1_1, true) => "MQTT 3.1.1 over WebSocket",
         (Version::V5, false) => "MQTT 5",
         (Version::V5, true) => "MQTT 5 over WebSocket",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_nobody;
-
-    #[test]
-    fn a_principal_that_is_the_time_is_nobody() {
-        for nobody in ["", "1764121847000"] {
-            assert!(is_nobody(nobody));
-        }
-        for somebody in ["ada", "123456789012", "176412184700x", "17641218470001"] {
-            assert!(!is_nobody(somebody));
-        }
     }
 }

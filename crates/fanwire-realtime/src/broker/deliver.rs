@@ -199,7 +199,12 @@ impl Broker {
             retain: publication.retain && target.retain_as_published,
             ids: target.ids.as_deref(),
         };
-        self.deliver(target.key, publication, manner);
+        if manner.qos == QoS::AtMostOnce && self.own_bytes.are_full() {
+            return self.drop_for_turn(target.key);
+        }
+        self.counting_own_bytes(target.key, |broker| {
+            broker.deliver(target.key, publication, manner);
+        });
     }
 
     /// Delivers what came in on another shard.
@@ -287,7 +292,11 @@ impl Broker {
         let max_in_flight = self.settings.limits().max_in_flight;
         let Some(expiry) = left(publication, self.now_ms) else { return };
         let Some(session) = self.sessions.get(key as usize) else { return };
-        let at_once = session.takes_at_once(max_in_flight);
+        let mut at_once = session.takes_at_once(max_in_flight);
+        if at_once && self.own_bytes.are_full() {
+            at_once = false;
+            self.own_bytes.hold_back(key);
+        }
         let mut copy = (session.persists() || !at_once).then(|| manner.copy(publication));
         if let Some(copy) = &mut copy {
             if !at_once && self.is_full(key, copy.message.cost()) {
@@ -383,7 +392,12 @@ fn left(publication: &Publication<'_>, now_ms: u64) -> Option<Option<u32>> {
 impl Live {
     /// Writes a message. Says whether it did: one that is too long for the client is never
     /// sent (MQTT 5, 3.1.2.11.4).
-    fn write_publish(&mut self, mut packet: Publish<'_>, when: When, outbox: &mut Vec<u8>) -> bool {
+    pub(super) fn write_publish(
+        &mut self,
+        mut packet: Publish<'_>,
+        when: When,
+        outbox: &mut Vec<u8>,
+    ) -> bool {
         let version = self.form.version();
         if self.form.v5 && self.aliases.outbound_maximum > 0 {
             let known = self.aliases.outbound.iter().position(|topic| **topic == *packet.topic);

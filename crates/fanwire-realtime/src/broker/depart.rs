@@ -12,6 +12,7 @@ use fanwire_wire::mqtt::{Disconnect, Version};
 use super::deliver::Publication;
 use super::session::{Away, Key, Live, Presence, Session, Will};
 use super::{Broker, Fault};
+use crate::message::without_publisher;
 use crate::settings::NEVER;
 use crate::{DisconnectReason, Message, RealtimeEvent};
 
@@ -74,6 +75,7 @@ impl Broker {
         self.flush_burst();
         self.flush_outbox(key);
         self.forget_routes_of(key);
+        self.forget_confirmations(key);
         let session = &mut self.sessions[key as usize];
         let away = Presence::Away(Box::new(Away {
             since: self.now_ms,
@@ -100,7 +102,7 @@ impl Broker {
         self.publish_disconnected(key, &live, cause);
         let will = live.will.take().filter(|_| with_will);
         if let Presence::Away(away) = &mut self.sessions[key as usize].presence {
-            away.principal = live.publisher.principal.clone();
+            away.principal = live.owner().into();
         }
         match will.map(|will| *will) {
             Some(Will { message, delay })
@@ -163,14 +165,21 @@ impl Broker {
         self.distribute(&route, &mut Publication::of(message));
     }
 
-    /// The message with user properties that tell who published it, where that is to be told
-    /// and somebody did: a will is as little able to pass for somebody else as a PUBLISH.
+    /// The message with user properties that tell who published it, where that is to be told:
+    /// what comes in no PUBLISH is as little able to pass for somebody else's as what does.
     fn with_publisher(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
         let publisher = message.publisher.as_ref();
-        let publisher = publisher.filter(|_| self.settings.limits().publisher_properties)?;
+        let told = publisher.is_some() || message.properties.is_some();
+        if !told || !self.settings.limits().publisher_properties {
+            return None;
+        }
         let mut named = Message::clone(message);
         let properties = named.properties.get_or_insert_default();
-        properties.user = publisher.named(&properties.user.as_list());
+        let sent = properties.user.as_list();
+        properties.user = match publisher {
+            Some(publisher) => publisher.named(&sent),
+            None => without_publisher(&sent),
+        };
         Some(Arc::new(named))
     }
 
@@ -182,6 +191,7 @@ impl Broker {
             self.deadlines.pop_first();
             self.due(key, at);
         }
+        self.go_on_with_held_back();
         self.go_on_replaying();
     }
 

@@ -7,7 +7,7 @@ use fanwire_app::model::Denied;
 use fanwire_hub::ConnectionId;
 use fanwire_policy::{Action, Resource};
 use fanwire_wire::mqtt::{
-    Ack, AckKind, Disconnect, Packet, PacketId, Publish, QoS, ReasonCode, UserProperties, Version,
+    Ack, AckKind, Disconnect, Packet, PacketId, Publish, QoS, ReasonCode, Version,
 };
 
 use super::Broker;
@@ -223,15 +223,7 @@ impl Broker {
             let what = format!("publishing to `{name}`, a reserved topic");
             return Err(Fault::client(ReasonCode::TopicNameInvalid, what));
         }
-        let properties = &publish.properties;
-        let too_long = |text: Option<usize>, most| text.is_some_and(|len| len > most);
-        if too_long(properties.content_type.map(str::len), limits.max_content_type_bytes)
-            || too_long(
-                properties.correlation_data.map(<[u8]>::len),
-                limits.max_correlation_data_bytes,
-            )
-            || byte_len(&properties.user_properties) > limits.max_user_properties_bytes
-        {
+        if !self.settings.has_room_for(&publish.properties) {
             let what = "properties over the limits of realtime.limits";
             return Err(Fault::client(ReasonCode::QuotaExceeded, what));
         }
@@ -439,9 +431,4 @@ impl Live {
         }
         allowed
     }
-}
-
-/// How many bytes the names and values of user properties have together.
-fn byte_len(properties: &UserProperties<'_>) -> usize {
-    properties.iter().map(|(name, value)| name.len() + value.len()).sum()
 }

@@ -330,7 +330,7 @@ impl Broker {
             id: subscription.id,
         });
         let (away_since, principal, will) = match &session.presence {
-            Presence::Here(live) => (None, live.publisher.principal.clone(), None),
+            Presence::Here(live) => (None, live.owner().into(), None),
             Presence::Away(away) => {
                 let will = away.will.as_ref().map(|(at, message)| {
                     let wait = at.saturating_duration_since(self.now).as_millis();

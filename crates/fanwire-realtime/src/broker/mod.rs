@@ -14,7 +14,7 @@
 //!   of QoS 0 to the same receivers, encoded once for all of them.
 //! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
 //!   on its way there, `acknowledge` what moves it on. `replay`: the retained messages of a
-//!   new subscription, piece by piece.
+//!   new subscription, piece by piece. `own_bytes`: how much a turn writes. `direct`: a message to one client alone.
 //! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
 //!
 //! # Order
@@ -28,12 +28,14 @@ mod burst;
 mod connect;
 mod deliver;
 mod depart;
+mod direct;
 mod flow;
 mod inbound;
 mod keep;
 pub(crate) mod lifecycle;
 mod listing;
 mod output;
+mod own_bytes;
 mod replay;
 mod restore;
 mod route;
@@ -42,22 +44,25 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use fanwire_hub::ConnectionId;
 use fanwire_policy::Access;
-use fanwire_wire::mqtt::ReasonCode;
+use fanwire_wire::mqtt::{PacketId, ReasonCode};
 use slab::Slab;
 
 pub(crate) use self::connect::Admission;
+pub use self::direct::DirectError;
+pub(crate) use self::direct::Done;
 pub(crate) use self::inbound::Fault;
 pub(crate) use self::keep::Keep;
 pub(crate) use self::output::{Output, Sending};
 pub(crate) use self::session::{Key, Will};
 
 use self::burst::Burst;
+use self::own_bytes::OwnBytes;
 use self::route::{Routes, Subscriber};
 use self::session::Session;
 use crate::directory::Directory;
@@ -86,6 +91,7 @@ pub(crate) struct Broker {
     output: Output,
     /// What survives the process; `None` where nothing does.
     keep: Option<Keep>,
+    own_bytes: OwnBytes,
     /// Sessions whose outbox is to be sent.
     dirty: Vec<Key>,
     /// Sessions that are sent another piece of retained messages in the next turn.
@@ -103,6 +109,9 @@ pub(crate) struct Broker {
     /// Messages that clients have published.
     published: u64,
     versions: lifecycle::Versions,
+    /// Who waits for a client to acknowledge a message to it alone: no more than are in
+    /// flight.
+    confirmations: BTreeMap<(Key, PacketId), Done>,
 }
 
 /// What a broker needs of its surroundings.
@@ -138,6 +147,7 @@ impl Broker {
             burst: Burst::default(),
             output: Output::default(),
             keep: parts.keep,
+            own_bytes: OwnBytes::default(),
             dirty: Vec::new(),
             replaying: Vec::new(),
             deadlines: BTreeSet::new(),
@@ -148,6 +158,7 @@ impl Broker {
             queued_bytes: 0,
             published: 0,
             versions: lifecycle::Versions::default(),
+            confirmations: BTreeMap::new(),
         }
     }
 
@@ -168,6 +179,7 @@ impl Broker {
     /// Ends the turn: after it `output` has all that is to be sent.
     pub(crate) fn end(&mut self) -> &mut Output {
         self.flush_burst();
+        self.end_own_bytes();
         while let Some(key) = self.dirty.pop() {
             self.flush_outbox(key);
         }
@@ -181,6 +193,7 @@ impl Broker {
         // Input may come as late as in the writing at a turn's end, where a client has taken
         // what it was held for: what that leads to is for the next turn.
         let more = !(self.replaying.is_empty()
+            && !self.own_bytes.hold_something_back()
             && self.dirty.is_empty()
             && self.output.is_empty()
             && self.burst.is_empty());
@@ -240,6 +253,9 @@ impl Broker {
             Notice::Chosen(chosen, part) => {
                 self.take_part(part);
                 self.deliver_chosen(&chosen);
+            }
+            Notice::Direct { client_id, message, done } => {
+                self.send_direct(&client_id, &message, done);
             }
             Notice::Disconnect { client_id, clean_session, prevent_will, done } => {
                 let _ = done.send(self.disconnect_client(&client_id, clean_session, prevent_will));

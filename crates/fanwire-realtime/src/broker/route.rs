@@ -22,6 +22,10 @@ const MAX_ROUTE_BYTES: usize = 32 * 1024 * 1024;
 /// many of them; beyond, all are forgotten, which costs less.
 const MAX_COMPARED: usize = 512;
 
+/// Receivers of a topic from which on topic aliases are left out of what they get: bytes that
+/// all share cost less than shorter ones of each.
+const CROWD: usize = 16;
+
 /// One session's subscription to a filter of the index.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subscriber {
@@ -178,9 +182,10 @@ impl Broker {
                 None => targets.push(Target::of(subscriber)),
             }
         }
+        let crowded = targets.len() >= CROWD;
         targets.retain_mut(|target| {
             let session = self.sessions.get(target.key as usize);
-            session.is_some_and(|session| target.fit(session, topic))
+            session.is_some_and(|session| target.fit(session, topic, crowded))
         });
         let plain = targets.iter().filter(|target| target.plain).count();
         let elsewhere = Directory::elsewhere(&self.directory, topic, parent, self.shard);
@@ -213,12 +218,12 @@ impl Target {
     /// Settles what depends on the session as it is. Says whether it gets messages of the
     /// topic at all: what its policy does not let it receive is silently left out
     /// (reference: iot.md, section 3).
-    fn fit(&mut self, session: &Session, topic: &str) -> bool {
+    fn fit(&mut self, session: &Session, topic: &str, crowded: bool) -> bool {
         let Some(live) = session.live() else { return session.persists() };
         self.plain = !self.no_local
             && !self.retain_as_published
             && self.ids.is_none()
-            && live.takes_shared_bytes();
+            && live.takes_shared_bytes(crowded);
         live.may_receive(topic)
     }
 }
@@ -226,9 +231,10 @@ impl Target {
 // === impl Live ===
 
 impl Live {
-    /// Whether nothing of this connection changes what packets look like.
-    fn takes_shared_bytes(&self) -> bool {
-        self.aliases.outbound_maximum == 0 && self.max_packet == u32::MAX
+    /// Whether nothing of this connection changes what packets look like, as one of a crowd
+    /// or not.
+    fn takes_shared_bytes(&self, crowded: bool) -> bool {
+        (crowded || self.aliases.outbound_maximum == 0) && self.max_packet == u32::MAX
     }
 
     /// Whether its policy lets it receive messages of a topic.

@@ -66,6 +66,8 @@ pub(crate) struct Live {
     pub(crate) keep_alive: u16,
     /// Who it is, for those who are told who published.
     pub(crate) publisher: Arc<Publisher>,
+    /// Whether its principal is made up, another one at each connection.
+    pub(crate) made_up: bool,
     /// What it may do. `None` where everything.
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) will: Option<Box<Will>>,
@@ -109,6 +111,7 @@ pub(crate) struct Aliases {
 pub(crate) struct Away {
     pub(crate) since: u64,
     pub(crate) reason: Option<DisconnectReason>,
+    /// Whose session it is; empty where it is nobody's in particular.
     pub(crate) principal: Box<str>,
     /// When the session ends, if ever.
     pub(crate) ends_at: Option<Instant>,
@@ -203,6 +206,12 @@ impl Aliases {
 // === impl Live ===
 
 impl Live {
+    /// The principal whose session it is, which nobody else resumes. Empty where nobody was
+    /// asked for one, or one was made up for this connection alone.
+    pub(crate) fn owner(&self) -> &str {
+        if self.made_up { "" } else { &self.publisher.principal }
+    }
+
     /// How many messages of QoS 1 and 2 may be in flight.
     pub(crate) fn window(&self, max_in_flight: u16) -> usize {
         usize::from(self.receive_maximum.min(max_in_flight).max(1))

@@ -39,17 +39,24 @@ impl Broker {
             let reason = ReasonCode::SubscriptionIdentifiersNotSupported;
             return Err(Fault::client(reason, "a subscription identifier"));
         }
+        if self.leaves_unanswered(key, subscribe) {
+            return Ok(());
+        }
+        // One that ends the connection leaves nothing of the others in the session.
+        let filters = subscribe.filters();
+        let examined: Result<Vec<_>, Fault> =
+            filters.map(|(filter, _)| self.examine(key, filter)).collect();
         let mut reasons = Vec::new();
         let mut granted = Vec::new();
-        for (filter, options) in subscribe.filters() {
-            match self.grant(key, filter, options, subscribe.subscription_id)? {
-                Some(Ok(new)) => {
+        for ((filter, options), examined) in subscribe.filters().zip(examined?) {
+            let outcome =
+                examined.and_then(|()| self.grant(key, filter, options, subscribe.subscription_id));
+            match outcome {
+                Ok(new) => {
                     reasons.push(granted_reason(new.options));
                     granted.push(new);
                 }
-                Some(Err(reason)) => reasons.push(reason),
-                // IoT Core does not acknowledge what asks for QoS 2.
-                None => return Ok(()),
+                Err(reason) => reasons.push(reason),
             }
         }
         self.keep_session(key);
@@ -65,6 +72,31 @@ impl Broker {
         Ok(())
     }
 
+    /// Whether a request comes to nothing: IoT Core does not acknowledge one of MQTT 3 that
+    /// asks for QoS 2, be it for one filter of many (reference: iot.md, section 4).
+    fn leaves_unanswered(&self, key: Key, subscribe: &Subscribe<'_>) -> bool {
+        let limits = self.settings.limits();
+        let v5 = self.sessions[key as usize].version == Version::V5;
+        let max_qos = self.settings.max_qos();
+        !v5 && !limits.qos2_downgrade
+            && subscribe.filters().any(|(_, options)| options.qos > max_qos)
+    }
+
+    /// Whether a filter may be subscribed to, whatever the session has already.
+    fn examine(&mut self, key: Key, filter: &str) -> Result<Result<(), ReasonCode>, Fault> {
+        let limits = self.settings.limits();
+        let shared = SharedFilter::parse(filter);
+        if shared.is_some() && !limits.shared_subscriptions {
+            return Ok(Err(ReasonCode::SharedSubscriptionsNotSupported));
+        }
+        let plain = shared.map_or(filter, |shared| shared.filter);
+        if self.settings.fits(plain).is_err() || !self.may_be_subscribed(plain) {
+            return Ok(Err(ReasonCode::TopicFilterInvalid));
+        }
+        let denied = self.deny_subscription(key, filter)?;
+        Ok(denied.map_or(Ok(()), Err))
+    }
+
     /// Subscribes to one filter, or says why not.
     fn grant(
         &mut self,
@@ -72,38 +104,21 @@ impl Broker {
         filter: &str,
         mut options: SubscribeOptions,
         id: Option<u32>,
-    ) -> Result<Option<Result<Granted, ReasonCode>>, Fault> {
-        let settings = Arc::clone(&self.settings);
-        let limits = settings.limits();
-        let v5 = self.sessions[key as usize].version == Version::V5;
-        if options.qos as u8 > limits.max_qos {
-            if !limits.qos2_downgrade && !v5 {
-                return Ok(None);
-            }
-            options.qos = settings.max_qos();
-        }
-        let shared = SharedFilter::parse(filter);
-        if shared.is_some() && !limits.shared_subscriptions {
-            return Ok(Some(Err(ReasonCode::SharedSubscriptionsNotSupported)));
-        }
-        let plain = shared.map_or(filter, |shared| shared.filter);
-        if settings.fits(plain).is_err() || !self.may_be_subscribed(plain) {
-            return Ok(Some(Err(ReasonCode::TopicFilterInvalid)));
-        }
-        if let Some(denied) = self.deny_subscription(key, filter, limits.denied_subscribe, v5)? {
-            return Ok(Some(Err(denied)));
-        }
-        if let Some(SharedFilter { group, filter }) = shared {
+    ) -> Result<Granted, ReasonCode> {
+        options.qos = options.qos.min(self.settings.max_qos());
+        let limits = self.settings.limits();
+        let max_subscriptions = limits.max_subscriptions;
+        if let Some(SharedFilter { group, filter }) = SharedFilter::parse(filter) {
             let client_id = &self.sessions[key as usize].client_id;
             let (groups, members) = (limits.max_shared_groups, limits.max_shared_members);
             if !self.directory.may_join(group, filter, client_id, groups, members) {
-                return Ok(Some(Err(ReasonCode::QuotaExceeded)));
+                return Err(ReasonCode::QuotaExceeded);
             }
         }
         let session = &mut self.sessions[key as usize];
         let known = session.subscriptions.iter().position(|known| *known.filter == *filter);
-        if known.is_none() && session.subscriptions.len() >= limits.max_subscriptions {
-            return Ok(Some(Err(ReasonCode::QuotaExceeded)));
+        if known.is_none() && session.subscriptions.len() >= max_subscriptions {
+            return Err(ReasonCode::QuotaExceeded);
         }
         let name: Arc<str> = match known {
             Some(at) => {
@@ -123,7 +138,7 @@ impl Broker {
             }
         };
         self.subscribe_to(key, &name, options, id, known.is_none());
-        Ok(Some(Ok(Granted { filter: name, options, new: known.is_none() })))
+        Ok(Granted { filter: name, options, new: known.is_none() })
     }
 
     /// Whether clients may subscribe to a filter at all: of IoT Core's reserved topics only
@@ -135,14 +150,11 @@ impl Broker {
             || filter.starts_with("$aws/things/")
     }
 
-    fn deny_subscription(
-        &mut self,
-        key: Key,
-        filter: &str,
-        how: Denied,
-        v5: bool,
-    ) -> Result<Option<ReasonCode>, Fault> {
-        let Some(live) = self.sessions[key as usize].live() else { return Ok(None) };
+    fn deny_subscription(&mut self, key: Key, filter: &str) -> Result<Option<ReasonCode>, Fault> {
+        let how = self.settings.limits().denied_subscribe;
+        let session = &self.sessions[key as usize];
+        let v5 = session.version == Version::V5;
+        let Some(live) = session.live() else { return Ok(None) };
         let Some(access) = &live.access else { return Ok(None) };
         let resource = Resource::TopicFilter(filter);
         if access.allows(Action::Subscribe, resource) {

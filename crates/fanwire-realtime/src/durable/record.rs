@@ -24,7 +24,7 @@ pub(crate) struct StoredSession {
     pub(crate) expiry: u32,
     /// When its connection ended, in milliseconds since the epoch. `None`: it has not.
     pub(crate) away_since: Option<u64>,
-    /// The principal of its last connection.
+    /// The principal whose it is; empty where it is nobody's in particular.
     pub(crate) principal: Box<str>,
     /// What it subscribes to.
     pub(crate) subscriptions: Vec<StoredSubscription>,

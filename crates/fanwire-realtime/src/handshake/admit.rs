@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanwire_wire::mqtt::{Connect, ReasonCode, Version};
+use fanwire_wire::mqtt::{self, Connect, ReasonCode, Version};
 
 use super::authorize::{Asked, Authorized};
 use super::refusal::Refusal;
@@ -42,7 +42,7 @@ impl Realtime {
             arrival,
         };
         let authorized = self.authorize(&asked).await?;
-        let Authorized { principal, access, ends, refresh, authorized_in } = authorized;
+        let Authorized { principal, made_up, access, ends, refresh, authorized_in } = authorized;
         let publisher = Arc::new(Publisher { client_id, principal });
         let will = will(&connect, &publisher);
         let (session_expiry, session_expiry_differs) = session_expiry(&settings, &connect);
@@ -61,6 +61,7 @@ impl Realtime {
             keep_alive,
             keep_alive_differs,
             assigned,
+            made_up,
             will,
             receive_maximum: properties.receive_maximum.map_or(u16::MAX, u16::from),
             max_packet: properties.maximum_packet_size.map_or(u32::MAX, u32::from),
@@ -98,7 +99,12 @@ fn check(settings: &Settings, connect: &Connect<'_>) -> Result<(), Refusal> {
         let what = format!("a maximum packet size under {smallest} bytes");
         return Err(unacceptable(ReasonCode::ImplementationSpecificError, what));
     }
-    let Some(will) = &connect.will else { return Ok(()) };
+    connect.will.as_ref().map_or(Ok(()), |will| check_will(settings, will))
+}
+
+/// Refuses a will that its client could not publish as a message.
+fn check_will(settings: &Settings, will: &mqtt::Will<'_>) -> Result<(), Refusal> {
+    let limits = settings.limits();
     if will.qos as u8 > limits.max_qos {
         return Err(unacceptable(ReasonCode::QoSNotSupported, "a will of a QoS over the maximum"));
     }
@@ -110,6 +116,13 @@ fn check(settings: &Settings, connect: &Connect<'_>) -> Result<(), Refusal> {
     if will.payload.len() > limits.max_payload_bytes {
         let what = "a will over realtime.limits.max_payload_bytes";
         return Err(unacceptable(ReasonCode::PacketTooLarge, what));
+    }
+    if will.retain && limits.max_retained_messages == 0 {
+        return Err(unacceptable(ReasonCode::RetainNotSupported, "a will to be retained"));
+    }
+    if !settings.has_room_for(&will.properties) {
+        let what = "a will with properties over the limits of realtime.limits";
+        return Err(unacceptable(ReasonCode::QuotaExceeded, what));
     }
     Ok(())
 }
@@ -186,4 +199,68 @@ fn keep_alive(settings: &Settings, wanted: u16) -> (u16, bool) {
 
 pub(super) fn unacceptable(reason: ReasonCode, what: impl Into<String>) -> Refusal {
     Refusal::Unacceptable { reason, what: what.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanwire_app::model::{self, Profile};
+    use fanwire_wire::mqtt::{ConnectProperties, MessageProperties, UserPropertiesBuf, Will};
+
+    use super::*;
+
+    /// Why a client with this will is not let in, if it is not.
+    fn refused(will: Will<'_>, max_retained_messages: usize) -> Option<ReasonCode> {
+        let mut model = model::Realtime::new(Profile::Aws);
+        model.limits.max_retained_messages = max_retained_messages;
+        let settings = Settings::new(&model, "us-east-1", "000000000000").unwrap();
+        let connect = Connect {
+            version: Version::V5,
+            client_id: "c",
+            clean_start: true,
+            keep_alive: 0,
+            will: Some(will),
+            username: None,
+            password: None,
+            properties: ConnectProperties::default(),
+        };
+        check(&settings, &connect).err().and_then(|refusal| refusal.reason())
+    }
+
+    fn will(properties: MessageProperties<'_>) -> Will<'_> {
+        let qos = mqtt::QoS::AtMostOnce;
+        Will { topic: "t", payload: b"gone", qos, retain: false, delay: 0, properties }
+    }
+
+    #[test]
+    fn a_will_has_no_more_properties_than_a_publish_may_have() {
+        let long = "x".repeat(9 * 1024);
+        let mut user = UserPropertiesBuf::new();
+        user.push("name", &long).unwrap();
+        let nothing = MessageProperties::default;
+        for (properties, reason) in [
+            (nothing(), None),
+            (MessageProperties { content_type: Some("text/plain"), ..nothing() }, None),
+            (
+                MessageProperties { content_type: Some(&long), ..nothing() },
+                Some(ReasonCode::QuotaExceeded),
+            ),
+            (
+                MessageProperties { correlation_data: Some(long.as_bytes()), ..nothing() },
+                Some(ReasonCode::QuotaExceeded),
+            ),
+            (
+                MessageProperties { user_properties: user.as_list(), ..nothing() },
+                Some(ReasonCode::QuotaExceeded),
+            ),
+        ] {
+            assert_eq!(refused(will(properties), 1), reason);
+        }
+    }
+
+    #[test]
+    fn a_will_that_cannot_be_retained_is_refused() {
+        let retained = Will { retain: true, ..will(MessageProperties::default()) };
+        assert_eq!(refused(retained, 1), None);
+        assert_eq!(refused(retained, 0), Some(ReasonCode::RetainNotSupported));
+    }
 }

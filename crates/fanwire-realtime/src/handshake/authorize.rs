@@ -17,6 +17,9 @@ use crate::refresh::{Owner, Refresh};
 use crate::settings::{Authorizer, Settings};
 use crate::{DisconnectReason, Realtime, RealtimeEvent};
 
+/// How far the clock of the machine where a function runs may be off.
+const FUNCTION_SKEW: Duration = Duration::from_secs(60);
+
 /// A client that asks to be let in.
 pub(super) struct Asked<'a> {
     pub(super) settings: &'a Settings,
@@ -31,6 +34,8 @@ pub(super) struct Asked<'a> {
 /// Who it is, and what it may do.
 pub(super) struct Authorized {
     pub(super) principal: Box<str>,
+    /// Whether the principal is made up, another one at each connection.
+    pub(super) made_up: bool,
     /// `None` where everything.
     pub(super) access: Option<Arc<Access>>,
     pub(super) ends: Option<(Instant, DisconnectReason)>,
@@ -136,18 +141,25 @@ impl Realtime {
         let authorized_in = Some(started.elapsed());
         let now = self.inner.hub.clock().now();
         let owner = Owner::of(client_id, &answer.principal, arrival, connect);
-        let principal = answer.principal.as_str().into();
+        let principal: Box<str> = answer.principal.as_str().into();
         let ends = Some((now + answer.disconnect_after, DisconnectReason::CustomAuthTtlExpiration));
         let refresh = answer.refresh_after.map(|after| {
             let function = authorizer.function.clone();
             Box::new(Refresh::new(self, function, event, owner.clone(), now + after))
         });
         let access = bind(&self.share(answer.policies), &owner.subject());
-        for note in answer.notes {
-            let client_id = asked.client_id;
-            self.inner.observer.observe(&RealtimeEvent::Note { client_id, note: &note });
+        self.tell_notes(client_id, &answer.notes);
+        let clock = self.inner.hub.clock();
+        let ahead_ms = u64::try_from(clock.ahead().as_millis()).unwrap_or(u64::MAX);
+        let made_up = is_the_time(&principal, clock.epoch_ms().saturating_sub(ahead_ms));
+        Ok(Authorized { principal, made_up, access, ends, refresh, authorized_in })
+    }
+
+    /// Tells what is odd about an authorizer's answer.
+    pub(crate) fn tell_notes(&self, client_id: &str, notes: &[String]) {
+        for note in notes {
+            self.inner.observer.observe(&RealtimeEvent::Note { client_id, note });
         }
-        Ok(Authorized { principal, access, ends, refresh, authorized_in })
     }
 
     /// The set that is equal to this one and in use already, if there is one.
@@ -195,12 +207,21 @@ impl Authorized {
     fn unrestricted(principal: &str) -> Self {
         Self {
             principal: principal.into(),
+            made_up: false,
             access: None,
             ends: None,
             refresh: None,
             authorized_in: None,
         }
     }
+}
+
+/// Whether a principal is the time at which its authorizer was asked, in milliseconds since
+/// the epoch on the machine's clock, by which functions live. SST's makes one up like that
+/// for a client that gives no user name (reference: iot.md, section 9.1).
+fn is_the_time(principal: &str, now_ms: u64) -> bool {
+    let skew_ms = u64::try_from(FUNCTION_SKEW.as_millis()).unwrap_or(u64::MAX);
+    principal.parse::<u64>().is_ok_and(|then| then.abs_diff(now_ms) <= skew_ms)
 }
 
 /// The access that policies give to somebody; `None` where it is all.
@@ -278,6 +299,17 @@ mod tests {
         assert_eq!(id.len(), 36);
         assert_eq!(&id[14..15], "4");
         assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"));
+    }
+
+    #[test]
+    fn a_principal_that_is_the_time_is_made_up() {
+        let now_ms = 1_764_121_847_000;
+        for made_up in ["1764121847000", "1764121846990", "1764121877000"] {
+            assert!(is_the_time(made_up, now_ms), "{made_up}");
+        }
+        for name in ["", "ada", "4915112345678", "1764021847000", "176412184700x"] {
+            assert!(!is_the_time(name, now_ms), "{name}");
+        }
     }
 
     #[test]

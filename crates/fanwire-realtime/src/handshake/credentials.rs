@@ -41,6 +41,7 @@ impl Realtime {
         let owner = Owner::of(asked.client_id, name, asked.arrival, asked.connect);
         Ok(Authorized {
             principal: name.into(),
+            made_up: false,
             access: bind(policies, &owner.subject()),
             ends: None,
             refresh: None,
@@ -87,6 +88,7 @@ impl Realtime {
         let subject = Subject { claims: Some(&identity.claims), ..owner.subject() };
         Ok(Authorized {
             principal: identity.principal.as_str().into(),
+            made_up: false,
             access: bind(&rules.access, &subject),
             ends: self.moment(identity.expires_at),
             refresh: None,

@@ -81,11 +81,12 @@ impl Follower {
     async fn take(&mut self, waiting: &Waiting, backlog: &Backlog) -> Result<(), ShuttingDown> {
         let message = &waiting.message;
         let (user, account_id) = (user_properties(message), Arc::clone(&self.account_id));
-        let trace_id = message.publisher.is_some().then(|| uuid(fastrand::u128(..)));
+        let client_id = message.publisher.as_ref().and_then(|publisher| publisher.client());
+        let trace_id = client_id.is_some().then(|| uuid(fastrand::u128(..)));
         let view = fanwire_rules::Message {
             topic: message.topic.get(waiting.topic_at..).unwrap_or_default(),
             payload: &message.payload,
-            client_id: message.publisher.as_ref().map(|publisher| &*publisher.client_id),
+            client_id,
             principal: principal(message),
             source_ip: None,
             timestamp_ms: i64::try_from(message.published_at).unwrap_or(i64::MAX),

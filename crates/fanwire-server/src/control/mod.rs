@@ -95,7 +95,10 @@ impl Router {
             (&Method::GET, ["connections"]) => {
                 let connections = self.plane().list(MAX_LISTED).await;
                 let connections = connections.map_err(Refusal::Connection)?;
-                Ok(json(&serde_json::json!({ "connections": connections })))
+                Ok(json(&serde_json::json!({
+                    "connections": connections,
+                    "droppedTopicMessages": self.plane().dropped_topic_messages(),
+                })))
             }
             (&Method::GET, ["connections", id]) => {
                 Ok(json(&self.plane().find(id).await.map_err(Refusal::Connection)?))

@@ -183,7 +183,9 @@ fn described(message: &Message) -> Value {
         Err(_) => value["base64"] = STANDARD.encode(&message.payload).into(),
     }
     if let Some(publisher) = &message.publisher {
-        value["clientId"] = json!(publisher.client_id);
+        if !publisher.client_id.is_empty() {
+            value["clientId"] = json!(publisher.client_id);
+        }
         value["principal"] = json!(publisher.principal);
     }
     let Some(properties) = &message.properties else { return value };

@@ -38,6 +38,10 @@ impl Observer for Tap {
         self.inner.execution(api, request_id, line);
     }
 
+    fn trouble(&self, api: &WebSocketApi, text: &str) {
+        self.inner.trouble(api, text);
+    }
+
     fn wants_traffic(&self) -> bool {
         self.traffic.is_heard()
     }

@@ -53,6 +53,11 @@ impl DataError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "ThrottlingException", message)
     }
 
+    /// For a client that has not answered in time.
+    pub(super) fn timed_out(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "GatewayTimeoutException", message)
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailureException", message)
     }

@@ -1,11 +1,13 @@
 //! Publishing, and the retained messages.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use fanwire_policy::{Action, Resource};
 use fanwire_realtime::{
-    Arrival, Message, Properties, PublishError, RealtimeEvent, TlsArrival, Trial,
+    Arrival, Message, Properties, PublishError, Publisher, RealtimeEvent, TlsArrival, Trial,
 };
 use fanwire_wire::mqtt::{QoS, UserPropertiesBuf};
 use http::{Method, Request};
@@ -26,16 +28,20 @@ pub(crate) const MAX_PAYLOAD: usize = 32 * 1024 * 1024;
 const MAX_RESULTS: usize = 200;
 
 impl Router {
-    /// `POST /topics/{topic}`.
+    /// `POST /topics/{topic}`. `publisher` is who an authorizer says it is; nobody verifies
+    /// with which keys of an account a request is signed, so that others are not named.
     pub(super) async fn publish_to_topic(
         &self,
         endpoint: &Endpoint,
         request: Request<Incoming>,
+        publisher: Option<Publisher>,
     ) -> Result<Answer, DataError> {
         let topic = topic_of(request.uri().path())?;
         let parameters = Parameters::read(request.uri(), request.headers())?;
         let payload = self.body(request, MAX_PAYLOAD).await.map_err(|error| unreadable(&error))?;
-        endpoint.plane.publish(message(topic, payload, parameters)).await?;
+        let mut message = message(topic, payload, parameters);
+        message.publisher = publisher.map(Arc::new);
+        endpoint.plane.publish(message).await?;
         Ok(ok(&json!({ "message": "OK", "traceId": trace_id() })))
     }
 }
@@ -65,13 +71,15 @@ impl Router {
             observer.observe(&RealtimeEvent::Refused { client_id: "", source_ip, why: &why });
             DataError::unauthorized("Unauthorized")
         })?;
-        if let Some(judged) = judged {
-            self.check_allowed(&judged, Action::Publish, &topic)?;
+        if let Some(judged) = &judged {
+            self.check_allowed(judged, Action::Publish, &topic)?;
             if parameters.retain {
-                self.check_allowed(&judged, Action::RetainPublish, &topic)?;
+                self.check_allowed(judged, Action::RetainPublish, &topic)?;
             }
         }
-        self.publish_to_topic(endpoint, request).await
+        let publisher = judged
+            .map(|judged| Publisher { client_id: "".into(), principal: judged.principal.into() });
+        self.publish_to_topic(endpoint, request, publisher).await
     }
 
     fn check_allowed(&self, judged: &Trial, action: Action, topic: &str) -> Result<(), DataError> {

@@ -2,6 +2,7 @@
 //! connections (reference: iot.md, sections 7 and 9.4).
 
 mod connections;
+mod direct;
 mod error;
 mod messages;
 mod parameters;
@@ -42,7 +43,7 @@ impl Router {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match (request.method(), segments.as_slice()) {
-            (&Method::POST, ["topics", ..]) => self.publish_to_topic(endpoint, request).await,
+            (&Method::POST, ["topics", ..]) => self.publish_to_topic(endpoint, request, None).await,
             (&Method::GET, ["retainedMessage"]) => messages::list_retained(endpoint, &request),
             (&Method::GET, ["retainedMessage", ..]) => messages::get_retained(endpoint, &path),
             (&Method::GET, ["connections", id]) => {
@@ -54,7 +55,10 @@ impl Router {
             (&Method::GET, ["connections", id, "subscriptions"]) => {
                 connections::list_subscriptions(endpoint, &client_id(id)?, &request).await
             }
-            (_, ["topics", ..]) => Err(DataError::method("POST")),
+            (&Method::POST, ["connections", id, "messages"]) => {
+                self.send_direct_message(endpoint, &client_id(id)?, request).await
+            }
+            (_, ["topics", ..] | ["connections", _, "messages"]) => Err(DataError::method("POST")),
             (_, ["retainedMessage", ..] | ["connections", _, "subscriptions"]) => {
                 Err(DataError::method("GET"))
             }

@@ -3,8 +3,11 @@
 use fanwire_wire::mqtt::MessageProperties;
 use fanwire_wire::mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 use proptest::prelude::*;
+use tokio::sync::oneshot;
 
 use super::*;
+use crate::DirectError;
+use crate::notice::Notice;
 
 #[test]
 fn no_more_are_in_flight_than_the_client_takes_and_each_acknowledgement_makes_room() {
@@ -195,4 +198,41 @@ fn what_is_sent_again_keeps_to_the_receive_maximum_of_the_new_connection() {
     assert_eq!(all.iter().take(4).map(|got| got.id).collect::<Vec<_>>(), ids);
     let flow = net.brokers[0].sessions[back.key as usize].flow.as_ref();
     assert!(flow.is_none_or(|flow| flow.is_empty() && flow.waiting == 0));
+}
+
+/// Sends a message to one client; what comes of it is told later.
+fn send_direct(net: &mut Net, client_id: &str) -> oneshot::Receiver<Result<(), DirectError>> {
+    let (done, outcome) = oneshot::channel();
+    let mut message = Message::new("direct", "x");
+    message.qos = AtLeastOnce;
+    let (client_id, message) = (client_id.into(), Arc::new(message));
+    net.brokers[0].noticed(Notice::Direct { client_id, message, done });
+    net.settle();
+    outcome
+}
+
+#[test]
+fn a_direct_message_is_confirmed_by_the_client_that_it_is_for() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting { receive_maximum: 1, ..Connecting::v5("c") });
+    let mut outcome = send_direct(&mut net, "c");
+    let got = net.messages(client);
+    assert_eq!((&*got[0].topic, got[0].qos), ("direct", AtLeastOnce));
+    assert!(outcome.try_recv().is_err(), "it is not acknowledged yet");
+    let mut another = send_direct(&mut net, "c");
+    assert_eq!(another.try_recv(), Ok(Err(DirectError::Busy)), "one in flight is all it takes");
+    net.acknowledge(client, AckKind::PubAck, got[0].id.unwrap());
+    assert_eq!(outcome.try_recv(), Ok(Ok(())));
+}
+
+#[test]
+fn a_direct_message_does_not_wait_for_a_client() {
+    let mut net = Net::new(1);
+    let client = net.connect(0, Connecting::v5("c").persistent());
+    let mut outcome = send_direct(&mut net, "c");
+    net.lose(client);
+    assert_eq!(outcome.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    assert_eq!(send_direct(&mut net, "c").try_recv(), Ok(Err(DirectError::Away)));
+    let again = net.connect(0, Connecting::v5("c").persistent());
+    assert_eq!(net.messages(again), []);
 }

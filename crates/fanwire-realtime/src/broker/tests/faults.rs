@@ -1,5 +1,6 @@
 //! What clients do wrong, and what is over their limits or ours.
 
+use fanwire_app::model::Denied;
 use fanwire_policy::{Place, PolicyLimits, PolicySet, Subject};
 use fanwire_wire::mqtt::QoS::{AtMostOnce, ExactlyOnce};
 use fanwire_wire::mqtt::{Filters, Unsubscribe};
@@ -103,6 +104,49 @@ fn more_filters_than_a_session_can_have_are_not_looked_for() {
     }
 }
 
+/// A packet that subscribes to filters, each with its QoS.
+fn subscribe_to_each(net: &mut Net, client: Client, filters: &[(&str, QoS)]) {
+    let filters: Vec<_> =
+        filters.iter().map(|(filter, qos)| (*filter, SubscribeOptions::of(*qos))).collect();
+    let subscribe = Subscribe {
+        packet_id: PacketId::MIN,
+        subscription_id: None,
+        user_properties: Default::default(),
+        filters: Subscriptions::new(&filters),
+    };
+    net.send(client, |version, bytes| subscribe.encode(version, bytes));
+}
+
+#[test]
+fn a_subscribe_that_is_not_acknowledged_subscribes_to_nothing() {
+    let mut net = Net::with(1, |model| {
+        model.limits.max_qos = 1;
+        model.limits.qos2_downgrade = false;
+    });
+    let client = net.connect(0, Connecting::v3("c"));
+    net.packets(client);
+    subscribe_to_each(&mut net, client, &[("a", AtMostOnce), ("b", ExactlyOnce)]);
+    net.publish(client, "a", "x", AtMostOnce);
+    assert_eq!(net.packets(client), [""; 0]);
+    assert!(!net.is_closed(client));
+}
+
+#[test]
+fn a_subscribe_that_ends_the_connection_leaves_nothing_in_the_session() {
+    let mut net = Net::with(1, |model| model.limits.denied_subscribe = Denied::Close);
+    let client = net.connect(0, Connecting::v5("c").persistent());
+    let place = Place::new("aws", "us-east-1", "000000000000");
+    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*",
+        "Resource":"arn:aws:iot:us-east-1:000000000000:topicfilter/a"}]}"#;
+    let document = serde_json::from_str(document).unwrap();
+    let only_a = PolicySet::parse(&[document], &place, PolicyLimits::LAX).unwrap();
+    let access = Some(Arc::new(Arc::new(only_a).bind(&Subject::default())));
+    net.brokers[0].refreshed(client.key, client.link, access);
+    subscribe_to_each(&mut net, client, &[("a", AtMostOnce), ("b", AtMostOnce)]);
+    assert!(net.is_closed(client));
+    assert_eq!(net.brokers[0].session_info("c").unwrap().subscriptions.len(), 0);
+}
+
 /// A broker with retained messages of 1 KB, and a client.
 fn with_retained(count: usize) -> (Net, Client) {
     let mut net = Net::new(1);
@@ -166,4 +210,14 @@ fn what_comes_in_after_a_turn_has_ended_makes_another_turn() {
     assert_eq!(net.brokers[0].deadline(), Some(net.now));
     net.settle();
     assert_eq!(net.brokers[0].deadline(), None);
+}
+
+#[test]
+fn a_client_is_told_where_nothing_can_be_retained() {
+    for (most, told) in [(1, false), (0, true)] {
+        let mut net = Net::with(1, |model| model.limits.max_retained_messages = most);
+        let client = net.connect(0, Connecting::v5("c"));
+        let packets = net.packets(client);
+        assert_eq!(packets[0].contains("retain_available: false"), told, "{packets:?}");
+    }
 }

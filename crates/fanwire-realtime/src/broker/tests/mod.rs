@@ -128,6 +128,7 @@ impl<'a> Connecting<'a> {
             topic_alias_maximum: self.topic_alias_maximum,
             problem_information: true,
             authorized_in: None,
+            made_up: false,
         })
     }
 }

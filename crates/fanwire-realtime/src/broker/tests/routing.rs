@@ -1,7 +1,7 @@
 //! Where messages go.
 
 use fanwire_wire::mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
-use fanwire_wire::mqtt::SubscribeOptions;
+use fanwire_wire::mqtt::{Packet, SubscribeOptions};
 
 use super::*;
 
@@ -144,4 +144,74 @@ fn a_receiver_that_does_not_read_loses_messages_of_qos_0_and_keeps_the_others() 
     net.brokers[0].drained(slow.key, slow.link);
     net.settle();
     assert_eq!(net.payloads(slow), ["waits"]);
+}
+
+/// Clients that subscribe to `t`, with a subscription identifier or without one.
+fn crowd(net: &mut Net, count: usize, topic_alias_maximum: u16, id: Option<u32>) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for number in 0..count {
+        let client_id = format!("c{number}");
+        let how = Connecting { topic_alias_maximum, ..Connecting::v5(&client_id) };
+        let client = net.connect(0, how);
+        net.subscribe_with(client, "t", SubscribeOptions::of(AtMostOnce), id);
+        net.packets(client);
+        net.links.get_mut(&client.link).unwrap().places.clear();
+        clients.push(client);
+    }
+    clients
+}
+
+#[test]
+fn many_receivers_share_bytes_though_they_take_aliases() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let clients = crowd(&mut net, 100, 10, None);
+    net.publish(publisher, "t", "x", AtMostOnce);
+    let places: Vec<_> = clients.iter().map(|each| net.links[&each.link].places.clone()).collect();
+    assert_eq!(places[0].len(), 1);
+    assert!(places.iter().all(|each| *each == places[0]));
+    assert_eq!(net.payloads(clients[99]), ["x"]);
+}
+
+#[test]
+fn what_one_turn_writes_for_receivers_with_bytes_of_their_own_is_bounded() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let clients = crowd(&mut net, 100, 0, Some(7));
+    let payload = "x".repeat(1_000_000);
+    net.publish(publisher, "t", &payload, AtMostOnce);
+    let got = clients.iter().filter(|each| !net.messages(**each).is_empty()).count();
+    assert!((60..80).contains(&got), "{got}");
+    let lost: u64 = (0..100)
+        .map(|number| net.brokers[0].session_info(&format!("c{number}")).unwrap().dropped)
+        .sum();
+    assert_eq!(lost, 100 - got as u64);
+    // The next turn begins anew.
+    net.publish(publisher, "t", "small", AtMostOnce);
+    assert!(clients.iter().all(|each| net.payloads(*each) == ["small"]));
+}
+
+#[test]
+fn what_one_turn_has_no_room_for_at_qos_1_is_sent_in_the_next() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let clients = crowd(&mut net, 100, 0, None);
+    for client in &clients {
+        net.subscribe(*client, "t", AtLeastOnce);
+        net.packets(*client);
+    }
+    let payload = "x".repeat(1_000_000);
+    let packet = Packet::Publish(publication("t", &payload, AtLeastOnce));
+    let broker = &mut net.brokers[0];
+    broker.begin(net.now);
+    broker.packet(publisher.key, publisher.link, &packet).unwrap();
+    let sent: usize = broker.end().sendings.iter().map(|sending| sending.bytes.len()).sum();
+    assert!((60_000_000..80_000_000).contains(&sent), "{sent}");
+    broker.output().sendings.clear();
+    broker.begin(net.now);
+    broker.expired();
+    let rest: usize = broker.end().sendings.iter().map(|sending| sending.bytes.len()).sum();
+    assert!(sent + rest > 100_000_000, "{sent} and {rest}");
+    broker.output().sendings.clear();
+    assert_eq!(broker.deadline().filter(|at| *at <= net.now), None, "nothing is left");
 }

@@ -119,3 +119,26 @@ fn a_will_tells_who_published_it_and_cannot_pass_for_somebody_else() {
     let packets = net.packets(watcher);
     assert!(packets[0].contains("ada") && !packets[0].contains("root"), "{packets:?}");
 }
+
+#[test]
+fn who_publishes_without_a_connection_cannot_pass_for_somebody_either() {
+    let mut net = Net::with(1, |model| model.limits.publisher_properties = true);
+    let watcher = net.connect(0, Connecting::v5("w"));
+    net.subscribe(watcher, "t", AtMostOnce);
+    let by_http = Publisher { client_id: "".into(), principal: "ada".into() };
+    for publisher in [None, Some(Arc::new(by_http))] {
+        net.packets(watcher);
+        let mut message = Message::new("t", "x");
+        let user = &mut message.properties.get_or_insert_default().user;
+        user.push("fanwire-principal", "root").unwrap();
+        user.push("FANWIRE-client-id", "root").unwrap();
+        user.push("colour", "red").unwrap();
+        message.publisher = publisher.clone();
+        net.brokers[0].publish_own(&Arc::new(message));
+        net.settle();
+        let packets = net.packets(watcher);
+        assert!(packets[0].contains("colour") && !packets[0].contains("root"), "{packets:?}");
+        assert_eq!(packets[0].contains("ada"), publisher.is_some(), "{packets:?}");
+        assert!(!packets[0].to_lowercase().contains("client-id"), "{packets:?}");
+    }
+}
