@@ -19,6 +19,9 @@ use crate::topic::{Parent, TopicIndex};
 /// that it knows.
 const MAX_CHANGES: usize = 1024;
 
+/// What their filters may take, in bytes.
+const MAX_CHANGE_BYTES: usize = 1024 * 1024;
+
 /// The most shards whose interest is told apart; those beyond share the last bit, and get
 /// messages that they may have no subscriber for.
 const MAX_SHARDS: usize = 64;
@@ -57,6 +60,8 @@ struct Interest(Vec<(u8, u32)>);
 #[derive(Debug, Default)]
 struct Changes {
     recent: VecDeque<Box<str>>,
+    /// What they take.
+    bytes: usize,
     /// The generation of the first of them.
     first: u64,
 }
@@ -241,11 +246,7 @@ impl Directory {
 
     fn changed(&self, filter: &str) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if changes.recent.len() == MAX_CHANGES {
-            changes.recent.pop_front();
-            changes.first += 1;
-        }
-        changes.recent.push_back(filter.into());
+        changes.push(filter);
         self.generation.store(changes.first + changes.recent.len() as u64, Ordering::Release);
     }
 
@@ -269,6 +270,20 @@ impl fmt::Debug for Directory {
 fn may_match_events(filter: &str) -> bool {
     let below = filter.strip_prefix("$aws/");
     below.is_some_and(|below| matches!(below.split('/').next(), Some("events" | "+" | "#")))
+}
+
+// === impl Changes ===
+
+impl Changes {
+    fn push(&mut self, filter: &str) {
+        self.bytes += filter.len();
+        self.recent.push_back(filter.into());
+        while self.recent.len() > MAX_CHANGES || self.bytes > MAX_CHANGE_BYTES {
+            let Some(first) = self.recent.pop_front() else { break };
+            self.bytes -= first.len();
+            self.first += 1;
+        }
+    }
 }
 
 // === impl Interest ===
@@ -422,6 +437,21 @@ mod tests {
         directory.catch_up(&mut seen, |filter| heard.push(filter.map(str::to_owned)));
         assert_eq!(heard, [None]);
         directory.catch_up(&mut seen, |_| panic!("nothing has changed"));
+    }
+
+    #[test]
+    fn changes_take_no_more_memory_than_they_may_however_long_their_filters_are() {
+        let directory = Directory::default();
+        let mut seen = 0;
+        for n in 0..100 {
+            directory.add_interest(&format!("{}/{n}", "a".repeat(60_000)), 1);
+        }
+        let changes = directory.changes.lock().unwrap();
+        assert!(changes.bytes <= MAX_CHANGE_BYTES && changes.recent.len() > 10);
+        drop(changes);
+        let mut heard = Vec::new();
+        directory.catch_up(&mut seen, |filter| heard.push(filter.map(str::to_owned)));
+        assert_eq!(heard, [None]);
     }
 
     #[test]

@@ -187,6 +187,7 @@ impl Broker {
             online.store(true, Ordering::Relaxed);
         }
         if let Presence::Away(away) = before {
+            self.queued_bytes -= session.flow.as_ref().map_or(0, |flow| flow.in_flight_bytes());
             self.forget_deadlines(key, &away);
         }
         self.forget_routes_of(key);

@@ -128,6 +128,7 @@ impl Broker {
         if let Some(flow) = &mut session.flow {
             flow.in_flight
                 .retain(|sent| sent.copy.is_some() || sent.step == super::flow::Step::Complete);
+            self.queued_bytes += flow.in_flight_bytes();
         }
         let expiry = session.expiry;
         if let (Presence::Away(away), true) = (&mut session.presence, expiry != NEVER) {
@@ -217,7 +218,11 @@ impl Broker {
             self.unsubscribe_from(key, &subscription.filter);
         }
         let session = self.sessions.remove(key as usize);
-        self.queued_bytes -= session.flow.as_ref().map_or(0, |flow| flow.queued_bytes);
+        if let Some(flow) = &session.flow {
+            // What was in flight is counted as long as a session waits for its client.
+            let in_flight = if session.persists() { flow.in_flight_bytes() } else { 0 };
+            self.queued_bytes -= flow.queued_bytes + in_flight;
+        }
         self.by_client.remove(&session.client_id);
         if let Presence::Away(away) = session.presence {
             let will = away.will.as_ref().map(|(at, _)| *at);

@@ -129,6 +129,15 @@ impl Flow {
         }
     }
 
+    /// What the copies of messages in flight take, in bytes.
+    pub(crate) fn in_flight_bytes(&self) -> usize {
+        self.in_flight
+            .iter()
+            .filter_map(|sent| sent.copy.as_ref())
+            .map(|it| it.message.cost())
+            .sum()
+    }
+
     /// The next that waits to be sent again.
     pub(crate) fn next_waiting(&self) -> Option<usize> {
         if self.waiting == 0 {

@@ -104,7 +104,8 @@ pub(crate) struct Broker {
     /// What `now` is in milliseconds since the epoch.
     now_ms: u64,
     connections: u64,
-    /// What waits for sessions of this shard, in bytes.
+    /// What waits for sessions of this shard, in bytes, with what was in flight to those whose
+    /// client is away.
     queued_bytes: usize,
     /// Messages that clients have published.
     published: u64,

@@ -14,7 +14,7 @@ impl Broker {
         let RecoveredSession { client_id, session, in_flight, queue, unreleased, last_seq } =
             recovered;
         let flow = flow(in_flight, queue, last_seq);
-        self.queued_bytes += flow.queued_bytes;
+        self.queued_bytes += flow.queued_bytes + flow.in_flight_bytes();
         let away = self.away(&session);
         let subscriptions: Vec<Subscription> = session
             .subscriptions

@@ -64,6 +64,38 @@ fn a_resumed_session_gets_again_what_it_has_not_acknowledged_and_then_what_waits
 }
 
 #[test]
+fn what_was_in_flight_to_a_client_that_is_away_counts_as_what_waits() {
+    let mut net = Net::with(1, |model| model.limits.max_queued_bytes_total = 12_000);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let how = Connecting { receive_maximum: 2, ..Connecting::v5("c").persistent() };
+    let client = net.connect(0, how.clone());
+    net.subscribe(client, "t", AtLeastOnce);
+    let payload = "x".repeat(5000);
+    for _ in 0..2 {
+        net.publish(publisher, "t", &payload, AtLeastOnce);
+    }
+    assert_eq!(net.brokers[0].queued_bytes, 0);
+    net.lose(client);
+    assert!((10_000..12_000).contains(&net.brokers[0].queued_bytes));
+    // There is no room for this one.
+    net.publish(publisher, "t", &payload, AtLeastOnce);
+    let back = net.connect(0, how.clone());
+    assert_eq!((net.payloads(back).len(), net.brokers[0].queued_bytes), (2, 0));
+    // Taken over, and away until it ends.
+    let newer = net.connect(0, how);
+    assert_eq!((net.payloads(newer).len(), net.brokers[0].queued_bytes), (2, 0));
+    net.lose(newer);
+    net.pass(3602);
+    assert_eq!(net.brokers[0].queued_bytes, 0);
+    // One that does not outlive its connection is not counted.
+    let brief = net.connect(0, Connecting::v5("b"));
+    net.subscribe(brief, "t", AtLeastOnce);
+    net.publish(publisher, "t", &payload, AtLeastOnce);
+    net.lose(brief);
+    assert_eq!(net.brokers[0].queued_bytes, 0);
+}
+
+#[test]
 fn a_server_uses_the_aliases_that_a_client_takes() {
     let mut net = Net::new(1);
     let client = net.connect(0, Connecting { topic_alias_maximum: 1, ..Connecting::v5("c") });
