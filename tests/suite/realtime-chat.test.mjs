@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
-import { HOME, ROOT, example, fanwire, start } from '../harness/fanwire.mjs';
+import { FANWIRE, HOME, ROOT, example, fanwire, start } from '../harness/fanwire.mjs';
 import { temporaryFolder } from '../harness/folder.mjs';
 import { Peer } from '../harness/mqtt.mjs';
 import { Feed, within } from '../harness/patience.mjs';
@@ -19,8 +19,8 @@ import { Feed, within } from '../harness/patience.mjs';
 class Program {
   lines = new Feed();
 
-  constructor(command, args, { cwd, env }) {
-    this.child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+  constructor(command, args, { cwd, env, detached = false }) {
+    this.child = spawn(command, args, { cwd, env: { ...process.env, ...env }, detached, stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface({ input: this.child.stdout }).on('line', (line) => this.lines.push(line));
     this.exited = new Promise((resolve) => {
       this.child.on('close', (code) => {
@@ -32,6 +32,12 @@ class Program {
 
   say(line) {
     this.child.stdin.write(`${line}\n`);
+  }
+
+  /** Ctrl-C in the terminal of a detached program, which all that it has started get, too. */
+  interrupt() {
+    process.kill(-this.child.pid, 'SIGINT');
+    return within(this.exited, 'the program ends');
   }
 
   /** Resolves with its exit code once it is over. */
@@ -111,6 +117,23 @@ describe('the realtime chat', () => {
     assert.deepEqual(await peer.subscribe('my-app/dev/sst-chat', { qos: 1 }), [0x87]);
     await peer.leave();
   });
+});
+
+test('the realtime chat starts with its page by the one command of its README', async () => {
+  const program = new Program('npm', ['start', '--silent', '--', '--port', '0', '--data', temporaryFolder('chat')], {
+    cwd: example('realtime-chat'),
+    detached: true,
+    env: { PORT: '0', PATH: `${path.dirname(FANWIRE)}:${process.env.PATH}`, FANWIRE_HOME: HOME },
+  });
+  try {
+    const page = await program.lines.find((line) => line.startsWith('http://localhost:'), 'the address of the page');
+    assert.match(await (await fetch(page)).text(), /<title>Chat<\/title>/);
+    const [, served] = /(http:.*)/.exec(await program.lines.find((line) => line.includes('Lambda API'), 'the address of the app'));
+    assert.equal((await fetch(`${served}/_fanwire/app`)).status, 200);
+  } finally {
+    // Its output ends with the last process that it has started.
+    await program.interrupt();
+  }
 });
 
 test('two people talk with the device SDK', async () => {
