@@ -148,7 +148,7 @@ for (const version of [4, 5]) {
 
       const again = await enter(lasting({ clientId }));
       assert.equal(again.connack.sessionPresent, true);
-      await again.publish(`${base}/last`, 'last', { qos: 1 });
+      await again.publish(`${base}/last`, 'last', { qos: 2 });
       const payloads = await again.until('last');
       assert.deepEqual(payloads.filter((each) => each !== 'qos 0'), ['qos 1', 'qos 2']);
       await again.leave();
