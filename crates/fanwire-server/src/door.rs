@@ -38,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often those are looked for who have taken longer, while anybody waits.
 const SWEEP: Duration = Duration::from_millis(250);
 
+/// Clients that wait here at once; beyond, the runtime waits for them.
+const MAX_WAITING: usize = 16_384;
+
 /// Connections accepted before those that wait are looked at again.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -198,6 +201,9 @@ impl Door {
 
     /// Has a client wait until there is more to see.
     fn wait(&mut self, mut client: Client) {
+        if self.waiting.len() >= MAX_WAITING {
+            return self.pass(client, None);
+        }
         let entry = self.waiting.vacant_entry();
         let token = Token(entry.key());
         match self.poll.registry().register(&mut client.stream, token, Interest::READABLE) {

@@ -430,7 +430,7 @@ static LIMITS: Table = Table {
         Key::new(
             "publisher_properties",
             Kind::Boolean,
-            "whether subscribers of MQTT 5 see the principal and the client id of who published; default false",
+            "whether subscribers of MQTT 5 see the principal and the client id of who published, the principal alone where that was over HTTP with an authorizer; nobody else can set them; default false",
         ),
         Key::new(
             "max_rule_events",
