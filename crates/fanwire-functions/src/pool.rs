@@ -84,6 +84,9 @@ struct Lease {
     pool: Arc<Pool>,
     generation: u64,
     worker: Option<Box<Worker>>,
+    /// Whether it is such a task that drives the event. Dropped then, nothing is left that
+    /// could: the runtime has shut down, and drops each task that is spawned on it.
+    unattended: bool,
 }
 
 // === impl Pool ===
@@ -170,7 +173,7 @@ impl Pool {
         if let Some(worker) = state.idle.pop() {
             let generation = state.generation;
             drop(state);
-            return Ok(Ok(Lease { pool: Arc::clone(self), generation, worker: Some(worker) }));
+            return Ok(Ok(Lease::of(Arc::clone(self), worker, generation)));
         }
         if state.waiting.len() >= state.spec.options.max_waiting {
             // Callers that went away leave their places behind.
@@ -295,7 +298,7 @@ impl Pool {
             self.quiet.notify_waiters();
             return;
         }
-        let mut lease = Lease { pool: Arc::clone(self), generation, worker: Some(worker) };
+        let mut lease = Lease::of(Arc::clone(self), worker, generation);
         while let Some(waiter) = state.waiting.pop_front() {
             match waiter.grant.send(Grant::Process(lease)) {
                 Ok(()) => return,
@@ -457,6 +460,10 @@ fn unstarted(request: &Request, failure: &InitFailure) -> Outcome {
 // === impl Lease ===
 
 impl Lease {
+    fn of(pool: Arc<Pool>, worker: Box<Worker>, generation: u64) -> Self {
+        Self { pool, generation, worker: Some(worker), unattended: false }
+    }
+
     async fn run(mut self, request: &Request) -> Outcome {
         if let Some(worker) = &mut self.worker {
             worker.begin(request);
@@ -483,8 +490,10 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(worker) = self.worker.take() else { return };
         let (pool, generation) = (Arc::clone(&self.pool), self.generation);
-        if worker.has_event() {
-            let lease = Self { pool, generation, worker: Some(worker) };
+        if self.unattended {
+            pool.retire(worker, generation);
+        } else if worker.has_event() {
+            let lease = Self { pool, generation, worker: Some(worker), unattended: true };
             self.pool.runtime.spawn(async move {
                 lease.finish().await;
             });

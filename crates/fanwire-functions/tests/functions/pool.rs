@@ -1,6 +1,6 @@
 //! How many processes a function has, and what happens to those who wait for them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fanwire_app::model::Runtime;
@@ -218,10 +218,36 @@ async fn shutting_down_kills_what_does_not_end() {
     assert!(matches!(waiting.await.unwrap(), Err(InvokeError::ShuttingDown)));
     // Its payload is an error, not a process id.
     assert!(running.await.is_err());
-    let started = f.log.lines().iter().find_map(|(_, text)| {
-        text.strip_suffix(" started")?.rsplit(' ').next()?.parse::<i32>().ok()
+    assert!(!is_running(started(&f)));
+}
+
+/// The id of the first process that was started.
+fn started(f: &Fixture) -> i32 {
+    let lines = f.log.lines();
+    let text = lines.iter().find_map(|(_, text)| text.strip_suffix(" started")).unwrap();
+    text.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// What is left of an event is driven by a task, and a runtime that has shut down drops
+/// each task: one that made another of itself when dropped would never come to an end.
+#[test]
+fn an_event_that_nobody_waits_for_ends_with_its_runtime() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let f = runtime.block_on(async {
+        let f = held(HostOptions::default(), 1);
+        let running = f.spawn_held();
+        f.log.until("running", 1).await;
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        f
     });
-    assert!(!is_running(started.unwrap()));
+    let pid = started(&f);
+    drop(runtime);
+    let patience = Instant::now() + Duration::from_secs(20);
+    while is_running(pid) {
+        assert!(Instant::now() < patience, "process {pid} still runs");
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test]
