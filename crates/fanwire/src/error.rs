@@ -1,0 +1,69 @@
+//! What a handler returns when it could not do its work.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of a handler.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Why a handler did not do its work. Any error becomes one by `?`.
+///
+/// A client learns no more than the gateway tells it: a handshake is refused with
+/// [`status`](Self::status), a message is answered with API Gateway's error frame. The
+/// error itself is for the log.
+pub struct Error {
+    status: u16,
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// An error that refuses a handshake with an HTTP status, 400 to 599, such as 401 where
+    /// the client is not who it has to be. `why` is for the log.
+    ///
+    /// ```
+    /// let error = fanwire::Error::new(403, "the room is closed");
+    /// assert_eq!(error.status(), 403);
+    /// ```
+    pub fn new(status: u16, why: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { status, source: why.into() }
+    }
+
+    /// The status that a handshake is refused with: 500 unless said otherwise.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// What went wrong, if it is of type `E`.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.source.downcast_ref()
+    }
+}
+
+/// Not an [`std::error::Error`] itself, because every such error can become one.
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self { status: 500, source: Box::new(error) }
+    }
+}
+
+impl fmt::Display for Error {
+    /// The error and what it was caused by, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.source)?;
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    /// As [`Display`](fmt::Display): this is what a `main` that returns it prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,21 @@
+//! Realtime backends in Rust.
+//!
+//! An app is written once and has three homes: it is a complete server when it is started
+//! by itself, a function under `fanwire dev` and `fanwire serve`, and a function on AWS
+//! Lambda. `run` finds out which.
+//!
+//! # Brief overview
+//!
+//! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
+//! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
+//! - [`store`] is where they keep what outlives an event.
+//! - [`Home`] is how they reach all else.
+
+mod error;
+mod home;
+pub mod realtime;
+pub mod store;
+pub mod websocket;
+
+pub use self::error::{Error, Result};
+pub use self::home::Home;

@@ -1,0 +1,5 @@
+//! Topics, as AWS IoT and SST's `Realtime` have them.
+
+mod broker;
+
+pub use self::broker::{Broker, Publication, PublishError};
