@@ -12,7 +12,7 @@ use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
 use fanwire_realtime::Realtime;
-use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
+use fanwire_websocket::{Natives, Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -44,6 +44,9 @@ pub struct ServerOptions {
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
+    /// Functions that are Rust in this process, by the keys that routes and authorizers of
+    /// WebSocket APIs name.
+    pub natives: Natives,
 }
 
 impl Default for ServerOptions {
@@ -56,6 +59,7 @@ impl Default for ServerOptions {
             tables: None,
             realtime_folder: None,
             tls: None,
+            natives: Natives::new(),
         }
     }
 }
@@ -155,6 +159,7 @@ impl Server {
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
+            natives: options.natives,
             observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),
