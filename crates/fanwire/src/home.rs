@@ -1,5 +1,8 @@
 //! What an app reaches the rest of its system by. Every home brings its own.
 
+#[cfg(feature = "server")]
+pub(crate) mod server;
+
 use std::sync::Arc;
 
 use crate::realtime::Broker;
