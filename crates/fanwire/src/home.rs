@@ -2,6 +2,8 @@
 
 #[cfg(feature = "lambda")]
 pub(crate) mod lambda;
+#[cfg(feature = "server")]
+pub(crate) mod server;
 
 use std::sync::Arc;
 

@@ -2,4 +2,6 @@
 
 mod broker;
 
+#[cfg(feature = "server")]
+pub(crate) use self::broker::NoBroker;
 pub use self::broker::{Broker, Publication, PublishError};
