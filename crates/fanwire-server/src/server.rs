@@ -11,7 +11,7 @@ use fanwire_app::model::{DynamoDb as DynamoDbSetting, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
-use fanwire_realtime::Realtime;
+use fanwire_realtime::{Natives, Realtime};
 use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
@@ -38,6 +38,9 @@ pub struct ServerOptions {
     /// Where the embedded DynamoDB keeps the App's tables. `None`: there is none, even
     /// for an App that wants it.
     pub tables: Option<DynamoDbOptions>,
+    /// Authorizers and subscribers of this process, in place of functions that the realtime
+    /// endpoint of the App names.
+    pub realtime_natives: Natives,
     /// Where the realtime endpoint keeps retained messages and sessions. `None`: they end
     /// with the process.
     pub realtime_folder: Option<PathBuf>,
@@ -54,6 +57,7 @@ impl Default for ServerOptions {
             functions: HostOptions::default(),
             hub: HubOptions::default(),
             tables: None,
+            realtime_natives: Natives::default(),
             realtime_folder: None,
             tls: None,
         }
@@ -149,8 +153,9 @@ impl Server {
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
         let traffic = Feed::default();
         let folder = options.realtime_folder;
+        let (natives, observer) = (options.realtime_natives, observers.realtime);
         let realtime =
-            RealtimeHost::new(&options.hub, functions.clone(), observers.realtime, folder);
+            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, folder);
         realtime.apply(app, Duration::ZERO).await?;
         let parts = PlaneParts {
             hub: hub.clone(),
