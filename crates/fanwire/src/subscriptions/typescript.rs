@@ -93,30 +93,50 @@ pub(crate) fn module<'a>(
         (signature.output.declare)(&mut declarations);
         root.insert(path, procedure(kind, signature, &declarations.config));
     }
-    let mut text = String::from(HEAD);
-    for declaration in declarations.texts.values() {
-        text.push_str(declaration);
-        text.push_str("\n\n");
-    }
-    text.push_str(match transformer {
-        Transformer::None => "const t = () => initTRPC.create();\n",
-        Transformer::SuperJson => WITH_SUPERJSON,
-    });
-    text.push_str("const router = (t: T) => ");
-    root.write(1, &mut text);
-    text.push_str(
-        ";\n\n/** What the server offers. */\nexport type AppRouter = ReturnType<typeof router>;\n",
-    );
-    text
+    let types: String = declarations.texts.values().map(|text| format!("{text}\n\n")).collect();
+    let (import, options) = match transformer {
+        Transformer::None => ("", ""),
+        Transformer::SuperJson => {
+            ("import superjson from \"superjson\";\n", "{ transformer: superjson }")
+        }
+    };
+    let mut router = String::new();
+    root.write(2, &mut router);
+    format!(
+        r#"// Written by fanwire from the router in Rust: do not edit.
+import {{ initTRPC }} from "@trpc/server";
+import type {{ Observable as Subscribed }} from "@trpc/server/observable";
+{import}
+{types}/** For its type alone: what it describes is served by Rust. */
+const router = () => {{
+  const t = initTRPC.create({options});
+  const takes = <T>() => (input: unknown): T => input as T;
+  const gives = <T>() => (): T => {{ throw new Error("a type, and no server"); }};
+  return {router};
+}};
+
+/** What the server offers. */
+export type AppRouter = ReturnType<typeof router>;
+"#
+    )
 }
 
-const HEAD: &str = "// Written by fanwire from the router in Rust: do not edit.\n\
-    import type { initTRPC } from \"@trpc/server\";\n\n";
-
-const WITH_SUPERJSON: &str = "";
-
-fn procedure(_kind: ProcedureType, _signature: &Signature, _config: &Config) -> String {
-    String::new()
+/// A procedure, as the builder of tRPC has it. Observables stand for subscriptions, since v10
+/// and v11 both know them: what comes out of them is what counts.
+fn procedure(kind: ProcedureType, signature: &Signature, config: &Config) -> String {
+    let input = match (signature.input.name)(config) {
+        // Nothing, in Rust `()`, is not even said.
+        nothing if nothing == "null" => String::new(),
+        input => format!(".input(takes<{input}>())"),
+    };
+    let mut output = (signature.output.name)(config);
+    if signature.tracked {
+        output = format!("{{ id: string, data: {output} }}");
+    }
+    if kind == ProcedureType::Subscription {
+        output = format!("Subscribed<{output}, unknown>");
+    }
+    format!("t.procedure{input}.{kind}(gives<{output}>())")
 }
 
 /// A part of a router: others by name, or procedures.
