@@ -8,6 +8,8 @@ mod gateway;
 mod http;
 mod sign;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write as _;
 use std::sync::Arc;
