@@ -11,8 +11,8 @@ use fanwire_app::model::{DynamoDb as DynamoDbSetting, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
-use fanwire_realtime::{Natives, Realtime};
-use fanwire_websocket::{Plane, PlaneParts, WebSocketSession};
+use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
+use fanwire_websocket::{Natives, Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -40,13 +40,16 @@ pub struct ServerOptions {
     pub tables: Option<DynamoDbOptions>,
     /// Authorizers and subscribers of this process, in place of functions that the realtime
     /// endpoint of the App names.
-    pub realtime_natives: Natives,
+    pub realtime_natives: RealtimeNatives,
     /// Where the realtime endpoint keeps retained messages and sessions. `None`: they end
     /// with the process.
     pub realtime_folder: Option<PathBuf>,
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
+    /// Functions that are Rust in this process, by the keys that routes and authorizers of
+    /// WebSocket APIs name.
+    pub natives: Natives,
 }
 
 impl Default for ServerOptions {
@@ -57,9 +60,10 @@ impl Default for ServerOptions {
             functions: HostOptions::default(),
             hub: HubOptions::default(),
             tables: None,
-            realtime_natives: Natives::default(),
+            realtime_natives: RealtimeNatives::default(),
             realtime_folder: None,
             tls: None,
+            natives: Natives::new(),
         }
     }
 }
@@ -160,6 +164,7 @@ impl Server {
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
+            natives: options.natives,
             observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),

@@ -2,7 +2,7 @@
 //!
 //! An app is written once and has three homes: it is a complete server when it is started
 //! by itself, a function under `fanwire dev` and `fanwire serve`, and a function on AWS
-//! Lambda. `run` finds out which.
+//! Lambda. [`run`] finds out which.
 //!
 //! # Brief overview
 //!
@@ -11,11 +11,19 @@
 //! - [`store`] is where they keep what outlives an event.
 //! - [`Home`] is how they reach all else.
 
+mod app;
 mod error;
 mod home;
 pub mod realtime;
+mod run;
 pub mod store;
 pub mod websocket;
 
+pub use bytes::Bytes;
+
+pub use self::app::App;
 pub use self::error::{Error, Result};
 pub use self::home::Home;
+#[cfg(feature = "server")]
+pub use self::home::server::{Server, ServerOptions};
+pub use self::run::run;

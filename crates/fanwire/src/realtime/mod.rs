@@ -14,6 +14,7 @@ mod broker;
 mod connect;
 mod grant;
 mod handler;
+#[cfg(feature = "lambda")]
 pub mod lambda;
 mod message;
 mod principal;
@@ -21,11 +22,12 @@ mod publisher;
 mod topic;
 
 pub use self::app::{Authorizer, Call, Endpoint, Realtime, RealtimeError, Subscriber};
+#[cfg(feature = "server")]
+pub(crate) use self::broker::NoBroker;
 pub use self::broker::{Broker, Publication, PublishError};
 pub use self::connect::{ConnectRequest, FromConnect};
 pub use self::grant::{Answer, Grant, GrantError, Pattern, Place};
 pub use self::handler::{Authorize, IntoDone, IntoGrant, Subscribe};
-pub use self::lambda::rule_sql;
 pub use self::message::{Decode, Encode, Incoming, Message, Payload, Raw, Sender, Source};
 pub use self::publisher::{Publish, Publisher};
 pub use self::topic::{Any, Filter, Selects, Topic, TopicError};
