@@ -12,7 +12,7 @@ use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
 use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
-use fanwire_websocket::{Natives, Plane, PlaneParts, WebSocketSession};
+use fanwire_websocket::{Natives as WebSocketNatives, Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -49,7 +49,7 @@ pub struct ServerOptions {
     pub tls: Option<Arc<Authority>>,
     /// Functions that are Rust in this process, by the keys that routes and authorizers of
     /// WebSocket APIs name.
-    pub natives: Natives,
+    pub websocket_natives: WebSocketNatives,
 }
 
 impl Default for ServerOptions {
@@ -63,7 +63,7 @@ impl Default for ServerOptions {
             realtime_natives: RealtimeNatives::default(),
             realtime_folder: None,
             tls: None,
-            natives: Natives::new(),
+            websocket_natives: WebSocketNatives::new(),
         }
     }
 }
@@ -164,7 +164,7 @@ impl Server {
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
-            natives: options.natives,
+            natives: options.websocket_natives,
             observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),

@@ -3,9 +3,21 @@
 use crate::realtime::Realtime;
 use crate::websocket::{Endpoint, WebSocket};
 
-/// What one program offers: a WebSocket API, a realtime endpoint, subscriptions; each once,
-/// and any of them may be left out.
-#[derive(Clone, Debug)]
+/// What one program offers: a WebSocket API and a realtime endpoint; each once, and either
+/// may be left out.
+///
+/// ```
+/// use fanwire::App;
+/// use fanwire::realtime::{Grant, Realtime};
+/// use fanwire::websocket::{Text, WebSocket};
+///
+/// let app = App::new("chat")
+///     .websocket(WebSocket::new().message(async |Text(text): Text| text))
+///     .realtime(Realtime::new("chat").authorizer(async |_: String| Grant::new().subscribe(["*"])));
+/// # let _ = app;
+/// ```
+#[derive(Debug)]
+#[must_use = "an app does nothing until it is run"]
 pub struct App {
     pub(crate) name: String,
     pub(crate) websocket: Option<Endpoint>,
@@ -21,27 +33,19 @@ impl App {
     }
 
     /// With a WebSocket API.
-    #[must_use]
-    pub fn websocket<S>(mut self, websocket: WebSocket<S>) -> Self
-    where
-        S: Clone + Send + Sync + 'static,
-    {
+    pub fn websocket<S: Send + Sync + 'static>(mut self, websocket: WebSocket<S>) -> Self {
         self.websocket = Some(websocket.into_endpoint());
         self
     }
 
     /// With a realtime endpoint.
-    #[must_use]
     pub fn realtime(mut self, realtime: Realtime) -> Self {
         self.realtime = Some(realtime);
         self
     }
 }
 
-impl<S> From<WebSocket<S>> for App
-where
-    S: Clone + Send + Sync + 'static,
-{
+impl<S: Send + Sync + 'static> From<WebSocket<S>> for App {
     /// An app that is only this, called `app`.
     fn from(websocket: WebSocket<S>) -> Self {
         Self::new("app").websocket(websocket)

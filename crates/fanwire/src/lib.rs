@@ -8,6 +8,7 @@
 //!
 //! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
 //! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
+//! - [`subscriptions`] is typed procedures that clients subscribe to, as tRPC has them.
 //! - [`store`] is where they keep what outlives an event.
 //! - [`Home`] is how they reach all else.
 
@@ -17,6 +18,7 @@ mod home;
 pub mod realtime;
 mod run;
 pub mod store;
+pub mod subscriptions;
 pub mod websocket;
 
 pub use bytes::Bytes;

@@ -122,10 +122,10 @@ pub fn event_kind(event: &Value, named: Option<&str>) -> Option<EventKind> {
 /// # Errors
 ///
 /// [`EventError::Shape`] where it is no such event.
-pub fn connect_request(event: Value) -> Result<ConnectRequest, EventError> {
+pub fn connect_request(event: &[u8]) -> Result<ConnectRequest, EventError> {
     let shape = |error: String| EventError::Shape(error);
     let event: AuthorizerEvent =
-        serde_json::from_value(event).map_err(|error| shape(error.to_string()))?;
+        serde_json::from_slice(event).map_err(|error| shape(error.to_string()))?;
     let ProtocolData { tls, http, mqtt } = event.protocol_data;
     let (username, password, client_id) =
         mqtt.map_or((None, None, None), |mqtt| (mqtt.username, mqtt.password, mqtt.client_id));
@@ -176,12 +176,12 @@ pub fn place(invoked_function_arn: &str) -> Result<Place, EventError> {
 /// [`EventError`] where there is no such subscriber, or nobody says which one it is.
 pub fn message<'e>(
     endpoint: &'e Endpoint,
-    event: Value,
+    event: &[u8],
     named: Option<&str>,
 ) -> Result<(&'e Subscriber, Incoming), EventError> {
     match named {
         Some(name) => {
-            let payload = Bytes::from(event.to_string());
+            let payload = Bytes::copy_from_slice(event);
             Ok((find(endpoint, name)?, Incoming { payload, ..Incoming::default() }))
         }
         None => enveloped(endpoint, event),
@@ -189,9 +189,9 @@ pub fn message<'e>(
 }
 
 /// What an event of [`Subscriber::rule_sql`] holds.
-fn enveloped(endpoint: &Endpoint, event: Value) -> Result<(&Subscriber, Incoming), EventError> {
+fn enveloped(endpoint: &Endpoint, event: &[u8]) -> Result<(&Subscriber, Incoming), EventError> {
     let event: Enveloped =
-        serde_json::from_value(event).map_err(|_| EventError::WhichSubscriber)?;
+        serde_json::from_slice(event).map_err(|_| EventError::WhichSubscriber)?;
     let payload = STANDARD
         .decode(event.fanwire_payload)
         .map_err(|error| EventError::Shape(format!("fanwire_payload is no base64: {error}")))?;

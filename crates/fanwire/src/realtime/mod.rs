@@ -14,7 +14,6 @@ mod broker;
 mod connect;
 mod grant;
 mod handler;
-#[cfg(feature = "lambda")]
 pub mod lambda;
 mod message;
 mod principal;

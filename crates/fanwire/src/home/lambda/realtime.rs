@@ -1,75 +1,84 @@
-//! The app's realtime endpoint as a function: AWS IoT's custom authorizer, and the action
-//! of topic rules.
+//! The events of AWS IoT: custom authorizers and topic rules.
 
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 
 use super::answer::diagnostic;
-use super::{Function, log};
+use super::log;
 use crate::realtime::Endpoint;
 use crate::realtime::lambda::{
-    EventKind, SUBSCRIBER_VARIABLE, connect_request, event_kind, message, place,
+    EventError, EventKind, SUBSCRIBER_VARIABLE, connect_request, event_kind, message, place,
 };
-use crate::{Error, Result};
+use crate::{Error, Home, Result};
 
-/// Errors from this status on are the function's, and Lambda tries again. Others are about
-/// the client, which is refused, or the message, which is given up.
-const FIRST_OF_OURS: u16 = 500;
+/// A realtime endpoint as a function.
+#[derive(Debug)]
+pub(super) struct Function {
+    endpoint: Endpoint,
+    home: Home,
+    /// The one subscriber that the function is, if its environment says so.
+    subscriber: Option<String>,
+}
+
+// === impl Function ===
 
 impl Function {
-    /// What an event is to the app's realtime endpoint; `None` where it is none of AWS
-    /// IoT's, or there is no endpoint. To be asked before all others: a function that is a
-    /// subscriber takes whatever clients publish, and nothing of that for an event of
-    /// another kind.
-    pub(super) fn realtime_kind(&self, event: &Value) -> Option<(&Endpoint, EventKind)> {
-        let endpoint = self.parts.realtime.as_ref()?;
-        Some((endpoint, event_kind(event, subscriber().as_deref())?))
+    pub(super) fn new(endpoint: Endpoint, home: Home) -> Self {
+        let subscriber = std::env::var(SUBSCRIBER_VARIABLE).ok().filter(|name| !name.is_empty());
+        Self { endpoint, home, subscriber }
     }
 
-    /// Answers an event of AWS IoT.
-    pub(super) async fn realtime(
+    /// What an event is, where it is one of this endpoint's.
+    pub(super) fn kind_of(&self, event: &Value) -> Option<EventKind> {
+        event_kind(event, self.subscriber.as_deref())
+    }
+
+    /// The result of an event.
+    pub(super) async fn answer(
         &self,
-        endpoint: &Endpoint,
         kind: EventKind,
-        event: Value,
-        arn: &str,
+        event: &[u8],
+        function_arn: &str,
     ) -> Result<Value, Diagnostic> {
-        let answered = match kind {
-            EventKind::Authorizer => self.authorize_client(endpoint, event, arn).await,
-            EventKind::Message => self.take(endpoint, event).await,
+        let result = match kind {
+            EventKind::Authorizer => self.authorize(event, function_arn).await,
+            EventKind::Message => self.deliver(event).await,
         };
-        answered.or_else(|error| {
+        result.map_err(|error| {
             log(&error);
-            match kind {
-                _ if error.status() >= FIRST_OF_OURS => Err(diagnostic(&error)),
-                EventKind::Authorizer => Ok(json!({ "isAuthenticated": false })),
-                EventKind::Message => Ok(Value::Null),
-            }
+            diagnostic(&error)
         })
     }
 
-    async fn authorize_client(
-        &self,
-        endpoint: &Endpoint,
-        event: Value,
-        arn: &str,
-    ) -> Result<Value> {
-        let Some(authorizer) = &endpoint.authorizer else {
-            return Err(Error::new(500, "the event asks an authorizer, and the app has none"));
+    async fn authorize(&self, event: &[u8], function_arn: &str) -> Result<Value> {
+        let Some(authorizer) = &self.endpoint.authorizer else {
+            return Err(Error::new(500, "the event asks an authorizer, and the endpoint has none"));
         };
-        let (request, place) = (connect_request(event)?, place(arn)?);
-        let grant = authorizer(request.clone(), self.surroundings.home()).await?;
-        Ok(serde_json::to_value(grant.answer(&request, &place)?)?)
+        let request = connect_request(event)?;
+        match authorizer(request.clone(), self.home.clone()).await {
+            // The client is refused, and the function has not failed.
+            Err(error) if error.status() < 500 => {
+                log(&error);
+                Ok(json!({ "isAuthenticated": false }))
+            }
+            grant => {
+                let answer = grant?.answer(&request, &place(function_arn)?)?;
+                Ok(serde_json::to_value(answer)?)
+            }
+        }
     }
 
-    async fn take(&self, endpoint: &Endpoint, event: Value) -> Result<Value> {
-        let (subscriber, message) = message(endpoint, event, subscriber().as_deref())?;
-        (subscriber.call)(message, self.surroundings.home()).await?;
-        Ok(Value::Null)
+    /// Gives a message to its subscriber. One that is to blame itself is not given again, as
+    /// the rule would do after a failure.
+    async fn deliver(&self, event: &[u8]) -> Result<Value> {
+        let given = message(&self.endpoint, event, self.subscriber.as_deref());
+        let (subscriber, incoming) = given.map_err(|error: EventError| Error::from(error))?;
+        match (subscriber.call)(incoming, self.home.clone()).await {
+            Err(error) if error.status() < 500 => {
+                log(&error);
+                Ok(Value::Null)
+            }
+            other => other.map(|()| Value::Null),
+        }
     }
-}
-
-/// The subscriber that the function is, where it is only one.
-fn subscriber() -> Option<String> {
-    std::env::var(SUBSCRIBER_VARIABLE).ok().filter(|name| !name.is_empty())
 }
