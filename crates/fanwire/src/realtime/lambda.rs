@@ -189,7 +189,10 @@ pub fn message<'e>(
 }
 
 /// What an event of [`Subscriber::rule_sql`] holds.
-fn enveloped(endpoint: &Endpoint, event: &[u8]) -> Result<(&Subscriber, Incoming), EventError> {
+fn enveloped<'e>(
+    endpoint: &'e Endpoint,
+    event: &[u8],
+) -> Result<(&'e Subscriber, Incoming), EventError> {
     let event: Enveloped =
         serde_json::from_slice(event).map_err(|_| EventError::WhichSubscriber)?;
     let payload = STANDARD
