@@ -52,6 +52,7 @@ const NAMELESS: &str = "all";
 ///     });
 /// # let _ = chat;
 /// ```
+#[derive(Clone)]
 pub struct Realtime {
     name: String,
     authorizer: Option<Authorizer>,
@@ -180,6 +181,41 @@ impl Realtime {
         let mut numbered =
             (2..=self.subscribers.len() + 2).map(|number| format!("{base}_{number}"));
         numbered.find(|name| is_free(name)).unwrap_or(base)
+    }
+}
+
+// === impl Subscriber ===
+
+impl Subscriber {
+    /// The statement of its topic rule on AWS, or in `fanwire.toml`. Its function is told
+    /// which subscriber it is, the topic, who published, and the payload as it is, JSON or
+    /// not.
+    ///
+    /// A rule that selects the payload alone, as SST's `SELECT * FROM 'FILTER'` does, is
+    /// understood, too, where the variable `FANWIRE_SUBSCRIBER` of the function is the
+    /// name of the subscriber. It tells nothing else: the payload has to be JSON, and the
+    /// subscriber cannot have a typed topic with parameters.
+    ///
+    /// ```
+    /// use fanwire::realtime::{Message, Realtime};
+    ///
+    /// let chat = Realtime::new("chat").subscriber("chat/#", async |_: Message<String>| ());
+    /// let endpoint = chat.endpoint()?;
+    /// assert_eq!(
+    ///     endpoint.subscribers[0].rule_sql(),
+    ///     "SELECT 'chat' AS fanwire_subscriber, topic() AS fanwire_topic, \
+    ///      principal() AS fanwire_principal, clientid() AS fanwire_client_id, \
+    ///      encode(*, 'base64') AS fanwire_payload FROM 'chat/#'"
+    /// );
+    /// # Ok::<(), fanwire::realtime::RealtimeError>(())
+    /// ```
+    pub fn rule_sql(&self) -> String {
+        let Self { name, filter, .. } = self;
+        format!(
+            "SELECT '{name}' AS fanwire_subscriber, topic() AS fanwire_topic, \
+             principal() AS fanwire_principal, clientid() AS fanwire_client_id, \
+             encode(*, 'base64') AS fanwire_payload FROM '{filter}'"
+        )
     }
 }
 
