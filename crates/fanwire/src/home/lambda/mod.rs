@@ -9,6 +9,8 @@ mod http;
 mod realtime;
 mod sign;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write as _;
 use std::sync::Arc;

@@ -196,3 +196,113 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let month = if month < 10 { month + 3 } else { month - 9 };
     (days / ERA * 400 + year + u64::from(month <= 2), month, day)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn credentials(token: Option<&str>) -> Credentials {
+        Credentials::from_variables(&|name| {
+            let value = match name {
+                "AWS_ACCESS_KEY_ID" => Some("AKIDEXAMPLE"),
+                "AWS_SECRET_ACCESS_KEY" => Some("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+                _ => token,
+            };
+            value.map(str::to_owned)
+        })
+    }
+
+    /// 2015-08-30T12:36:00Z, the time of AWS's test suite for signers.
+    fn time() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_440_938_160)
+    }
+
+    fn request(method: &str, url: &str) -> Request<()> {
+        Request::builder().method(method).uri(url).body(()).unwrap()
+    }
+
+    #[test]
+    fn signatures_are_those_of_aws_s_test_suite() {
+        let token = "6e86291e8372ff2a2260956d9b8aae1d763fbf315fa00fa31553b73ebf194267";
+        for (method, query, token, signature) in [
+            ("GET", "", None, "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+            (
+                "POST",
+                "?Param1=value1",
+                None,
+                "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11",
+            ),
+            (
+                "GET",
+                "?Param2=value2&Param1=value1",
+                None,
+                "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+            ),
+            (
+                "GET",
+                "",
+                Some(token),
+                "07ec1639c89043aa0e3e2de82b96708f198cceab042d4a97044c66dd9f74e7f8",
+            ),
+        ] {
+            let mut request = request(method, &format!("https://example.amazonaws.com/{query}"));
+            let scope = Scope { region: "us-east-1", service: "service" };
+            credentials(token).sign(&mut request, b"", scope, time()).unwrap();
+            let authorization = request.headers()[AUTHORIZATION].to_str().unwrap();
+            let names = if token.is_some() {
+                "host;x-amz-date;x-amz-security-token"
+            } else {
+                "host;x-amz-date"
+            };
+            let expected = format!(
+                "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+                 SignedHeaders={names}, Signature={signature}"
+            );
+            assert_eq!(authorization, expected, "{method} {query}");
+        }
+    }
+
+    /// Reference: api-gateway.md, section 13.
+    #[test]
+    fn an_encoded_path_is_signed_encoded_once_more() {
+        let id = encoded("JBDvjfGEIAMCERw=");
+        let url = format!("https://a.execute-api.us-east-1.amazonaws.com/test/@connections/{id}");
+        let (canonical, _) = canonical(&request("POST", &url), b"");
+        let path = canonical.lines().nth(1).unwrap();
+        assert_eq!(path, "/test/%40connections/JBDvjfGEIAMCERw%253D");
+    }
+
+    #[test]
+    fn only_aws_needs_credentials() {
+        let none = Credentials::from_variables(&|_| None);
+        let scope = Scope { region: "eu-west-1", service: "execute-api" };
+        let sign = |url| none.sign(&mut request("GET", url), b"", scope, time());
+        sign("http://127.0.0.1:3001/dev").unwrap();
+        let error = sign("https://a.execute-api.eu-west-1.amazonaws.com/dev").unwrap_err();
+        assert!(error.to_string().contains("AWS_ACCESS_KEY_ID"), "{error}");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = format!("{:?}", credentials(Some("token-of-mine")));
+        assert_eq!(shown, r#"Credentials { id: Some("AKIDEXAMPLE"), .. }"#);
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_782_400, "20000229T000000Z"),
+            (951_868_800, "20000301T000000Z"),
+            (1_709_164_800, "20240229T000000Z"),
+            (1_735_689_599, "20241231T235959Z"),
+            (4_107_542_400, "21000301T000000Z"),
+        ] {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(Timestamp::of(time).second, expected);
+        }
+    }
+}

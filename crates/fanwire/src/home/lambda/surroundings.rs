@@ -34,7 +34,7 @@ impl Surroundings {
         Self::from_variables(&|name| env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let named = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
         let region = named.clone().unwrap_or_else(|| "us-east-1".to_owned());
         let credentials = Credentials::from_variables(variable);
