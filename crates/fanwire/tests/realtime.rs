@@ -135,6 +135,7 @@ async fn an_authorizer_decides_who_connects_and_does_what() {
     assert!(ada.subscribe("chat/lobby/message").await);
     assert!(ada.subscribe("chat/+/message").await);
     assert!(!ada.subscribe("other/#").await);
+    drop(ada);
     server.stop().await;
 }
 
@@ -176,6 +177,7 @@ async fn a_subscriber_gets_typed_messages_and_publishes_what_clients_get() {
     let Sender { principal, client_id, .. } = message.sender.unwrap();
     assert_eq!((&*principal, &*client_id), ("ada", "client-ada"));
     assert_eq!(bob.said().await, ("chat/hall/message".to_owned(), "HELLO".to_owned()));
+    drop((ada, bob));
     server.stop().await;
 }
 
@@ -204,6 +206,7 @@ async fn every_subscriber_of_a_filter_gets_every_message_that_it_can_read() {
     });
     payloads.sort();
     assert_eq!(payloads, [&b"not JSON"[..], &br#"{"text":"hello"}"#[..]]);
+    drop(ada);
     server.stop().await;
 }
 
@@ -222,6 +225,7 @@ async fn what_is_published_from_outside_of_handlers_reaches_clients() {
     assert_eq!(message.qos, QoS::AtLeastOnce);
     let refused = home.publish(&room("a/b"), &say("nobody")).await.unwrap_err();
     assert!(matches!(refused, PublishError::Refused { .. }), "{refused}");
+    drop(ada);
     server.stop().await;
 }
 
