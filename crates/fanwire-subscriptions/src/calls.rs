@@ -310,14 +310,14 @@ impl TrpcSession {
             let subscription = self.calls.subscriptions.get_mut(&id).filter(is_behind);
             let state = subscription.map(|of| std::mem::replace(&mut of.state, State::Waiting));
             match state {
-                Some(State::Behind(behind)) => self.catch_up_by_one(id, behind, cx),
+                Some(State::Behind(behind)) => self.catch_up_by_one(&id, behind, cx),
                 // It was stopped in the meantime.
                 _ => _ = self.calls.behind.pop_front(),
             }
         }
     }
 
-    fn catch_up_by_one(&mut self, id: Id, mut behind: Box<Behind>, cx: Cx<'_, '_>) {
+    fn catch_up_by_one(&mut self, id: &Id, mut behind: Box<Behind>, cx: Cx<'_, '_>) {
         let (shard, budget) = (cx.shared().shard, CATCH_UP_BYTES);
         let log = &self.plane.core.log;
         let missed = log.missed(&behind.path, &behind.keys, behind.at, budget, shard);
@@ -340,7 +340,7 @@ impl TrpcSession {
                 self.go_live(&ticket, path, keys, until, cx);
             }
             None => {
-                if let Some(subscription) = self.calls.subscriptions.get_mut(&id) {
+                if let Some(subscription) = self.calls.subscriptions.get_mut(id) {
                     subscription.state = State::Behind(behind);
                 }
             }

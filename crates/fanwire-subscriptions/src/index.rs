@@ -174,6 +174,9 @@ mod tests {
         Find(u8, Option<(u16, Vec<u8>)>, Option<u64>),
     }
 
+    /// Number, path, keys, and the newest event that it has had.
+    type Modelled = (u32, u8, Vec<(u16, Vec<u8>)>, u64);
+
     fn key() -> impl Strategy<Value = (u16, Vec<u8>)> {
         (0u16..3, prop::collection::vec(prop_oneof![0u8..2, Just(255)], 0..4))
     }
@@ -194,7 +197,7 @@ mod tests {
             steps in prop::collection::vec(step(), 0..60),
         ) {
             let mut index = Index::default();
-            let mut model: Vec<(u32, u8, Vec<(u16, Vec<u8>)>, u64)> = Vec::new();
+            let mut model: Vec<Modelled> = Vec::new();
             for step in steps {
                 match step {
                     Step::Add(path, keys, after) => {

@@ -240,12 +240,18 @@ impl Subscriptions {
         self.hub.advance(by);
     }
 
+    /// Asks all clients to connect anew, as `broadcastReconnectNotification` of tRPC does: to
+    /// another server, where something before this one leads them there.
+    pub fn reconnect_all(&self) {
+        // Where a shard has too much to do to tell anybody, they stay.
+        let _ = self.hub.each(EVERYBODY, usize::MAX, Command::reconnect);
+    }
+
     /// Asks the clients to connect to another server, serves them on while they do, and then
     /// says goodbye to those who are left. Takes no longer than `grace`.
     pub async fn stop(&self, grace: Duration) {
         self.core.stopped.store(true, Ordering::Relaxed);
-        // Where a shard has too much to do to tell anybody, they hear the goodbye alone.
-        let _ = self.hub.each(EVERYBODY, usize::MAX, Command::reconnect);
+        self.reconnect_all();
         let hand_over = self.core.settings.limits.hand_over.min(grace / 2);
         // All have left, or may be told goodbye.
         let _ = tokio::time::timeout(hand_over, self.all_have_left()).await;
