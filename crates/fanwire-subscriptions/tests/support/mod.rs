@@ -31,7 +31,9 @@ impl Server {
         settings: Settings,
         change: impl FnOnce(&mut Parts),
     ) -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
+        // One worker: calls are answered in the order in which they came.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
         let hub = HubOptions { shards: 2, ..HubOptions::default() };
         let mut parts = {
             let _guard = runtime.enter();
