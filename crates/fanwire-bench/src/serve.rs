@@ -13,7 +13,7 @@ use fanwire_app::{LoadOptions, load};
 use fanwire_functions::Silent;
 use fanwire_realtime::RealtimeEvent;
 use fanwire_server::{Observers, Server, ServerOptions};
-use fanwire_websocket::{Observer, RequestRecord};
+use fanwire_websocket::{Observer, Post, RequestRecord};
 
 use crate::{HEAP, Result};
 
@@ -43,7 +43,7 @@ pub(crate) fn run(port: u16, peers: &Path) -> Result<()> {
             Some((BROADCAST, rest)) => {
                 let (count, text) = rest.split_once(' ').ok_or("expected COUNT TEXT")?;
                 for _ in 0..count.parse()? {
-                    server.websocket().broadcast(0, text.as_bytes())?;
+                    server.websocket().broadcast(0, Post::Text(text))?;
                 }
             }
             None if line == HEAP_BYTES => {

@@ -4,7 +4,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use fanwire_websocket::{ApiIndex, Group, GroupError, ManagementError, Recipients, request_id};
+use fanwire_websocket::{
+    ApiIndex, Group, GroupError, ManagementError, Post, Recipients, request_id,
+};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -62,12 +64,12 @@ impl Router {
             }
         };
         let Some(recipients) = recipients else {
-            return match self.plane().broadcast(api, &message) {
+            return match self.plane().broadcast(api, Post::Body(&message)) {
                 Ok(()) => response::json(StatusCode::OK, ""),
                 Err(error) => refused(&error, "", gateway_id),
             };
         };
-        match self.plane().post_many(api, recipients, &message).await {
+        match self.plane().post_many(api, recipients, Post::Body(&message)).await {
             // Numbers and strings only: this cannot fail.
             Ok(done) => {
                 response::json(StatusCode::OK, serde_json::to_vec(&done).unwrap_or_default())

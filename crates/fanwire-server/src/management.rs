@@ -1,7 +1,7 @@
 //! `@connections` over HTTP, for unmodified AWS SDKs
 //! (reference: api-gateway.md, section 13).
 
-use fanwire_websocket::{ApiIndex, ManagementError, request_id};
+use fanwire_websocket::{ApiIndex, ManagementError, Post, request_id};
 use fanwire_wire::ws::CloseCode;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -40,7 +40,7 @@ impl Router {
     ) -> Result<Answer, ManagementError> {
         match self.body(request, MAX_BODY_BYTES).await {
             Ok(body) => {
-                self.plane().post(api, id, &body).await?;
+                self.plane().post(api, id, Post::Body(&body)).await?;
                 Ok(response::json(StatusCode::OK, ""))
             }
             Err(error) => Ok(unreadable(&error)),

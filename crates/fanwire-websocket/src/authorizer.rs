@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::handshake::ClientRequest;
+use crate::native::NativeGrant;
 use crate::peer::Authorized;
 use crate::policy::{Decision, Policy};
 
@@ -97,7 +98,24 @@ pub(crate) fn judge(
         Decision::ExplicitDeny => return Err(Refusal::Denied { explicit: true }),
         Decision::ImplicitDeny => return Err(Refusal::Denied { explicit: false }),
     }
-    let context = stringified(answer.context.unwrap_or_default(), &principal, latency_ms)?;
+    let context = stringified(answer.context.unwrap_or_default(), &principal, latency_ms);
+    let context = context.map_err(Refusal::Failed)?;
+    Ok(Authorized { context, principal, latency_ms })
+}
+
+/// What an authorizer of this process grants. It says no by an error, so there is no policy
+/// to judge; all else holds as for any other.
+pub(crate) fn of_native(grant: NativeGrant, latency_ms: u64) -> Result<Authorized, String> {
+    let NativeGrant { principal, context } = grant;
+    if principal.is_empty() {
+        return Err("it grants to nobody: the principal is empty".to_owned());
+    }
+    let raw = |(key, value)| {
+        let value = serde_json::value::to_raw_value(&value).map_err(|error| error.to_string())?;
+        Ok((key, value))
+    };
+    let context = context.into_iter().map(raw).collect::<Result<_, String>>()?;
+    let context = stringified(context, &principal, latency_ms)?;
     Ok(Authorized { context, principal, latency_ms })
 }
 
@@ -106,18 +124,19 @@ fn stringified(
     context: IndexMap<String, Box<RawValue>>,
     principal: &str,
     latency_ms: u64,
-) -> Result<Box<RawValue>, Refusal> {
+) -> Result<Box<RawValue>, String> {
     let mut map = serde_json::Map::new();
     for (key, value) in context {
         let json = value.get();
         let text = match json.as_bytes().first() {
-            Some(b'"') => serde_json::from_str(json)
-                .map_err(|error| Refusal::Failed(format!("context.{key}: {error}")))?,
+            Some(b'"') => {
+                serde_json::from_str(json).map_err(|error| format!("context.{key}: {error}"))?
+            }
             Some(b'{' | b'[') => {
                 let why = format!(
                     "context.{key} is an object or array; only strings, numbers and booleans go"
                 );
-                return Err(Refusal::Failed(why));
+                return Err(why);
             }
             Some(b'n') | None => continue,
             Some(_) => json.to_owned(),
@@ -127,7 +146,7 @@ fn stringified(
     map.insert("principalId".to_owned(), principal.into());
     map.insert("integrationLatency".to_owned(), latency_ms.into());
     serde_json::value::to_raw_value(&map)
-        .map_err(|error| Refusal::Failed(format!("the authorizer's context: {error}")))
+        .map_err(|error| format!("the authorizer's context: {error}"))
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use fanwire_app::model::{ExecutionLogLevel, Integration, Route};
 use fanwire_hub::{Clock, ConnectionId, Hub};
 use fanwire_wire::ws::SharedFrame;
@@ -20,12 +19,13 @@ use tokio::sync::{Notify, Semaphore};
 use crate::access_log::{IntegrationFigures, Variables};
 use crate::api::{Api, DISCONNECT};
 use crate::apis::Apis;
-use crate::event::{self, DisconnectCause, EventType, Request};
+use crate::event::{DisconnectCause, EventType, Request};
 use crate::frame;
 use crate::gateway_id;
-use crate::integration::{About, Answer, Failure, Input, Integrations, Parameters, Run};
+use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
+use crate::selected::{Incoming, Selected};
 use crate::session::{Command, WebSocketSession};
 use crate::topics::Topics;
 use crate::traffic::{Id, Payload, Traffic};
@@ -56,22 +56,6 @@ struct Shared {
 struct DisconnectsLeft {
     count: std::sync::atomic::AtomicUsize,
     none: Notify,
-}
-
-/// A message as it goes into an event.
-#[derive(Default)]
-struct Incoming {
-    body: String,
-    is_base64_encoded: bool,
-}
-
-/// A request and the route that takes it.
-struct Selected<'a> {
-    api: &'a Api,
-    peer: &'a Peer,
-    request: &'a Request,
-    route_key: &'a str,
-    route: &'a Route,
 }
 
 /// What became of a request, for the records of it.
@@ -179,14 +163,13 @@ impl Dispatcher {
     /// A text message has come.
     pub(crate) fn text(&self, peer: &Arc<Peer>, body: String) {
         self.frame_in(peer, Payload::Text(&body));
-        self.spawn_message(peer, Incoming { body, is_base64_encoded: false });
+        self.spawn_message(peer, Incoming::Text(body));
     }
 
     /// A binary message has come, which only an API that allows it lets through.
     pub(crate) fn binary(&self, peer: &Arc<Peer>, payload: &[u8]) {
         self.frame_in(peer, Payload::Binary(payload));
-        let body = STANDARD.encode(payload);
-        self.spawn_message(peer, Incoming { body, is_base64_encoded: true });
+        self.spawn_message(peer, Incoming::Binary(Bytes::copy_from_slice(payload)));
     }
 
     /// A connection that was established is gone.
@@ -211,18 +194,17 @@ impl Dispatcher {
     fn spawn_message(&self, peer: &Arc<Peer>, incoming: Incoming) {
         let dispatcher = self.clone();
         let peer = Arc::clone(peer);
-        self.shared.runtime.spawn(async move { dispatcher.message(&peer, &incoming).await });
+        self.shared.runtime.spawn(async move { dispatcher.message(&peer, incoming).await });
     }
 
-    async fn message(&self, peer: &Peer, incoming: &Incoming) {
+    async fn message(&self, peer: &Peer, incoming: Incoming) {
         let mut in_flight = InFlight { hub: &self.shared.hub, id: peer.id, reply: None };
         let api = &*self.api(peer.api);
         let request = Request::new(EventType::Message, self.clock().epoch_ms());
         let started = Instant::now();
-        let key = if incoming.is_base64_encoded {
-            None
-        } else {
-            api.model.route_selection.evaluate(&incoming.body)
+        let key = match &incoming {
+            Incoming::Text(text) => api.model.route_selection.evaluate(text),
+            Incoming::Binary(_) | Incoming::Nothing => None,
         };
         let Some((route_key, route)) = api.message_route(key.as_deref()) else {
             in_flight.reply = Some(error_frame(frame::FORBIDDEN, peer, &request));
@@ -241,12 +223,10 @@ impl Dispatcher {
             });
             return;
         };
-        let (body, base64) = (incoming.body.as_str(), incoming.is_base64_encoded);
-        let event = || event::message(api.context(), peer, &request, route_key, body, base64);
-        let selected = Selected { api, peer, request: &request, route_key, route };
-        let outcome = self.run(&selected, incoming, event).await;
+        let selected = Selected { api, peer, request: &request, route_key, route, cause: None };
+        let outcome = self.run(&selected, incoming).await;
         in_flight.reply = match &outcome {
-            Ok(answer) => route.route_response.then(|| frame::of_body(&answer.body)),
+            Ok(answer) => answer.body.as_ref().filter(|_| route.route_response).map(frame::of_body),
             Err(_) => Some(error_frame(frame::INTERNAL_SERVER_ERROR, peer, &request)),
         };
         // The client waits for this one; the records can be made after it.
@@ -274,10 +254,9 @@ impl Dispatcher {
             // The semaphore is never closed.
             Some(route) => {
                 let _turn = self.shared.disconnects.acquire().await;
-                let event = || event::disconnect(api.context(), peer, &request, cause);
-                let selected =
-                    Selected { api, peer, request: &request, route_key: DISCONNECT, route };
-                Some(self.run(&selected, &Incoming::default(), event).await)
+                let (request, route_key, cause) = (&request, DISCONNECT, Some(cause));
+                let selected = Selected { api, peer, request, route_key, route, cause };
+                Some(self.run(&selected, Incoming::Nothing).await)
             }
             None => None,
         };
@@ -296,32 +275,37 @@ impl Dispatcher {
         });
     }
 
-    /// Runs the integration of a selected route. The event is only made for those
-    /// that take one.
-    async fn run(
-        &self,
-        selected: &Selected<'_>,
-        incoming: &Incoming,
-        event: impl FnOnce() -> bytes::Bytes,
-    ) -> Result<Answer, Failure> {
-        let Selected { api, peer, request, route_key, route } = *selected;
-        let is_function = matches!(route.integration, Integration::Function { .. });
-        let event = if is_function { event() } else { bytes::Bytes::new() };
-        self.log_execution(api, request, || {
-            format!("endpoint request for {route_key}: {}", String::from_utf8_lossy(&event))
+    /// Runs the integration of a selected route.
+    async fn run(&self, selected: &Selected<'_>, incoming: Incoming) -> Result<Answer, Failure> {
+        let Selected { api, peer, request, route_key, route, .. } = *selected;
+        let integrations = self.integrations();
+        let native = integrations.native_of(&route.integration);
+        let (event, body, is_base64_encoded) = match native {
+            Some(native) => {
+                (Event::Native(native, selected.values(incoming)), String::new(), false)
+            }
+            None => {
+                let (body, is_base64_encoded) = incoming.encoded();
+                (selected.json(&body, is_base64_encoded), body, is_base64_encoded)
+            }
+        };
+        self.log_execution(api, request, || match &event {
+            Event::Json(event) => {
+                format!("endpoint request for {route_key}: {}", String::from_utf8_lossy(event))
+            }
+            Event::Native(..) | Event::None => format!("endpoint request for {route_key}"),
         });
-        let body = &incoming.body;
-        let parameters = RouteParameters { api, peer, request, route_key, body };
+        let parameters = RouteParameters { api, peer, request, route_key, body: &body };
         let input = Input {
             about: About { connection: peer.id, request: &request.id },
             event,
-            body,
-            is_base64_encoded: incoming.is_base64_encoded,
+            body: &body,
+            is_base64_encoded,
             binary: api.model.limits.binary,
             parameters: &parameters,
             trace_id: Some(gateway_id::trace_header(request.at)),
         };
-        self.shared.integrations.run(&route.integration, input, api.timeout()).await
+        integrations.run(&route.integration, input, api.timeout()).await
     }
 
     /// Everything that is told about a request once its outcome is known.

@@ -11,6 +11,7 @@
 //! - `dispatch` takes a message to its route and the result back.
 //! - `groups` are what connections can be addressed by besides their ids, tags and topics;
 //!   `many` is one call for many of them, and `topics` brings messages of a broker.
+//! - [`Native`] is a function that is Rust in this process, and gets events as values.
 //! - `event`, `result`, `frame` and `rejection` hold what goes over the wire, key by
 //!   key; `policy` and `authorizer` decide who may connect.
 //! - An [`Observer`] is told of every request, and of all [`Traffic`] if it wants to be.
@@ -34,6 +35,7 @@ mod integration;
 mod listing;
 mod management;
 mod many;
+mod native;
 mod notice;
 mod observer;
 mod peer;
@@ -41,6 +43,7 @@ mod plane;
 mod policy;
 mod rejection;
 mod result;
+mod selected;
 mod session;
 mod timestamp;
 mod topics;
@@ -52,8 +55,12 @@ pub use self::gateway_id::request_id;
 pub use self::groups::{Group, GroupError};
 pub use self::handshake::{Arrival, ClientRequest};
 pub use self::listing::ListedConnection;
-pub use self::management::{ConnectionInfo, ManagementError};
+pub use self::management::{ConnectionInfo, ManagementError, Post};
 pub use self::many::{Delivered, Recipients};
+pub use self::native::{
+    Native, NativeBody, NativeClient, NativeError, NativeEvent, NativeGrant, NativeReply,
+    NativeResult, Natives,
+};
 pub use self::observer::{Observer, RequestRecord};
 pub use self::peer::ApiIndex;
 pub use self::plane::{Handshake, Pending, Plane, PlaneParts};

@@ -66,6 +66,17 @@ struct Identity {
     user_agent: Option<String>,
 }
 
+/// A message for clients.
+#[derive(Debug, Clone, Copy)]
+pub enum Post<'a> {
+    /// Text where it is UTF-8, as the body of a management call is.
+    Body(&'a [u8]),
+    /// Text.
+    Text(&'a str),
+    /// Bytes, whatever they are.
+    Binary(&'a [u8]),
+}
+
 /// What the deletion of a connection tells its client, where the caller says nothing.
 const CLOSED_NORMALLY: &str = "Connection Closed Normally";
 
@@ -82,14 +93,14 @@ impl Plane {
         &self,
         api: ApiIndex,
         connection_id: &str,
-        body: &[u8],
+        post: Post<'_>,
     ) -> Result<(), ManagementError> {
-        let frame = self.dispatcher.api(api).frame(body)?;
+        let frame = self.dispatcher.api(api).frame(post)?;
         let id = parse_id(connection_id)?;
         let (done, answer) = oneshot::channel();
         let command = Command::Post { api, frame, done };
         let hub = self.dispatcher.hub();
-        hub.command(id, command, body.len()).map_err(|_| ManagementError::Busy)?;
+        hub.command(id, command, post.bytes().len()).map_err(|_| ManagementError::Busy)?;
         match answer.await {
             Ok(Posted::Accepted) => Ok(()),
             Ok(Posted::Full) => Err(ManagementError::Busy),
@@ -103,17 +114,17 @@ impl Plane {
     /// # Errors
     ///
     /// `Forbidden`, `TooLarge`, `NotText` or `Busy`.
-    pub fn broadcast(&self, api: ApiIndex, body: &[u8]) -> Result<(), ManagementError> {
+    pub fn broadcast(&self, api: ApiIndex, post: Post<'_>) -> Result<(), ManagementError> {
         let model = &self.dispatcher.api(api).model;
         if !model.limits.broadcast {
             return Err(ManagementError::Forbidden);
         }
-        let frame = self.dispatcher.api(api).frame(body)?;
-        self.dispatcher
-            .traffic(|| Traffic::Broadcast { api: &model.name, payload: Payload::of_bytes(body) });
+        let frame = self.dispatcher.api(api).frame(post)?;
+        let payload = || Payload::of_bytes(post.bytes());
+        self.dispatcher.traffic(|| Traffic::Broadcast { api: &model.name, payload: payload() });
         let audience = fanwire_hub::Audience(api);
         let hub = self.dispatcher.hub();
-        hub.broadcast(audience, frame, body.len()).map_err(|_| ManagementError::Busy)
+        hub.broadcast(audience, frame, post.bytes().len()).map_err(|_| ManagementError::Busy)
     }
 
     /// Tells about a connection.
@@ -169,16 +180,31 @@ impl Plane {
 }
 
 impl Api {
-    /// The message that a body is, for connections of this API.
-    pub(crate) fn frame(&self, body: &[u8]) -> Result<SharedFrame, ManagementError> {
+    /// A message as a frame, for connections of this API.
+    pub(crate) fn frame(&self, post: Post<'_>) -> Result<SharedFrame, ManagementError> {
         let limits = &self.model.limits;
-        if body.len() > limits.max_message_bytes {
+        if post.bytes().len() > limits.max_message_bytes {
             return Err(ManagementError::TooLarge { limit: limits.max_message_bytes });
         }
-        match str::from_utf8(body) {
-            Ok(text) => Ok(SharedFrame::text(text)),
-            Err(_) if limits.binary => Ok(SharedFrame::binary(body)),
-            Err(_) => Err(ManagementError::NotText),
+        match post {
+            Post::Text(text) => Ok(SharedFrame::text(text)),
+            Post::Binary(bytes) if limits.binary => Ok(SharedFrame::binary(bytes)),
+            Post::Body(bytes) | Post::Binary(bytes) => match str::from_utf8(bytes) {
+                Ok(text) => Ok(SharedFrame::text(text)),
+                Err(_) if limits.binary => Ok(SharedFrame::binary(bytes)),
+                Err(_) => Err(ManagementError::NotText),
+            },
+        }
+    }
+}
+
+// === impl Post ===
+
+impl<'a> Post<'a> {
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Body(bytes) | Self::Binary(bytes) => bytes,
         }
     }
 }

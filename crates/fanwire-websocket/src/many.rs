@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::Plane;
 use crate::groups::{Group, GroupError};
-use crate::management::{ManagementError, parse_id};
+use crate::management::{ManagementError, Post, parse_id};
 use crate::notice::{Notice, Reached};
 use crate::peer::ApiIndex;
 use crate::session::Command;
@@ -55,13 +55,13 @@ impl Plane {
         &self,
         api: ApiIndex,
         recipients: Recipients,
-        body: &[u8],
+        post: Post<'_>,
     ) -> Result<Delivered, ManagementError> {
         if !self.dispatcher.api(api).model.limits.broadcast {
             return Err(ManagementError::Forbidden);
         }
         recipients.check()?;
-        let frame = Arc::new(self.dispatcher.api(api).frame(body)?);
+        let frame = Arc::new(self.dispatcher.api(api).frame(post)?);
         let groups = self.groups_of(api, &recipients)?;
         let Placed { by_shard, mut gone } = self.placed(recipients.ids)?;
         let mut notices = Vec::new();
@@ -75,7 +75,7 @@ impl Plane {
             notices.push((shard, Notice::Many { api, ids, groups, frame, done }));
             answers.push(answer);
         }
-        let sent = self.dispatcher.hub().notify_all(notices, body.len());
+        let sent = self.dispatcher.hub().notify_all(notices, post.bytes().len());
         sent.map_err(|_| ManagementError::Busy)?;
         let mut delivered = Delivered::default();
         for answer in answers {

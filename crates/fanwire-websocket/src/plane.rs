@@ -22,8 +22,9 @@ use crate::groups::Group;
 use crate::handshake::ClientRequest;
 use crate::integration::http::HttpBackend;
 use crate::integration::{
-    About, Answer, Failure, Input, Integrations, Parameters, Run, error_message,
+    About, Answer, Event, Failure, Input, Integrations, Parameters, Run, error_message,
 };
+use crate::native::{Native, NativeError, NativeEvent, Natives};
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
@@ -43,6 +44,8 @@ pub struct PlaneParts {
     pub hub: Hub<WebSocketSession>,
     /// What runs the functions.
     pub functions: Functions,
+    /// The functions that are Rust in this process; they come before those of the same key.
+    pub natives: Natives,
     /// Who is told of requests.
     pub observer: Arc<dyn Observer>,
     /// Where events are dispatched.
@@ -86,14 +89,16 @@ pub struct Pending {
 impl Plane {
     /// Makes the APIs of an App ready.
     pub fn new(apis: Vec<WebSocketApi>, parts: PlaneParts) -> Self {
-        let PlaneParts { hub, functions, observer, runtime, region, account_id, topics } = parts;
-        let apis = Apis::new(apis, &region, &account_id);
+        let PlaneParts { hub, functions, natives, observer, runtime, .. } = parts;
+        let apis = Apis::new(apis, &parts.region, &parts.account_id);
         let integrations = Integrations {
             functions,
+            natives,
             http: HttpBackend::default(),
             observer: Arc::clone(&observer),
+            runtime: runtime.clone(),
         };
-        let topics = Topics::new(topics);
+        let topics = Topics::new(parts.topics);
         Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime, topics) }
     }
 
@@ -239,10 +244,17 @@ impl Connecting {
         if let Some(name) = &route.authorizer {
             peer.authorizer = Some(Box::new(self.authorize(api, peer, name).await?));
         }
-        let event = event::connect(api.context(), peer, &self.request, &self.client);
-        self.dispatcher.log_execution(api, &self.request, || {
-            format!("endpoint request for {CONNECT}: {}", String::from_utf8_lossy(&event))
-        });
+        let integrations = self.dispatcher.integrations();
+        let event = match integrations.native_of(&route.integration) {
+            Some(native) => Event::Native(native, self.values(api, peer)),
+            None => {
+                let event = event::connect(api.context(), peer, &self.request, &self.client);
+                self.dispatcher.log_execution(api, &self.request, || {
+                    format!("endpoint request for {CONNECT}: {}", String::from_utf8_lossy(&event))
+                });
+                Event::Json(event)
+            }
+        };
         let parameters =
             ConnectParameters { api, peer, request: &self.request, client: &self.client };
         let input = Input {
@@ -254,8 +266,7 @@ impl Connecting {
             parameters: &parameters,
             trace_id: self.trace_id(),
         };
-        let outcome =
-            self.dispatcher.integrations().run(&route.integration, input, api.timeout()).await;
+        let outcome = integrations.run(&route.integration, input, api.timeout()).await;
         match outcome {
             Ok(answer) if (200..300).contains(&answer.status) => Ok(Some(answer)),
             Ok(answer) => Err(Refused {
@@ -263,12 +274,19 @@ impl Connecting {
                 why: format!("$connect answered {}", answer.status),
                 run: Some(answer.run),
             }),
-            Err(Failure { status, why, run }) => Err(Refused {
-                rejection: Rejection::by_failure(status, &peer.id, &self.request.id),
-                why,
-                run: Some(run),
-            }),
+            Err(Failure { status, why, run }) => {
+                let rejection = match status {
+                    500.. => Rejection::by_failure(status, &peer.id, &self.request.id),
+                    _ => Rejection::by_handler(status, &peer.id, &self.request.id),
+                };
+                Err(Refused { rejection, why, run: Some(run) })
+            }
         }
+    }
+
+    /// The handshake as a function of this process takes it.
+    fn values<'a>(&'a self, api: &'a Api, peer: &'a Peer) -> NativeEvent<'a> {
+        NativeEvent::of(api, peer, &self.request, CONNECT).with_client(&self.client)
     }
 
     async fn authorize(&self, api: &Api, peer: &Peer, name: &str) -> Result<Authorized, Refused> {
@@ -292,6 +310,12 @@ impl Connecting {
         {
             let why = format!("identity source {source} is missing; the authorizer was not called");
             return Err(refuse(Refusal::Unauthorized, why));
+        }
+        if let Some(native) = self.dispatcher.integrations().natives.get(&authorizer.function) {
+            return self
+                .ask_native(api, peer, name, native)
+                .await
+                .map_err(|(refusal, why)| refuse(refusal, why));
         }
         let arn = &api.connect_arn;
         let event = event::authorizer(api.context(), peer, &self.request, &self.client, arn);
@@ -319,6 +343,36 @@ impl Connecting {
                     refuse(refusal, why)
                 })
             }
+        }
+    }
+
+    /// Asks an authorizer of this process.
+    async fn ask_native(
+        &self,
+        api: &Api,
+        peer: &Peer,
+        name: &str,
+        native: &Arc<dyn Native>,
+    ) -> Result<Authorized, (Refusal, String)> {
+        let started = Instant::now();
+        let deciding = native.authorize(self.values(api, peer));
+        // As a task of its own, like any function.
+        let task = self.dispatcher.runtime().spawn(deciding);
+        let failed = |why: String| {
+            let why = format!("authorizer {name}: {why}");
+            (Refusal::Failed(why.clone()), why)
+        };
+        let decision = match tokio::time::timeout(api.timeout(), task).await {
+            Err(_) => return Err(failed(format!("no answer within {:?}", api.timeout()))),
+            Ok(Err(panic)) => return Err(failed(format!("it panicked: {panic}"))),
+            Ok(Ok(decision)) => decision,
+        };
+        let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match decision {
+            Ok(grant) => authorizer::of_native(grant, latency_ms).map_err(failed),
+            Err(NativeError { status: 401, why }) => Err((Refusal::Unauthorized, why)),
+            Err(NativeError { status: 403, why }) => Err((Refusal::Denied { explicit: true }, why)),
+            Err(NativeError { why, .. }) => Err(failed(why)),
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::dispatch::Dispatcher;
 use crate::drops::Drops;
+use crate::management::Post;
 use crate::notice::Notice;
 use crate::peer::ApiIndex;
 
@@ -135,7 +136,7 @@ fn count_up(members: &[AtomicU32], shard: usize) {
 impl Delivery {
     /// Sends a message to the shards that have somebody for it.
     fn deliver(&self, payload: &[u8]) {
-        let frame = match self.dispatcher.api(self.api).frame(payload) {
+        let frame = match self.dispatcher.api(self.api).frame(Post::Body(payload)) {
             Ok(frame) => Arc::new(frame),
             Err(why) => return self.drop_one(&why.to_string()),
         };

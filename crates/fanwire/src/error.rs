@@ -13,8 +13,14 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// error itself is for the log.
 pub struct Error {
     status: u16,
-    source: Box<dyn StdError + Send + Sync>,
+    /// The type that the error was, for logs: `chat::RoomIsClosed`.
+    kind: &'static str,
+    source: BoxError,
 }
+
+/// What `tower`'s layers have for errors. An [`Error`] becomes one and comes out of it again
+/// with its status.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 // === impl Error ===
 
@@ -26,13 +32,30 @@ impl Error {
     /// let error = fanwire::Error::new(403, "the room is closed");
     /// assert_eq!(error.status(), 403);
     /// ```
-    pub fn new(status: u16, why: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { status, source: why.into() }
+    pub fn new<E: Into<Box<dyn StdError + Send + Sync>>>(status: u16, why: E) -> Self {
+        Self { status, kind: std::any::type_name::<E>(), source: why.into() }
     }
 
     /// The status that a handshake is refused with: 500 unless said otherwise.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// The name of the type that went wrong, which is what Lambda shows as `errorType`.
+    pub fn kind(&self) -> &'static str {
+        match self.kind {
+            // Words alone are of no type that says anything.
+            "&str" | "alloc::string::String" => "fanwire::Error",
+            kind => kind,
+        }
+    }
+
+    /// The error that a layer has returned: one of a handler's, or one of its own.
+    pub(crate) fn from_box(error: BoxError) -> Self {
+        match error.downcast::<Carried>() {
+            Ok(carried) => carried.0,
+            Err(source) => Self { status: 500, kind: "tower::BoxError", source },
+        }
     }
 
     /// What went wrong, if it is of type `E`.
@@ -44,7 +67,30 @@ impl Error {
 /// Not an [`std::error::Error`] itself, because every such error can become one.
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
-        Self { status: 500, source: Box::new(error) }
+        Self { status: 500, kind: std::any::type_name::<E>(), source: Box::new(error) }
+    }
+}
+
+/// For `tower`'s layers, and for code that has boxed errors.
+impl From<Error> for Box<dyn StdError + Send + Sync> {
+    fn from(error: Error) -> Self {
+        Box::new(Carried(error))
+    }
+}
+
+/// An [`Error`] as an [`std::error::Error`]: within a box alone.
+#[derive(Debug)]
+struct Carried(Error);
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.source, f)
+    }
+}
+
+impl StdError for Carried {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.source()
     }
 }
 

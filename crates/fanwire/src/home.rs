@@ -1,5 +1,10 @@
 //! What an app reaches the rest of its system by. Every home brings its own.
 
+#[cfg(feature = "lambda")]
+pub(crate) mod lambda;
+#[cfg(feature = "server")]
+pub(crate) mod server;
+
 use std::sync::Arc;
 
 use crate::realtime::Broker;
@@ -24,6 +29,20 @@ impl Home {
     /// A home of these parts: for tests, and for homes of one's own.
     pub fn new(gateway: Arc<dyn Gateway>, broker: Arc<dyn Broker>) -> Self {
         Self { parts: Arc::new(Parts { gateway, broker }) }
+    }
+
+    /// The home that the environment names, for code that is given no events: jobs, tools,
+    /// other services. `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` is the URL of a WebSocket
+    /// API with its stage; `AWS_ENDPOINT_URL_IOT_DATA_PLANE` that of topics, if not AWS's
+    /// own in `AWS_REGION`. Credentials are those of `AWS_ACCESS_KEY_ID` and its fellows;
+    /// Fanwire needs none unless it is told to look at them.
+    ///
+    /// ```
+    /// let home = fanwire::Home::from_env();
+    /// ```
+    #[cfg(feature = "lambda")]
+    pub fn from_env() -> Self {
+        lambda::Surroundings::from_env().home()
     }
 
     /// What keeps the connections of WebSocket APIs.

@@ -2,20 +2,32 @@
 //!
 //! An app is written once and has three homes: it is a complete server when it is started
 //! by itself, a function under `fanwire dev` and `fanwire serve`, and a function on AWS
-//! Lambda. `run` finds out which.
+//! Lambda. [`run`] finds out which.
 //!
 //! # Brief overview
 //!
 //! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
 //! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
+//! - [`subscriptions`] is typed procedures that clients subscribe to, as tRPC has them.
+//! - [`collection`] is typed documents, as Nitric has them.
 //! - [`store`] is where they keep what outlives an event.
 //! - [`Home`] is how they reach all else.
 
+mod app;
+pub mod collection;
 mod error;
 mod home;
 pub mod realtime;
+mod run;
 pub mod store;
+pub mod subscriptions;
 pub mod websocket;
 
+pub use bytes::Bytes;
+
+pub use self::app::App;
 pub use self::error::{Error, Result};
 pub use self::home::Home;
+#[cfg(feature = "server")]
+pub use self::home::server::{Server, ServerOptions};
+pub use self::run::run;

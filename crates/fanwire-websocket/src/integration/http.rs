@@ -73,7 +73,7 @@ impl HttpBackend {
                 Ok(text) => Body::Text(text),
                 Err(not_text) => Body::Binary(not_text.into_bytes()),
             };
-            Ok(Answer { status, headers, body, run: Run::default() })
+            Ok(Answer { status, headers, body: Some(body), run: Run::default() })
         };
         let answer = match http.timeout {
             None => answering.await,

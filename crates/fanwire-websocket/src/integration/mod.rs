@@ -1,4 +1,5 @@
-//! Running what stands behind a route: a function, an HTTP backend or a mock.
+//! Running what stands behind a route: a function, an HTTP backend or a mock. A function may
+//! be one of this process.
 
 pub(crate) mod http;
 
@@ -11,8 +12,13 @@ use bytes::Bytes;
 use fanwire_app::model::{Integration, MockIntegration};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions, Outcome};
 use fanwire_hub::ConnectionId;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 
 use self::http::{HttpBackend, HttpRequest};
+use crate::native::{
+    Native, NativeBody, NativeError, NativeEvent, NativeReply, NativeResult, Natives,
+};
 use crate::observer::Observer;
 use crate::result::{Body, ProxyResult};
 use crate::traffic::{Answered, Id, Traffic};
@@ -22,8 +28,8 @@ use crate::traffic::{Answered, Id, Traffic};
 pub(crate) struct Input<'a> {
     /// What it is about, for recordings.
     pub(crate) about: About<'a>,
-    /// The event, for functions.
-    pub(crate) event: Bytes,
+    /// The event, as the integration takes it.
+    pub(crate) event: Event<'a>,
     /// The message's body, for HTTP backends and mocks; empty for handshakes.
     pub(crate) body: &'a str,
     /// Whether `body` is base64 of a binary message.
@@ -34,6 +40,17 @@ pub(crate) struct Input<'a> {
     pub(crate) parameters: &'a dyn Parameters,
     /// The trace header that goes along.
     pub(crate) trace_id: Option<String>,
+}
+
+/// An event in the form that an integration takes.
+#[derive(Debug)]
+pub(crate) enum Event<'a> {
+    /// For functions that are processes, or elsewhere.
+    Json(Bytes),
+    /// For those of this process.
+    Native(&'a Arc<dyn Native>, NativeEvent<'a>),
+    /// HTTP backends and mocks take none.
+    None,
 }
 
 /// The values that a request parameter can be mapped from.
@@ -47,14 +64,16 @@ pub(crate) trait Parameters: Sync + std::fmt::Debug {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Body,
+    /// `None` where there is nothing to say to the client.
+    pub(crate) body: Option<Body>,
     pub(crate) run: Run,
 }
 
 /// How an integration failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The status of a handshake that fails so: 500, 502 or 504.
+    /// The status of a handshake that fails so: 500, 502 or 504, or what a function of this
+    /// process says.
     pub(crate) status: u16,
     /// For logs and people; clients get the gateway's own words.
     pub(crate) why: String,
@@ -81,7 +100,10 @@ pub(crate) struct Integrations {
     /// Who may want to see events and results.
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) functions: Functions,
+    pub(crate) natives: Natives,
     pub(crate) http: HttpBackend,
+    /// Where functions of this process run.
+    pub(crate) runtime: Handle,
 }
 
 // === impl Integrations ===
@@ -98,7 +120,15 @@ impl Integrations {
         let started = Instant::now();
         let running = async {
             match integration {
-                Integration::Function { function } => self.function(function, input).await,
+                Integration::Function { function } => match input.event {
+                    Event::Native(native, event) => self.native(native.handle(event)).await,
+                    Event::Json(event) => {
+                        self.function(function, input.about, event, input.binary, input.trace_id)
+                            .await
+                    }
+                    // Events are made for what the integration is.
+                    Event::None => Err(Failure::of_function("no event was made".to_owned())),
+                },
                 Integration::Http(http) => {
                     let request = HttpRequest { body: input.body, parameters: input.parameters };
                     self.http.call(http, request).await
@@ -150,10 +180,45 @@ impl Integrations {
         outcome
     }
 
-    async fn function(&self, key: &str, input: Input<'_>) -> Result<Answer, Failure> {
-        let binary = input.binary;
-        let options = InvokeOptions { trace_id: input.trace_id, ..InvokeOptions::default() };
-        let outcome = self.invoke(input.about, key, input.event, options).await;
+    /// The function of this process that an integration names.
+    pub(crate) fn native_of(&self, integration: &Integration) -> Option<&Arc<dyn Native>> {
+        match integration {
+            Integration::Function { function } => self.natives.get(function),
+            _ => None,
+        }
+    }
+
+    /// Waits for a function of this process. It runs as a task of its own: it goes on where
+    /// nobody waits any more, and takes nobody along who panics.
+    async fn native(
+        &self,
+        running: BoxFuture<'static, NativeResult<NativeReply>>,
+    ) -> Result<Answer, Failure> {
+        match self.runtime.spawn(running).await {
+            Ok(Ok(NativeReply { status, headers, body })) => {
+                let body = body.map(|body| match body {
+                    NativeBody::Text(text) => Body::Text(text),
+                    NativeBody::Binary(bytes) => Body::Binary(bytes.into()),
+                });
+                Ok(Answer { status, headers, body, run: Run::default() })
+            }
+            Ok(Err(NativeError { status, why })) => {
+                Err(Failure { status, why, run: Run::default() })
+            }
+            Err(panic) => Err(Failure::of_function(format!("the handler panicked: {panic}"))),
+        }
+    }
+
+    async fn function(
+        &self,
+        key: &str,
+        about: About<'_>,
+        event: Bytes,
+        binary: bool,
+        trace_id: Option<String>,
+    ) -> Result<Answer, Failure> {
+        let options = InvokeOptions { trace_id, ..InvokeOptions::default() };
+        let outcome = self.invoke(about, key, event, options).await;
         let outcome = outcome.map_err(|error| {
             // Lambda refuses, so the gateway may not call it or cannot.
             let status = if matches!(error, InvokeError::Unreachable { .. }) { 502 } else { 500 };
@@ -173,9 +238,16 @@ impl Integrations {
         let status = result.status_code;
         let headers = result.headers().map(|(name, value)| (name.to_owned(), value)).collect();
         match result.into_body(binary) {
-            Some(body) => Ok(Answer { status, headers, body, run }),
+            Some(body) => Ok(Answer { status, headers, body: Some(body), run }),
             None => Err(Failure { status: 502, why: malformed().to_owned(), run }),
         }
+    }
+}
+
+impl Failure {
+    /// A function that did not do its work.
+    fn of_function(why: String) -> Self {
+        Self { status: 502, why, run: Run::default() }
     }
 }
 
@@ -190,7 +262,7 @@ fn answer_of_mock(mock: &MockIntegration, input: &Input<'_>) -> Answer {
         Some(bytes) => Body::Binary(bytes),
         None => Body::Text(mock.body.replace(INPUT, input.body)),
     };
-    Answer { status: mock.status, headers: Vec::new(), body, run: Run::default() }
+    Answer { status: mock.status, headers: Vec::new(), body: Some(body), run: Run::default() }
 }
 
 /// `errorType: errorMessage` of a function error, for logs.

@@ -48,3 +48,15 @@ pub enum PublishError {
     )]
     NoEndpoint,
 }
+
+/// The broker of an app that has none: nothing can be published.
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoBroker;
+
+#[cfg(feature = "server")]
+impl Broker for NoBroker {
+    fn publish(&self, _: Publication) -> BoxFuture<'_, Result<(), PublishError>> {
+        Box::pin(async { Err(PublishError::NoEndpoint) })
+    }
+}

@@ -83,6 +83,14 @@ impl Body {
             Self::Binary(bytes) => bytes,
         }
     }
+
+    /// The bytes of either kind.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
 }
 
 impl Default for Body {
@@ -101,6 +109,12 @@ impl From<String> for Body {
 impl From<&str> for Body {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
     }
 }
 

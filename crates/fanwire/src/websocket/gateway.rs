@@ -81,10 +81,22 @@ pub enum SendError {
     /// Too much is under way (429). Try again later.
     #[error("too much is being sent; try again later")]
     Throttled,
+    /// The message could not be written as JSON. Fault of the caller.
+    #[error("the message cannot be written as JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
     /// The gateway cannot do it.
     #[error("{0}")]
     Unsupported(&'static str),
     /// The gateway refused or could not be reached.
     #[error("the gateway could not be used: {0}")]
     Failed(String),
+}
+
+// === impl SendError ===
+
+impl SendError {
+    /// Whether the connection has ended: its id can be forgotten.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
 }

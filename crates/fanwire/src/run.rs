@@ -1,0 +1,102 @@
+//! Finding an app's home.
+
+use crate::{App, Error, Result};
+
+/// Where an app runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HomeKind {
+    /// As a function, over Lambda's Runtime API.
+    Lambda,
+    /// As a server.
+    Server,
+}
+
+/// Runs an app where it is at home, until it is stopped: what a `main` calls.
+///
+/// Under AWS Lambda, `fanwire dev` and `fanwire serve`, which all set
+/// `AWS_LAMBDA_RUNTIME_API`, it is a function. Everywhere else it is a server, at
+/// `FANWIRE_ADDRESS` or `127.0.0.1:3001`. `FANWIRE_HOME=lambda` and `FANWIRE_HOME=server`
+/// decide otherwise.
+///
+/// ```no_run
+/// use fanwire::websocket::{Text, WebSocket};
+///
+/// fn main() -> fanwire::Result {
+///     fanwire::run(WebSocket::new().message(async |Text(text): Text| text))
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Where the home is not compiled in, or cannot be started.
+pub fn run(app: impl Into<App>) -> Result {
+    let app = app.into();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let home = home_of(|name| std::env::var(name).ok())?;
+    let ended = runtime.block_on(live(app, home));
+    // What still runs on the runtime has had its time.
+    runtime.shutdown_background();
+    ended
+}
+
+/// The home that the environment is.
+fn home_of(variable: impl Fn(&str) -> Option<String>) -> Result<HomeKind> {
+    match variable("FANWIRE_HOME").as_deref() {
+        Some("lambda") => Ok(HomeKind::Lambda),
+        Some("server") => Ok(HomeKind::Server),
+        Some(other) => {
+            let why = format!("FANWIRE_HOME is `{other}`; expected `lambda` or `server`");
+            Err(Error::new(500, why))
+        }
+        None if variable("AWS_LAMBDA_RUNTIME_API").is_some() => Ok(HomeKind::Lambda),
+        None => Ok(HomeKind::Server),
+    }
+}
+
+async fn live(app: App, home: HomeKind) -> Result {
+    match home {
+        #[cfg(feature = "lambda")]
+        HomeKind::Lambda => crate::home::lambda::run(app).await,
+        #[cfg(not(feature = "lambda"))]
+        #[cfg(feature = "lambda")]
+        HomeKind::Lambda => {
+            let parts = crate::home::lambda::Parts { websocket: app.websocket };
+            crate::home::lambda::run(parts).await
+        }
+        #[cfg(not(feature = "lambda"))]
+        HomeKind::Lambda => Err(not_built("lambda", "this is a function's environment", &app)),
+        #[cfg(feature = "server")]
+        HomeKind::Server => crate::home::server::run(app).await,
+        #[cfg(not(feature = "server"))]
+        HomeKind::Server => Err(not_built("server", "there is no AWS_LAMBDA_RUNTIME_API", &app)),
+    }
+}
+
+#[cfg(not(all(feature = "lambda", feature = "server")))]
+/// What a program says that was built for another home.
+fn not_built(feature: &str, found: &str, app: &App) -> Error {
+    let why = format!(
+        "{}: {found}, and the feature `{feature}` of the crate fanwire is not compiled in",
+        app.name
+    );
+    Error::new(500, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_which_home_it_is() {
+        let home = |pairs: &[(&str, &str)]| {
+            let found = |name: &str| pairs.iter().find(|(key, _)| *key == name);
+            home_of(|name| found(name).map(|(_, value)| (*value).to_owned())).ok()
+        };
+        assert_eq!(home(&[]), Some(HomeKind::Server));
+        assert_eq!(home(&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")]), Some(HomeKind::Lambda));
+        let both = [("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"), ("FANWIRE_HOME", "server")];
+        assert_eq!(home(&both), Some(HomeKind::Server));
+        assert_eq!(home(&[("FANWIRE_HOME", "lambda")]), Some(HomeKind::Lambda));
+        assert_eq!(home(&[("FANWIRE_HOME", "moon")]), None);
+    }
+}
