@@ -283,7 +283,7 @@ impl TrpcSession {
             self.respond(&ticket.envelope, &Response::STARTED, cx);
             return self.go_live(ticket, path, keys, until, cx);
         };
-        let at = self.plane.core.log.position(&last_event_id);
+        let at = self.plane.core.log.position(&path, &last_event_id);
         let missed_all = at.is_err();
         let (at, ticket) = (at.unwrap_or_default(), ticket.clone());
         let behind = Behind { ticket, path, keys, at, last_event_id, started: false };

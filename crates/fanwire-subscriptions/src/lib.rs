@@ -52,7 +52,7 @@
 //!         path: "room.messages".into(),
 //!         filter: Some((0, br#""hall""#.to_vec())),
 //!         data: Payload::new("hello")?,
-//!         tracked: true,
+//!         tracking: Tracking::Numbered,
 //!     })
 //!     .await?;
 //! // Nobody is there yet, but whoever comes back gets it.
@@ -65,7 +65,7 @@
 //!
 //! # What is promised of tracked publications
 //!
-//! They have ids that grow, and every subscriber gets them in their order. A client that comes
+//! Every subscriber gets them in their order. A client that comes
 //! back with the id of the last one that it had gets those that it missed, once each, and then
 //! what is published from then on; or, where they are not all kept any more, an error with
 //! `PRECONDITION_FAILED`, never less than all in silence. With a [store](Parts::store) a
@@ -94,6 +94,6 @@ pub use self::plane::{Arrival, Parts, Pending, StartError, Stats, Subscriptions}
 pub use self::procedures::{
     Answer, Call, CallError, Context, EventStream, Interest, Opening, Procedures, StreamEvent,
 };
-pub use self::publication::{Payload, Publication, PublishError, Published};
+pub use self::publication::{Payload, Publication, PublishError, Published, Tracking};
 pub use self::session::{Command, TrpcSession};
 pub use self::settings::{HistoryLimits, KeepAlive, Limits, Probe, Settings};

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::delivery::{Notice, Publishing, Tally};
 use crate::history::{Durable, Epoch, Event, Filter, LoadError, Log, State};
 use crate::observer::{Observer, SubscriptionsEvent};
-use crate::publication::{Payload, Publication, PublishError, Published};
+use crate::publication::{Payload, Publication, PublishError, Published, Tracking};
 use crate::session::{Command, Common, TrpcSession};
 use crate::{Opening, Procedures, Settings};
 
@@ -274,7 +274,8 @@ impl Subscriptions {
 // The way of a publication.
 impl Subscriptions {
     fn send(&self, publication: Publication) -> Result<Waiting, PublishError> {
-        let Publication { path, filter, data, tracked } = publication;
+        let Publication { path, filter, data, tracking } = publication;
+        let name: Option<Arc<str>> = tracking.name()?.map(Arc::from);
         let filter: Option<Filter> = filter.map(|(filter, key)| (filter, key.into()));
         if self.core.stopped.load(Ordering::Relaxed) {
             return Err(PublishError::Stopped);
@@ -283,7 +284,7 @@ impl Subscriptions {
             return Err(PublishError::Busy);
         }
         self.core.counters.published.fetch_add(1, Ordering::Relaxed);
-        if !tracked {
+        if tracking == Tracking::Untracked {
             return Ok(self.send_untracked(&path, filter, &data));
         }
         let limit = self.core.log.max_value_bytes();
@@ -292,14 +293,14 @@ impl Subscriptions {
             return Err(PublishError::TooLarge { bytes, limit });
         }
         match &self.core.durable {
-            Some(durable) => self.send_durable(durable, path, filter, &data),
-            None => Ok(self.send_tracked(path, filter, &data)),
+            Some(durable) => self.send_durable(durable, path, filter, name, &data),
+            None => Ok(self.send_tracked(path, filter, name, &data)),
         }
     }
 
     fn send_untracked(&self, path: &str, filter: Option<Filter>, data: &Payload) -> Waiting {
         let response = response(data, None, self.core.settings.transformer);
-        let event = Arc::new(Event { number: 0, filter, response });
+        let event = Arc::new(Event { number: 0, filter, name: None, response });
         let (tally, waiting) = Tally::new(&self.core, path, None);
         let publishing = Publishing { path: path.into(), event, tracked: false, tally };
         let shards = self.core.log.lock().listening(path);
@@ -307,10 +308,15 @@ impl Subscriptions {
         waiting
     }
 
-    fn send_tracked(&self, path: String, filter: Option<Filter>, data: &Payload) -> Waiting {
+    fn send_tracked(
+        &self,
+        path: String,
+        filter: Option<Filter>,
+        name: Option<Arc<str>>,
+        data: &Payload,
+    ) -> Waiting {
         let mut state = self.core.log.lock();
-        let number = state.take_number();
-        let (event, id) = self.event(number, filter, data);
+        let (event, id) = self.event(state.take_number(), filter, name, data);
         let (tally, waiting) = Tally::new(&self.core, &path, Some(id));
         let publishing = self.append(&mut state, path, event, tally);
         drop(state);
@@ -325,14 +331,13 @@ impl Subscriptions {
         durable: &Durable,
         path: String,
         filter: Option<Filter>,
+        name: Option<Arc<str>>,
         data: &Payload,
     ) -> Result<Waiting, PublishError> {
         durable.store.room()?;
         let mut state = self.core.log.lock();
-        let number = state.take_number();
-        let gone = state.take_gone();
-        let batch = durable.batch(number, &path, filter.as_ref(), data, gone);
-        let (event, id) = self.event(number, filter, data);
+        let (event, id) = self.event(state.take_number(), filter, name, data);
+        let batch = durable.batch(&path, &event, data, state.take_gone());
         let (tally, waiting) = Tally::new(&self.core, &path, Some(id));
         let (plane, refused) = (self.clone(), Arc::clone(&tally));
         let kept = move |result: Result<(), WriteError>| match result {
@@ -374,10 +379,17 @@ impl Subscriptions {
         publishing
     }
 
-    fn event(&self, number: u64, filter: Option<Filter>, data: &Payload) -> (Arc<Event>, String) {
-        let id = self.core.log.id(number).to_string();
+    fn event(
+        &self,
+        number: u64,
+        filter: Option<Filter>,
+        name: Option<Arc<str>>,
+        data: &Payload,
+    ) -> (Arc<Event>, String) {
+        let own = || self.core.log.id(number).to_string();
+        let id = name.as_ref().map_or_else(own, |name| name.to_string());
         let response = response(data, Some(&id), self.core.settings.transformer);
-        (Arc::new(Event { number, filter, response }), id)
+        (Arc::new(Event { number, filter, name, response }), id)
     }
 
     /// Leaves a publication for the shards that have subscribers. There was room when it was

@@ -23,10 +23,24 @@ pub struct Publication {
     pub filter: Option<(u16, Vec<u8>)>,
     /// The value.
     pub data: Payload,
-    /// Whether clients that come back are to get it, if they missed it: it gets an id, and is
-    /// kept for a while ([`HistoryLimits`](crate::HistoryLimits)). The values of one path are
-    /// all tracked, or none is.
-    pub tracked: bool,
+    /// Whether clients that come back are to get it, if they missed it.
+    pub tracking: Tracking,
+}
+
+/// Whether a publication is an event of its own: one that has an id, by which a client that
+/// comes back says what it had last, and is kept for a while
+/// ([`HistoryLimits`](crate::HistoryLimits)). It is to be the same for all of one path.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Tracking {
+    /// It is gone once it is sent.
+    #[default]
+    Untracked,
+    /// The plane gives it an id. Clients with the id of an earlier history are told that it
+    /// is gone.
+    Numbered,
+    /// It has this id: 1 to 1,000 bytes. A client whose last event is not kept any more is told
+    /// so, whether or not anything came after it. Of events with one id the last counts.
+    Named(String),
 }
 
 /// What became of a publication.
@@ -45,6 +59,9 @@ pub struct Published {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
+    /// The id of a named event is empty, or too long.
+    #[error("an event's id has 1 to {MAX_EVENT_ID_BYTES} bytes, and this one {0}")]
+    EventId(usize),
     /// Too much waits to be delivered.
     #[error("too much is waiting to be delivered; publish again later")]
     Busy,
@@ -70,6 +87,22 @@ pub enum PublishError {
     /// The plane has stopped.
     #[error("the server has stopped")]
     Stopped,
+}
+
+/// The longest id of a named event, in bytes.
+pub(crate) const MAX_EVENT_ID_BYTES: usize = 1000;
+
+// === impl Tracking ===
+
+impl Tracking {
+    /// The name of a named one.
+    pub(crate) fn name(&self) -> Result<Option<&str>, PublishError> {
+        match self {
+            Self::Untracked | Self::Numbered => Ok(None),
+            Self::Named(name) if (1..=MAX_EVENT_ID_BYTES).contains(&name.len()) => Ok(Some(name)),
+            Self::Named(name) => Err(PublishError::EventId(name.len())),
+        }
+    }
 }
 
 // === impl Payload ===

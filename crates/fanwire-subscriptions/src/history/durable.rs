@@ -50,6 +50,7 @@ pub enum LoadError {
 struct Record<'a> {
     path: &'a str,
     filter: Option<Filter>,
+    name: Option<&'a str>,
     payload: Payload,
 }
 
@@ -87,14 +88,15 @@ impl Durable {
     /// What is to be written for an event, and for those that went.
     pub(crate) fn batch(
         &self,
-        number: u64,
         path: &str,
-        filter: Option<&Filter>,
+        event: &Event,
         payload: &Payload,
         gone: Vec<u64>,
     ) -> Batch {
         let mut batch = Batch::new();
-        let record = Record { path, filter: filter.cloned(), payload: payload.clone() };
+        let Event { number, filter, name, .. } = event;
+        let (filter, payload) = (filter.clone(), payload.clone());
+        let record = Record { path, filter, name: name.as_deref(), payload };
         batch.put(self.events, &number.to_be_bytes(), &record.encode());
         for number in gone {
             batch.delete(self.events, &number.to_be_bytes());
@@ -118,16 +120,17 @@ fn begin(store: &Store, head: Table) -> Result<Epoch, LoadError> {
 fn read(log: &Log, key: &[u8], value: &[u8], transformer: Transformer) -> Result<(), LoadError> {
     let number = key.try_into().map_err(|_| LoadError::Malformed("a key that is no number"))?;
     let number = u64::from_be_bytes(number);
-    let Record { path, filter, payload } = Record::decode(value)?;
-    let id = log.id(number).to_string();
+    let Record { path, filter, name, payload } = Record::decode(value)?;
+    let id = name.map_or_else(|| log.id(number).to_string(), str::to_owned);
     let response = plane::response(&payload, Some(&id), transformer);
+    let name = name.map(Arc::from);
     let mut state = log.lock();
     if state.order.is_empty() {
         // What was before is not kept; whether it was of a path is not known any more.
         state.forgotten = number - 1;
     }
     state.next = number + 1;
-    log.append(&mut state, path, Arc::new(Event { number, filter, response }));
+    log.append(&mut state, path, Arc::new(Event { number, filter, name, response }));
     Ok(())
 }
 
@@ -159,6 +162,7 @@ impl<'a> Record<'a> {
         let filter = self.filter.as_ref();
         part(&filter.map_or(Vec::new(), |(filter, _)| filter.to_be_bytes().to_vec()));
         part(filter.map_or(&[][..], |(_, key)| key));
+        part(self.name.unwrap_or_default().as_bytes());
         part(self.payload.meta.as_ref().map_or(&[][..], |meta| meta.get().as_bytes()));
         out.extend(self.payload.json.as_ref().map_or(&[][..], |json| json.get().as_bytes()));
         out
@@ -169,6 +173,7 @@ impl<'a> Record<'a> {
         let (path, rest) = cut(value).ok_or_else(malformed)?;
         let (filter, rest) = cut(rest).ok_or_else(malformed)?;
         let (key, rest) = cut(rest).ok_or_else(malformed)?;
+        let (name, rest) = cut(rest).ok_or_else(malformed)?;
         let (meta, json) = cut(rest).ok_or_else(malformed)?;
         let path = str::from_utf8(path).map_err(|_| LoadError::Malformed("a path"))?;
         let filter = match filter {
@@ -176,8 +181,10 @@ impl<'a> Record<'a> {
             [high, low] => Some((u16::from_be_bytes([*high, *low]), Box::from(key))),
             _ => return Err(LoadError::Malformed("a filter")),
         };
+        let name = str::from_utf8(name).map_err(|_| LoadError::Malformed("an event's id"))?;
+        let name = (!name.is_empty()).then_some(name);
         let payload = Payload { json: json_of(json)?, meta: json_of(meta)? };
-        Ok(Self { path, filter, payload })
+        Ok(Self { path, filter, name, payload })
     }
 }
 
@@ -207,15 +214,17 @@ mod tests {
         fn an_event_survives_its_bytes(
             path in ".{0,20}",
             filter in proptest::option::of((any::<u16>(), prop::collection::vec(any::<u8>(), 0..20))),
+            name in proptest::option::of(".{1,20}"),
             value in proptest::option::of(".{0,20}"),
         ) {
             let payload = value.map_or_else(Payload::undefined, |text| Payload::new(&text).unwrap());
             let filter = filter.map(|(filter, key)| (filter, key.into_boxed_slice()));
-            let record = Record { path: &path, filter, payload };
+            let record = Record { path: &path, filter, name: name.as_deref(), payload };
             let bytes = record.encode();
             let read = Record::decode(&bytes).unwrap();
             prop_assert_eq!(read.path, path.as_str());
-            prop_assert_eq!(read.filter, record.filter);
+            prop_assert_eq!(&read.filter, &record.filter);
+            prop_assert_eq!(read.name, record.name);
             let json = |payload: &Payload| payload.json.as_ref().map(|json| json.get().to_owned());
             prop_assert_eq!(json(&read.payload), json(&record.payload));
         }
@@ -234,7 +243,9 @@ mod tests {
     fn keep(durable: &Durable, log: &Log, path: &str) -> u64 {
         let number = log.lock().take_number();
         let payload = Payload::new("x").unwrap();
-        let batch = durable.batch(number, path, None, &payload, Vec::new());
+        let response = plane::response(&payload, None, Transformer::None);
+        let event = Event { number, filter: None, name: None, response };
+        let batch = durable.batch(path, &event, &payload, Vec::new());
         durable.store.commit(batch, |result| result.unwrap()).unwrap();
         durable.store.flush().unwrap();
         number
@@ -248,12 +259,12 @@ mod tests {
         let id = log.id(numbers[0]).to_string();
         drop((durable, log));
         let (durable, log) = load(folder.path());
-        let after = log.position(&id).unwrap();
+        let after = log.position("a", &id).unwrap();
         let missed = log.missed("a", &[], after, usize::MAX, 0).unwrap();
         let read: Vec<u64> = missed.events.iter().map(|event| event.number).collect();
         assert_eq!(read, numbers[1..]);
         // One that a power cut took, and that a client has had.
-        assert!(log.position(&log.id(numbers[2] + 1).to_string()).is_ok());
+        assert!(log.position("a", &log.id(numbers[2] + 1).to_string()).is_ok());
         assert!(keep(&durable, &log, "a") > numbers[2] + GAP);
     }
 }

@@ -33,6 +33,8 @@ pub(crate) type Filter = (u16, Box<[u8]>);
 pub(crate) struct Event {
     pub(crate) number: u64,
     pub(crate) filter: Option<Filter>,
+    /// The id that the app gave it, if it did: otherwise its number is its id.
+    pub(crate) name: Option<Arc<str>>,
     /// With the event's id in it.
     pub(crate) response: Response,
 }
@@ -73,6 +75,10 @@ struct Kept {
     bytes: usize,
     /// The newest event that went.
     floor: u64,
+    /// Its name, if it had one.
+    floor_name: Option<Arc<str>>,
+    /// The events with names.
+    names: HashMap<Arc<str>, u64, FixedState>,
 }
 
 /// What a subscriber missed is not kept any more, or never was: its id is of another history.
@@ -95,7 +101,8 @@ pub(crate) struct Missed {
 impl Event {
     fn bytes(&self) -> usize {
         let filter = self.filter.as_ref().map_or(0, |(_, key)| key.len());
-        self.response.len() + filter + EVENT_BYTES
+        let name = self.name.as_ref().map_or(0, |name| name.len());
+        self.response.len() + filter + name + EVENT_BYTES
     }
 
     /// Whether it is for a subscriber with these keys.
@@ -161,6 +168,9 @@ impl Log {
             .entry(Arc::clone(&path))
             .or_insert_with(|| Kept { floor: forgotten, ..Kept::default() });
         kept.bytes += bytes;
+        if let Some(name) = &event.name {
+            kept.names.insert(Arc::clone(name), event.number);
+        }
         kept.events.push_back(event);
         while state.paths.get(&path).is_some_and(|kept| {
             kept.events.len() > self.limits.max_events_per_path
@@ -174,10 +184,14 @@ impl Log {
         }
     }
 
-    /// The number that an id stands for.
-    pub(crate) fn position(&self, id: &str) -> Result<u64, Lost> {
+    /// The number of the event of a path that has this id.
+    pub(crate) fn position(&self, path: &str, id: &str) -> Result<u64, Lost> {
+        let state = self.lock();
+        if let Some(number) = state.paths.get(path).and_then(|kept| kept.named(id)) {
+            return Ok(number);
+        }
         let id: EventId = id.parse().map_err(|_| Lost)?;
-        let known = id.epoch == self.epoch && id.number <= self.lock().appended;
+        let known = id.epoch == self.epoch && id.number <= state.appended;
         if known { Ok(id.number) } else { Err(Lost) }
     }
 
@@ -240,6 +254,29 @@ impl Log {
     }
 }
 
+// === impl Kept ===
+
+impl Kept {
+    /// The number of the event with a name.
+    fn named(&self, name: &str) -> Option<u64> {
+        let is_floor = self.floor_name.as_deref() == Some(name);
+        self.names.get(name).copied().or_else(|| is_floor.then_some(self.floor))
+    }
+
+    fn pop_oldest(&mut self) -> Option<Arc<Event>> {
+        let event = self.events.pop_front()?;
+        self.bytes -= event.bytes();
+        self.floor = event.number;
+        if let Some(name) = &event.name
+            && self.names.get(name) == Some(&event.number)
+        {
+            self.names.remove(name);
+        }
+        self.floor_name = event.name.clone();
+        Some(event)
+    }
+}
+
 // === impl State ===
 
 impl State {
@@ -276,9 +313,7 @@ impl State {
 
     fn drop_oldest_of(&mut self, path: &Arc<str>) {
         let Some(kept) = self.paths.get_mut(path) else { return };
-        if let Some(event) = kept.events.pop_front() {
-            kept.bytes -= event.bytes();
-            kept.floor = event.number;
+        if let Some(event) = kept.pop_oldest() {
             self.bytes -= event.bytes();
             self.order.remove(&event.number);
             if self.keeps_gone {
@@ -309,7 +344,8 @@ mod tests {
         let data = Data { event_id: Some(&id), ..Data::default() };
         let response = Response::data(&data, Transformer::None);
         let filter = key.map(|key| (0, Box::from([key])));
-        log.append(&mut state, path, Arc::new(Event { number, filter, response }));
+        let name = None;
+        log.append(&mut state, path, Arc::new(Event { number, filter, name, response }));
         number
     }
 
@@ -321,11 +357,29 @@ mod tests {
     fn an_id_of_another_history_or_of_the_future_is_lost() {
         let log = log(HistoryLimits::default());
         let number = append(&log, "a", None);
-        assert_eq!(log.position(&log.id(number).to_string()), Ok(number));
+        assert_eq!(log.position("a", &log.id(number).to_string()), Ok(number));
         let other = EventId { epoch: Epoch::from_bits(8 << 40), number };
         for id in [other.to_string(), log.id(number + 1).to_string(), "3".to_owned()] {
-            assert_eq!(log.position(&id), Err(Lost), "{id}");
+            assert_eq!(log.position("a", &id), Err(Lost), "{id}");
         }
+    }
+
+    #[test]
+    fn a_name_is_known_while_nothing_after_it_went() {
+        let log = log(HistoryLimits { max_events_per_path: 2, ..HistoryLimits::default() });
+        let mut numbers = Vec::new();
+        for name in ["x", "y", "x", "z"] {
+            let mut state = log.lock();
+            let number = state.take_number();
+            let response = Response::data(&Data::default(), Transformer::None);
+            let name = Some(Arc::from(name));
+            log.append(&mut state, "a", Arc::new(Event { number, filter: None, name, response }));
+            numbers.push(number);
+        }
+        assert_eq!(log.position("a", "x"), Ok(numbers[2]));
+        assert_eq!(log.position("a", "y"), Ok(numbers[1]), "it went, and nothing after it");
+        assert_eq!(log.position("b", "x"), Err(Lost));
+        assert_eq!(log.position("a", "w"), Err(Lost));
     }
 
     #[test]
