@@ -10,6 +10,7 @@ mod realtime;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanwire_app::App as Model;
 use fanwire_app::model::{
@@ -109,6 +110,12 @@ impl Server {
     /// What the app reaches its connections and topics by: for what is not a handler.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Moves the clock of all connections ahead, for tests: what is due in that time
+    /// happens now, such as authorizers that are asked again.
+    pub fn advance_clock(&self, by: Duration) {
+        self.gateway.advance_clock(by);
     }
 
     /// Stops: no new clients, goodbye to those there are, and their disconnect handlers.

@@ -6,7 +6,8 @@ use fanwire_wire::trpc::{
     self, ClientFrame, ClientMessage, Data, Envelope, ErrorCode, ErrorShape, Id, Method, PONG,
     ParseOptions, Response,
 };
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
@@ -77,9 +78,10 @@ struct Message<'a, C> {
 
 impl<C: Send + Sync + 'static> Message<'_, C> {
     async fn answer_all(&self, messages: Vec<ClientMessage<'_>>) -> Result<()> {
-        let mut answers = stream::iter(messages)
-            .map(|message| self.answer_one(message))
-            .buffer_unordered(CONCURRENCY);
+        // Boxed before they are a stream: one whose items borrow is not `Send` to the compiler.
+        let answers = messages.into_iter().map(|message| self.answer_one(message).boxed());
+        let answers: Vec<BoxFuture<'_, Result<()>>> = answers.collect();
+        let mut answers = stream::iter(answers).buffer_unordered(CONCURRENCY);
         let mut result = Ok(());
         while let Some(answered) = answers.next().await {
             result = result.and(answered);
