@@ -7,10 +7,16 @@
 //! |---|---|
 //! | [`Memory`] | tests, and servers whose connections end with them |
 #![cfg_attr(feature = "server", doc = "| [`Embedded`] | one server, in a folder |")]
+#![cfg_attr(
+    feature = "dynamodb",
+    doc = "| [`DynamoDb`] | functions, and whatever else shares a table |"
+)]
 //!
 //! Keys and items are held to DynamoDB's limits in all of them: a partition key of 2,048
 //! bytes, a sort key of 1,024, an item of 400 KB.
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(feature = "server")]
 mod embedded;
 mod index;
@@ -23,6 +29,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "dynamodb")]
+pub use self::dynamodb::{Attributes, DynamoDb};
 #[cfg(feature = "server")]
 pub use self::embedded::Embedded;
 pub use self::memory::Memory;
