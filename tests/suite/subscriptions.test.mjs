@@ -243,7 +243,7 @@ describe('a server that goes and comes', () => {
   }
 });
 
-test('a server that asks who is there keeps v11 clients, and drops who is silent', async (t) => {
+test('a server that asks by PING who is there keeps the clients of v11', async (t) => {
   const server = await serve({ PROBE_MS: '50' });
   t.after(() => server.stop());
   const ada = client(ELEVEN.at(-1), server.url);

@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::expect_used, clippy::unwrap_used)]
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanwire_hub::HubOptions;
@@ -19,6 +19,8 @@ pub(crate) struct Server {
     pub(crate) plane: Subscriptions,
     pub(crate) address: SocketAddr,
     pub(crate) runtime: tokio::runtime::Runtime,
+    /// What new connections are given to, until the server stops.
+    door: Arc<Mutex<Option<Subscriptions>>>,
 }
 
 impl Server {
@@ -43,14 +45,15 @@ impl Server {
         let plane = Subscriptions::start(settings, parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let accepting = plane.clone();
+        let door = Arc::new(Mutex::new(Some(plane.clone())));
+        let accepting = Arc::clone(&door);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let accepting = accepting.clone();
-                std::thread::spawn(move || accept(&accepting, stream.unwrap()));
+                let Some(plane) = accepting.lock().unwrap().clone() else { return };
+                std::thread::spawn(move || accept(&plane, stream.unwrap()));
             }
         });
-        Self { plane, address, runtime }
+        Self { plane, address, runtime, door }
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -82,6 +85,7 @@ impl Server {
     }
 
     pub(crate) fn stop(self) {
+        self.door.lock().unwrap().take();
         self.runtime.block_on(self.plane.stop(Duration::from_secs(5)));
     }
 }
