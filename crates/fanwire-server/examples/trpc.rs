@@ -115,10 +115,10 @@ impl Rooms {
         let tracking =
             if input.path == "events" { Tracking::Numbered } else { Tracking::Untracked };
         let data = payload(&json!({ "text": input.text, "at": "1970-01-01T00:00:00.000Z" }))?
-            .with_meta(to_raw_value(&json!({ "at": ["Date"] })).map_err(no_json)?);
-        let plane = self.plane.get().ok_or_else(|| failed("the server is starting"))?;
+            .with_meta(to_raw_value(&json!({ "at": ["Date"] })).map_err(|error| failed(&error))?);
+        let plane = self.plane.get().ok_or_else(|| failed(&"the server is starting"))?;
         let publication = Publication { path: input.path, filter, data, tracking };
-        let published = plane.publish(publication).await.map_err(failed)?;
+        let published = plane.publish(publication).await.map_err(|error| failed(&error))?;
         value(&json!({ "delivered": published.delivered }))
     }
 }
@@ -129,18 +129,14 @@ fn key(fields: &[&str]) -> Vec<u8> {
 }
 
 fn payload(json: &Value) -> Result<Payload, CallError> {
-    Payload::new(json).map_err(no_json)
+    Payload::new(json).map_err(|error| failed(&error))
 }
 
 fn value(json: &Value) -> Result<Answer, CallError> {
     payload(json).map(Answer::Value)
 }
 
-fn no_json(error: serde_json::Error) -> CallError {
-    failed(error)
-}
-
-fn failed(why: impl ToString) -> CallError {
+fn failed(why: &dyn std::fmt::Display) -> CallError {
     CallError::new(ErrorCode::InternalServerError, why.to_string())
 }
 
