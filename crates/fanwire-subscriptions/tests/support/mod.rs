@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanwire_hub::HubOptions;
-use fanwire_subscriptions::{Arrival, Parts, Procedures, Settings, Subscriptions};
+use fanwire_subscriptions::{Arrival, Parts, Probe, Procedures, Settings, Subscriptions};
 use serde_json::{Value, json};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::{Error, Message, WebSocket, client};
@@ -185,6 +185,16 @@ impl Client {
         let mut message = self.next_json();
         assert_eq!((&message["id"], &message["result"]["type"]), (&json!(id), &json!("data")));
         message["result"]["data"].take()
+    }
+
+    /// The server asks whether the client is there. It does not answer yet: the answer to a
+    /// ping goes out with what is read or written next.
+    pub(crate) fn is_asked(&mut self, by: Probe) {
+        let asked = self.socket.read().unwrap();
+        match by {
+            Probe::Ping => assert!(asked.is_ping(), "{asked:?}"),
+            Probe::Text => assert_eq!(asked, Message::text("PING")),
+        }
     }
 
     /// Whatever was on its way is there once the server has answered this.

@@ -123,6 +123,26 @@ impl Realtime {
     /// ([`ConnectRequest::token`]) or of the whole [`ConnectRequest`], and of the [`Home`]
     /// where it needs one. What it returns is a [`Grant`], or a `Result` of one. An error
     /// lets nobody in, and is logged.
+    ///
+    /// A closure that keeps something hands a clone of it to each call:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::sync::Arc;
+    /// use fanwire::realtime::{Grant, Realtime};
+    ///
+    /// let users = Arc::new(HashMap::from([("secret".to_owned(), "ada")]));
+    /// let chat = Realtime::new("chat").authorizer(move |token: String| {
+    ///     let users = Arc::clone(&users);
+    ///     async move {
+    ///         match users.get(&token) {
+    ///             Some(user) => Grant::new().principal(*user).subscribe(["chat/*"]),
+    ///             None => Grant::refuse(),
+    ///         }
+    ///     }
+    /// });
+    /// # let _ = chat;
+    /// ```
     #[must_use]
     pub fn authorizer<A>(mut self, authorizer: impl Authorize<A>) -> Self {
         self.authorizer = Some(authorizer.erase());
@@ -276,4 +296,49 @@ fn check_filter(filter: String) -> Result<String, RealtimeError> {
     };
     why.map_or(Ok(()), |why| Err(RealtimeError::Filter { filter: filter.clone(), why }))?;
     Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realtime::{Any, Message, Raw};
+
+    crate::topic! {
+        struct Room { name: String } = "chat/{name}": Raw
+    }
+
+    fn names(filters: &[&str]) -> Vec<String> {
+        let declared = filters.iter().fold(Realtime::new("chat"), |realtime, filter| {
+            realtime.subscriber(*filter, async |_: Message<Raw>| ())
+        });
+        declared.endpoint().unwrap().subscribers.into_iter().map(|known| known.name).collect()
+    }
+
+    #[test]
+    fn subscribers_are_named_as_topic_rules_may_be() {
+        assert_eq!(
+            names(&["chat/+/x-y/#", "#", "chat/#", "chat"]),
+            ["chat_x_y", "all", "chat", "chat_2"]
+        );
+        let long = "a".repeat(400);
+        let names = names(&[&long, &long]);
+        assert!(names.iter().all(|name| name.len() <= MAX_NAME), "{names:?}");
+        let typed = Realtime::new("chat")
+            .subscriber(Room::filter(Any), async |_: Message<Raw, Room>| ())
+            .subscriber(Room::filter("lobby"), async |_: Message<Raw, Room>| ());
+        let typed = typed.endpoint().unwrap().subscribers;
+        assert_eq!((&*typed[0].name, &*typed[1].name), ("Room", "Room_2"));
+    }
+
+    #[test]
+    fn what_is_no_filter_is_found_at_the_start() {
+        for wrong in ["", "a#", "#/a", "a+/b", "it's", "$share/g/a", "a\0"] {
+            let declared = Realtime::new("chat").subscriber(wrong, async |_: Message<Raw>| ());
+            let error = declared.endpoint().unwrap_err();
+            assert!(matches!(error, RealtimeError::Filter { .. }), "{wrong}: {error}");
+        }
+        let declared =
+            Realtime::new("chat").subscriber(Room::filter("a/b"), async |_: Message<Raw, Room>| ());
+        assert!(matches!(declared.endpoint().unwrap_err(), RealtimeError::Topic(_)));
+    }
 }
