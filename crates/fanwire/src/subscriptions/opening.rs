@@ -19,8 +19,8 @@ pub struct Opening {
     pub authorizer: Arc<Map<String, Value>>,
     /// What the client said.
     pub said: Said,
-    /// How procedures reach the rest, where the context keeps it: what publishes
-    /// ([`Home::publisher`]), above all.
+    /// How everything else is reached: what publishes, for example
+    /// ([`Home::publisher`]).
     pub home: Home,
 }
 
