@@ -11,8 +11,8 @@ use fanwire_app::model::{DynamoDb as DynamoDbSetting, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
-use fanwire_realtime::Realtime;
-use fanwire_websocket::{Natives, Plane, PlaneParts, WebSocketSession};
+use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
+use fanwire_websocket::{Natives as WebSocketNatives, Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -38,6 +38,9 @@ pub struct ServerOptions {
     /// Where the embedded DynamoDB keeps the App's tables. `None`: there is none, even
     /// for an App that wants it.
     pub tables: Option<DynamoDbOptions>,
+    /// Authorizers and subscribers of this process, in place of functions that the realtime
+    /// endpoint of the App names.
+    pub realtime_natives: RealtimeNatives,
     /// Where the realtime endpoint keeps retained messages and sessions. `None`: they end
     /// with the process.
     pub realtime_folder: Option<PathBuf>,
@@ -46,7 +49,7 @@ pub struct ServerOptions {
     pub tls: Option<Arc<Authority>>,
     /// Functions that are Rust in this process, by the keys that routes and authorizers of
     /// WebSocket APIs name.
-    pub natives: Natives,
+    pub websocket_natives: WebSocketNatives,
 }
 
 impl Default for ServerOptions {
@@ -57,9 +60,10 @@ impl Default for ServerOptions {
             functions: HostOptions::default(),
             hub: HubOptions::default(),
             tables: None,
+            realtime_natives: RealtimeNatives::default(),
             realtime_folder: None,
             tls: None,
-            natives: Natives::new(),
+            websocket_natives: WebSocketNatives::new(),
         }
     }
 }
@@ -153,13 +157,14 @@ impl Server {
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
         let traffic = Feed::default();
         let folder = options.realtime_folder;
+        let (natives, observer) = (options.realtime_natives, observers.realtime);
         let realtime =
-            RealtimeHost::new(&options.hub, functions.clone(), observers.realtime, folder);
+            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, folder);
         realtime.apply(app, Duration::ZERO).await?;
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
-            natives: options.natives,
+            natives: options.websocket_natives,
             observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),

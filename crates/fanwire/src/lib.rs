@@ -9,6 +9,7 @@
 //! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
 //! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
 //! - [`collection`] is typed documents, as Nitric has them.
+//! - [`subscriptions`] is typed procedures that clients subscribe to, as tRPC has them.
 //! - [`store`] is where they keep what outlives an event.
 //! - [`Home`] is how they reach all else.
 
@@ -19,6 +20,7 @@ mod home;
 pub mod realtime;
 mod run;
 pub mod store;
+pub mod subscriptions;
 pub mod websocket;
 
 pub use bytes::Bytes;

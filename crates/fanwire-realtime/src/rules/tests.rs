@@ -11,12 +11,13 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::invoke::Invoke;
+use super::native::Ending;
 use super::{Ground, RuleStats, Rules};
 use fanwire_wire::mqtt::UserProperties;
 
 use crate::directory::Directory;
 use crate::topic::Parent;
-use crate::{Message, Observer, Properties, Publisher, RealtimeEvent};
+use crate::{Message, Natives, Observer, Properties, Publisher, RealtimeEvent};
 
 /// Longer than anything takes: a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -149,6 +150,8 @@ fn follow(rules: &[(&str, TopicRule)]) -> Fixture {
     let ground = Ground {
         directory: Arc::clone(&directory),
         functions: Arc::clone(&seen) as _,
+        natives: Natives::default(),
+        ending: Arc::new(Ending::new()),
         observer: Arc::clone(&seen) as _,
         runtime: Handle::current(),
         account_id: "123456789012".into(),

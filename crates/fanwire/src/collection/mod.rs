@@ -21,8 +21,6 @@
 //! # }
 //! ```
 
-#[cfg(test)]
-pub(crate) mod double;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -30,7 +28,7 @@ mod tests;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -119,7 +117,7 @@ impl<T> Collection<T> {
     }
 
     fn key(&self, id: &str) -> Key {
-        Key { partition: self.name.to_string(), sort: id.to_owned() }
+        Key::new(&*self.name, id)
     }
 }
 
@@ -193,9 +191,11 @@ impl<T: Serialize> DocumentRef<T> {
             Ok(other) => return Err(refused(format!("it is `{other}`"))),
             Err(error) => return Err(refused(error.to_string())),
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let expires_at = self.collection.expires_after.map(|time| (now + time).as_secs_f64());
-        Ok(Item { key: self.collection.key(&self.id), fields, expires_at })
+        let item = Item { key: self.collection.key(&self.id), fields, expires_at: None };
+        Ok(match self.collection.expires_after {
+            Some(time) => item.lasting(time.as_secs_f64()),
+            None => item,
+        })
     }
 }
 

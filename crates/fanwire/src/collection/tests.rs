@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::double::Map;
 use super::*;
+use crate::store::Memory;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Player {
@@ -17,7 +17,7 @@ fn player(name: &str, score: i64) -> Player {
 }
 
 async fn five() -> Collection<Player> {
-    let players = Collection::new("players", Arc::new(Map::default()) as Arc<dyn Store>);
+    let players = Collection::new("players", Arc::new(Memory::new().pages_of(2)) as Arc<dyn Store>);
     for (id, score) in [("a", 1), ("b", 20), ("c", 3), ("d", 40), ("e", 5)] {
         players.doc(id).set(&player(id, score)).await.unwrap();
     }
@@ -109,7 +109,7 @@ async fn pages_join_to_the_whole() {
 
 #[tokio::test]
 async fn a_document_may_have_no_fields_and_no_other_form() {
-    let store: Arc<dyn Store> = Arc::new(Map::default());
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
     let ids = Collection::<()>::new("ids", Arc::clone(&store));
     ids.doc("a").set(&()).await.unwrap();
     assert_eq!(ids.doc("a").get().await.unwrap(), Some(()));
@@ -122,7 +122,7 @@ async fn a_document_may_have_no_fields_and_no_other_form() {
 
 #[tokio::test]
 async fn what_is_of_another_type_is_named() {
-    let store: Arc<dyn Store> = Arc::new(Map::default());
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
     Collection::<()>::new("players", Arc::clone(&store)).doc("a").set(&()).await.unwrap();
     let error = Collection::<Player>::new("players", store).doc("a").get().await.unwrap_err();
     assert!(error.to_string().starts_with("document `a` of `players`"), "{error}");
@@ -130,11 +130,11 @@ async fn what_is_of_another_type_is_named() {
 
 #[tokio::test]
 async fn documents_expire_where_they_shall() {
-    let store = Arc::new(Map::default());
-    let kept = Collection::<()>::new("kept", Arc::clone(&store) as Arc<dyn Store>);
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let kept = Collection::<()>::new("kept", Arc::clone(&store));
     kept.doc("a").set(&()).await.unwrap();
     kept.clone().expires_after(Duration::from_secs(60)).doc("b").set(&()).await.unwrap();
-    let items = store.0.lock().unwrap();
-    let expiry: Vec<bool> = items.values().map(|item| item.expires_at.is_some()).collect();
+    let items = store.query("kept", "", None).await.unwrap().items;
+    let expiry: Vec<bool> = items.iter().map(|item| item.expires_at.is_some()).collect();
     assert_eq!(expiry, [false, true]);
 }

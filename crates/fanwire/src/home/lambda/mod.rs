@@ -6,6 +6,7 @@ mod broker;
 mod event;
 mod gateway;
 mod http;
+mod realtime;
 mod sign;
 mod surroundings;
 #[cfg(test)]
@@ -16,24 +17,20 @@ use std::sync::Arc;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use self::answer::{diagnostic, policy, proxy_result};
 use self::event::ApiEvent;
 pub(crate) use self::surroundings::Surroundings;
+use crate::realtime::Realtime;
 use crate::websocket::{Endpoint, Event, EventKind};
-use crate::{Error, Result};
-
-/// What of an app can be a function's.
-#[derive(Debug, Default)]
-pub(crate) struct Parts {
-    /// The WebSocket app.
-    pub(crate) websocket: Option<Endpoint>,
-}
+use crate::{App, Error, Result};
 
 /// A function: an app, and where it is.
 #[derive(Debug)]
 struct Function {
-    parts: Parts,
+    websocket: Option<Endpoint>,
+    realtime: Option<realtime::Function>,
     surroundings: Surroundings,
 }
 
@@ -53,12 +50,11 @@ enum Kind {
 /// # Errors
 ///
 /// Where the Runtime API cannot be reached.
-pub(crate) async fn run(parts: Parts) -> Result<()> {
-    let function = Function { parts, surroundings: Surroundings::from_env() };
-    let function = Arc::new(function);
-    let runtime = Runtime::new(service_fn(|event: LambdaEvent<Value>| {
+pub(crate) async fn run(app: App) -> Result<()> {
+    let function = Arc::new(Function::new(app)?);
+    let runtime = Runtime::new(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let function = Arc::clone(&function);
-        async move { function.answer(event.payload).await }
+        async move { function.answer(&event.payload, &event.context.invoked_function_arn).await }
     }));
     runtime.run().await.map_err(|error| Error::new(500, error))
 }
@@ -82,8 +78,23 @@ impl Kind {
 // === impl Function ===
 
 impl Function {
-    /// The result of an event.
-    async fn answer(&self, event: Value) -> Result<Value, Diagnostic> {
+    fn new(app: App) -> Result<Self> {
+        let surroundings = Surroundings::from_env();
+        let endpoint = app.realtime.map(Realtime::endpoint).transpose()?;
+        let home = surroundings.home();
+        let realtime = endpoint.map(|endpoint| realtime::Function::new(endpoint, home));
+        Ok(Self { websocket: app.websocket, realtime, surroundings })
+    }
+
+    /// The result of an event that the function with this ARN is given.
+    async fn answer(&self, json: &RawValue, function_arn: &str) -> Result<Value, Diagnostic> {
+        let malformed = |error| unexpected(&format!("the event is malformed: {error}"));
+        let event: Value = serde_json::from_str(json.get()).map_err(malformed)?;
+        if let Some(realtime) = &self.realtime
+            && let Some(kind) = realtime.kind_of(&event)
+        {
+            return realtime.answer(kind, json.get().as_bytes(), function_arn).await;
+        }
         match Kind::of(&event) {
             Kind::WebSocket => self.websocket(event).await,
             Kind::WebSocketAuthorizer { method_arn } => self.authorize(event, &method_arn).await,
@@ -92,7 +103,7 @@ impl Function {
     }
 
     async fn websocket(&self, event: Value) -> Result<Value, Diagnostic> {
-        let Some(endpoint) = &self.parts.websocket else {
+        let Some(endpoint) = &self.websocket else {
             return Err(unexpected("the event is of a WebSocket API, and the app has no routes"));
         };
         let event = self.read(event)?;
@@ -112,7 +123,7 @@ impl Function {
     }
 
     async fn authorize(&self, event: Value, method_arn: &str) -> Result<Value, Diagnostic> {
-        let authorizer = self.parts.websocket.as_ref().and_then(|app| app.authorizer.as_ref());
+        let authorizer = self.websocket.as_ref().and_then(|app| app.authorizer.as_ref());
         let Some(authorizer) = authorizer else {
             return Err(unexpected("the event asks an authorizer, and the app has none"));
         };

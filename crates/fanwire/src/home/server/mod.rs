@@ -41,7 +41,7 @@ const STAGE: &str = "$default";
 ///
 /// # async fn example() -> fanwire::Result {
 /// let echo = WebSocket::new().message(async |Text(text): Text| text);
-/// let options = ServerOptions { address: ([127, 0, 0, 1], 0).into(), ..ServerOptions::default() };
+/// let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
 /// let server = Server::start(App::from(echo), options).await?;
 /// println!("ws://{}", server.address());
 /// server.stop().await;
@@ -74,7 +74,7 @@ impl Server {
         if let Some(endpoint) = app.websocket {
             model.websocket_apis.push(api_of(&app.name, &endpoint));
             let handlers = Handlers::new(endpoint, Arc::clone(&at_home));
-            gateway.natives.insert(APP.to_owned(), Arc::new(handlers));
+            gateway.websocket_natives.insert(APP.to_owned(), Arc::new(handlers));
         }
         let gateway = Gateway::start(&model, gateway, Log::observers()).await?;
         let connections = OwnGateway::new(gateway.websocket().clone());
