@@ -216,14 +216,14 @@ impl SyncedGateway {
         let mut all = Delivered::default();
         let mut after = None;
         loop {
-            let page = store.query(partition, "", after).await.map_err(stored)?;
+            let page = store.query(partition, "", after).await.map_err(|error| stored(&error))?;
             let ids = page.items.into_iter().map(|item| item.key.sort).collect();
             let sent = self.inner.send_to(Recipients::Ids(ids), body.clone()).await?;
             all.delivered += sent.delivered;
             all.failed += sent.failed;
             let gone = sent.gone.iter().map(|id| Key::new(partition, id)).collect::<Vec<_>>();
             if !gone.is_empty() {
-                store.delete(gone).await.map_err(stored)?;
+                store.delete(gone).await.map_err(|error| stored(&error))?;
             }
             all.gone.extend(sent.gone);
             after = page.next;
@@ -255,7 +255,7 @@ impl SyncedGateway {
         } else {
             store.delete(vec![Key::new(&partition, id)]).await
         };
-        stored_tag.map_err(stored)?;
+        stored_tag.map_err(|error| stored(&error))?;
         // A gateway may have tags and yet not send to them, so both know.
         match self.inner.regroup(id, group, member).await {
             Err(SendError::Unsupported(_)) => Ok(()),
@@ -264,7 +264,7 @@ impl SyncedGateway {
     }
 }
 
-fn stored(error: StoreError) -> SendError {
+fn stored(error: &StoreError) -> SendError {
     SendError::Failed(format!("the connections could not be read: {error}"))
 }
 
