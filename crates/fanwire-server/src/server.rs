@@ -12,6 +12,7 @@ use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
 use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
+use fanwire_subscriptions::Subscriptions;
 use fanwire_websocket::{Natives as WebSocketNatives, Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
@@ -22,8 +23,9 @@ use crate::control::{Control, Feed, Logs, Tap};
 use crate::port::Port;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
+use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
 use crate::tls::{Acceptor, Authority, TlsError};
-use crate::{door, dynamodb, endpoints, listener};
+use crate::{door, dynamodb, endpoints, listener, subscriptions};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -44,6 +46,8 @@ pub struct ServerOptions {
     /// Where the realtime endpoint keeps retained messages and sessions. `None`: they end
     /// with the process.
     pub realtime_folder: Option<PathBuf>,
+    /// Procedures of this process for clients of tRPC. `None`: there are none.
+    pub subscriptions: Option<SubscriptionsEndpoint>,
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
@@ -62,6 +66,7 @@ impl Default for ServerOptions {
             tables: None,
             realtime_natives: RealtimeNatives::default(),
             realtime_folder: None,
+            subscriptions: None,
             tls: None,
             websocket_natives: WebSocketNatives::new(),
         }
@@ -107,6 +112,9 @@ pub enum StartError {
     /// The realtime endpoint could not start.
     #[error(transparent)]
     Realtime(#[from] RealtimeError),
+    /// The subscriptions could not start.
+    #[error(transparent)]
+    Subscriptions(#[from] SubscriptionsError),
     /// A port of the realtime endpoint's own is to speak TLS, and there are no certificates.
     #[error(
         "cannot speak TLS on {address}, because there are no certificates; leave `tls` out \
@@ -176,7 +184,11 @@ impl Server {
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let control = Control::new(app, observers.logs, traffic);
-        let planes = (plane, realtime);
+        let subscriptions = match options.subscriptions {
+            Some(endpoint) => Some(subscriptions::Endpoint::start(endpoint, &options.hub).await?),
+            None => None,
+        };
+        let planes = (plane, realtime, subscriptions);
         let router = Router::new(app, planes, functions, tables.clone(), address.port(), control);
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
@@ -229,6 +241,11 @@ impl Server {
         self.router.realtime().map(|endpoint| endpoint.plane.clone())
     }
 
+    /// The subscriptions, for use from the same process, where it has an endpoint for them.
+    pub fn subscriptions(&self) -> Option<&Subscriptions> {
+        self.router.subscriptions().map(|endpoint| &endpoint.plane)
+    }
+
     /// The functions host, for use from the same process.
     pub fn functions(&self) -> &Functions {
         self.router.functions()
@@ -244,7 +261,12 @@ impl Server {
     pub async fn stop(self, grace: Duration) {
         self.router.stop();
         let realtime = self.router.realtime_host();
-        tokio::join!(self.router.plane().stop(grace), realtime.stop(grace));
+        let subscriptions = async {
+            if let Some(endpoint) = self.router.subscriptions() {
+                endpoint.stop(grace).await;
+            }
+        };
+        tokio::join!(self.router.plane().stop(grace), realtime.stop(grace), subscriptions);
         self.router.functions().shutdown(grace).await;
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);

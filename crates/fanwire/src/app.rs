@@ -1,10 +1,11 @@
 //! An app: what it answers to.
 
 use crate::realtime::Realtime;
+use crate::subscriptions;
 use crate::websocket::{Endpoint, WebSocket};
 
-/// What one program offers: a WebSocket API and a realtime endpoint; each once, and either
-/// may be left out.
+/// What one program offers: a WebSocket API, a realtime endpoint, and procedures that clients
+/// subscribe to; each once, and any may be left out.
 ///
 /// ```
 /// use fanwire::App;
@@ -22,6 +23,7 @@ pub struct App {
     pub(crate) name: String,
     pub(crate) websocket: Option<Endpoint>,
     pub(crate) realtime: Option<Realtime>,
+    pub(crate) subscriptions: Option<subscriptions::Endpoint>,
 }
 
 // === impl App ===
@@ -29,7 +31,7 @@ pub struct App {
 impl App {
     /// An app that offers nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), websocket: None, realtime: None }
+        Self { name: name.into(), websocket: None, realtime: None, subscriptions: None }
     }
 
     /// With a WebSocket API.
@@ -41,6 +43,14 @@ impl App {
     /// With a realtime endpoint.
     pub fn realtime(mut self, realtime: Realtime) -> Self {
         self.realtime = Some(realtime);
+        self
+    }
+
+    /// With procedures: [`Subscriptions`](subscriptions::Subscriptions), or
+    /// [`Stored`](subscriptions::Stored) where the app is to be a function, too. A server
+    /// needs no store to find subscribers.
+    pub fn subscriptions(mut self, procedures: impl Into<subscriptions::Endpoint>) -> Self {
+        self.subscriptions = Some(procedures.into());
         self
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod server;
 use std::sync::Arc;
 
 use crate::realtime::Broker;
+use crate::subscriptions::Publisher;
 use crate::websocket::Gateway;
 
 /// Where an app runs, as its handlers see it: connections, topics and subscriptions are
@@ -21,6 +22,7 @@ pub struct Home {
 struct Parts {
     gateway: Arc<dyn Gateway>,
     broker: Arc<dyn Broker>,
+    publisher: Option<Publisher>,
 }
 
 // === impl Home ===
@@ -28,7 +30,14 @@ struct Parts {
 impl Home {
     /// A home of these parts: for tests, and for homes of one's own.
     pub fn new(gateway: Arc<dyn Gateway>, broker: Arc<dyn Broker>) -> Self {
-        Self { parts: Arc::new(Parts { gateway, broker }) }
+        Self { parts: Arc::new(Parts { gateway, broker, publisher: None }) }
+    }
+
+    /// With what publishes to the subscribers of procedures.
+    #[must_use]
+    pub fn with_publisher(self, publisher: Publisher) -> Self {
+        let (gateway, broker) = (Arc::clone(&self.parts.gateway), Arc::clone(&self.parts.broker));
+        Self { parts: Arc::new(Parts { gateway, broker, publisher: Some(publisher) }) }
     }
 
     /// The home that the environment names, for code that is given no events: jobs, tools,
@@ -53,5 +62,10 @@ impl Home {
     /// What keeps the topics.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.parts.broker
+    }
+
+    /// What publishes to the subscribers of the app's procedures; `None` where it has none.
+    pub fn publisher(&self) -> Option<&Publisher> {
+        self.parts.publisher.as_ref()
     }
 }

@@ -8,8 +8,8 @@
 //!
 //! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
 //! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
-//! - [`collection`] is typed documents, as Nitric has them.
 //! - [`subscriptions`] is typed procedures that clients subscribe to, as tRPC has them.
+//! - [`collection`] is typed documents, as Nitric has them.
 //! - [`store`] is where they keep what outlives an event.
 //! - [`Home`] is how they reach all else.
 

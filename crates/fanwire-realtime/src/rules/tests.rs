@@ -19,6 +19,8 @@ use crate::directory::Directory;
 use crate::topic::Parent;
 use crate::{Message, Natives, Observer, Properties, Publisher, RealtimeEvent};
 
+mod native;
+
 /// Longer than anything takes: a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -146,11 +148,15 @@ fn model(rules: &[(&str, TopicRule)]) -> model::Realtime {
 
 /// Rules that are followed. Must be called inside a runtime.
 fn follow(rules: &[(&str, TopicRule)]) -> Fixture {
+    follow_with(rules, Natives::default())
+}
+
+fn follow_with(rules: &[(&str, TopicRule)], natives: Natives) -> Fixture {
     let (seen, directory) = (Arc::new(Seen::default()), Arc::new(Directory::default()));
     let ground = Ground {
         directory: Arc::clone(&directory),
         functions: Arc::clone(&seen) as _,
-        natives: Natives::default(),
+        natives,
         ending: Arc::new(Ending::new()),
         observer: Arc::clone(&seen) as _,
         runtime: Handle::current(),

@@ -52,6 +52,7 @@ const NAMELESS: &str = "all";
 ///     });
 /// # let _ = chat;
 /// ```
+#[derive(Clone)]
 pub struct Realtime {
     name: String,
     authorizer: Option<Authorizer>,
@@ -183,6 +184,41 @@ impl Realtime {
     }
 }
 
+// === impl Subscriber ===
+
+impl Subscriber {
+    /// The statement of its topic rule on AWS, or in `fanwire.toml`. Its function is told
+    /// which subscriber it is, the topic, who published, and the payload as it is, JSON or
+    /// not.
+    ///
+    /// A rule that selects the payload alone, as SST's `SELECT * FROM 'FILTER'` does, is
+    /// understood, too, where the variable `FANWIRE_SUBSCRIBER` of the function is the
+    /// name of the subscriber. It tells nothing else: the payload has to be JSON, and the
+    /// subscriber cannot have a typed topic with parameters.
+    ///
+    /// ```
+    /// use fanwire::realtime::{Message, Realtime};
+    ///
+    /// let chat = Realtime::new("chat").subscriber("chat/#", async |_: Message<String>| ());
+    /// let endpoint = chat.endpoint()?;
+    /// assert_eq!(
+    ///     endpoint.subscribers[0].rule_sql(),
+    ///     "SELECT 'chat' AS fanwire_subscriber, topic() AS fanwire_topic, \
+    ///      principal() AS fanwire_principal, clientid() AS fanwire_client_id, \
+    ///      encode(*, 'base64') AS fanwire_payload FROM 'chat/#'"
+    /// );
+    /// # Ok::<(), fanwire::realtime::RealtimeError>(())
+    /// ```
+    pub fn rule_sql(&self) -> String {
+        let Self { name, filter, .. } = self;
+        format!(
+            "SELECT '{name}' AS fanwire_subscriber, topic() AS fanwire_topic, \
+             principal() AS fanwire_principal, clientid() AS fanwire_client_id, \
+             encode(*, 'base64') AS fanwire_payload FROM '{filter}'"
+        )
+    }
+}
+
 impl fmt::Debug for Realtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Realtime")
@@ -240,4 +276,49 @@ fn check_filter(filter: String) -> Result<String, RealtimeError> {
     };
     why.map_or(Ok(()), |why| Err(RealtimeError::Filter { filter: filter.clone(), why }))?;
     Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realtime::{Any, Message, Raw};
+
+    crate::topic! {
+        struct Room { name: String } = "chat/{name}": Raw
+    }
+
+    fn names(filters: &[&str]) -> Vec<String> {
+        let declared = filters.iter().fold(Realtime::new("chat"), |realtime, filter| {
+            realtime.subscriber(*filter, async |_: Message<Raw>| ())
+        });
+        declared.endpoint().unwrap().subscribers.into_iter().map(|known| known.name).collect()
+    }
+
+    #[test]
+    fn subscribers_are_named_as_topic_rules_may_be() {
+        assert_eq!(
+            names(&["chat/+/x-y/#", "#", "chat/#", "chat"]),
+            ["chat_x_y", "all", "chat", "chat_2"]
+        );
+        let long = "a".repeat(400);
+        let names = names(&[&long, &long]);
+        assert!(names.iter().all(|name| name.len() <= MAX_NAME), "{names:?}");
+        let typed = Realtime::new("chat")
+            .subscriber(Room::filter(Any), async |_: Message<Raw, Room>| ())
+            .subscriber(Room::filter("lobby"), async |_: Message<Raw, Room>| ());
+        let typed = typed.endpoint().unwrap().subscribers;
+        assert_eq!((&*typed[0].name, &*typed[1].name), ("Room", "Room_2"));
+    }
+
+    #[test]
+    fn what_is_no_filter_is_found_at_the_start() {
+        for wrong in ["", "a#", "#/a", "a+/b", "it's", "$share/g/a", "a\0"] {
+            let declared = Realtime::new("chat").subscriber(wrong, async |_: Message<Raw>| ());
+            let error = declared.endpoint().unwrap_err();
+            assert!(matches!(error, RealtimeError::Filter { .. }), "{wrong}: {error}");
+        }
+        let declared =
+            Realtime::new("chat").subscriber(Room::filter("a/b"), async |_: Message<Raw, Room>| ());
+        assert!(matches!(declared.endpoint().unwrap_err(), RealtimeError::Topic(_)));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
@@ -120,10 +120,15 @@ pub struct Answer {
     /// Who it is: 1 to 128 letters and digits.
     pub principal_id: String,
     /// How long its connection may last.
-    pub disconnect_after_in_seconds: u64,
+    #[serde(rename = "disconnectAfterInSeconds", serialize_with = "in_seconds")]
+    pub disconnect_after: Duration,
     /// When the authorizer is asked again; `None`: never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh_after_in_seconds: Option<u64>,
+    #[serde(
+        rename = "refreshAfterInSeconds",
+        serialize_with = "in_seconds_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub refresh_after: Option<Duration>,
     /// What it may do: the document that SST makes, and those that were added.
     pub policy_documents: Vec<Box<RawValue>>,
 }
@@ -235,9 +240,9 @@ impl Grant {
     ///
     /// [`GrantError`] where AWS would refuse the grant.
     pub fn answer(self, request: &ConnectRequest, place: &Place) -> Result<Answer, GrantError> {
-        let disconnect_after = seconds("disconnect_after", self.disconnect_after)?;
+        let disconnect_after = in_range("disconnect_after", self.disconnect_after)?;
         let refresh_after =
-            self.refresh_after.map(|time| seconds("refresh_after", time)).transpose()?;
+            self.refresh_after.map(|time| in_range("refresh_after", time)).transpose()?;
         if self.policies.len() >= MAX_DOCUMENTS {
             return Err(GrantError::Policies(self.policies.len()));
         }
@@ -250,8 +255,8 @@ impl Grant {
         Ok(Answer {
             is_authenticated: !self.refused,
             principal_id: named.map_or_else(now_in_milliseconds, principal::clean),
-            disconnect_after_in_seconds: disconnect_after,
-            refresh_after_in_seconds: refresh_after,
+            disconnect_after,
+            refresh_after,
             policy_documents,
         })
     }
@@ -353,13 +358,20 @@ fn document(what: &'static str, policy: &Value) -> Result<Box<RawValue>, GrantEr
     Ok(json)
 }
 
-fn seconds(what: &'static str, time: Duration) -> Result<u64, GrantError> {
+fn in_range(what: &'static str, time: Duration) -> Result<Duration, GrantError> {
     let seconds = time.as_secs();
-    if SECONDS.contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err(GrantError::Seconds { what, seconds })
-    }
+    if SECONDS.contains(&seconds) { Ok(time) } else { Err(GrantError::Seconds { what, seconds }) }
+}
+
+fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_secs())
+}
+
+fn in_seconds_if_any<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs()).serialize(serializer)
 }
 
 /// Who a client is that nothing is known of.

@@ -17,10 +17,6 @@ use super::{ConnectRequest, Endpoint, Incoming, Place, Sender, Subscriber};
 /// alone, as SST's rules select them (`SELECT *`).
 pub const SUBSCRIBER_VARIABLE: &str = "FANWIRE_SUBSCRIBER";
 
-/// What stands before what [`rule_sql`] selects.
-const SUBSCRIBER: &str = "fanwire_subscriber";
-const PAYLOAD: &str = "fanwire_payload";
-
 /// What `clientid()` is of who did not publish over MQTT.
 const NO_CLIENT: &str = "n/a";
 
@@ -40,43 +36,13 @@ pub enum EventError {
     /// It may be a payload alone, and nobody said that there are any.
     #[error(
         "the event does not say which subscriber it is for: give its topic rule the statement \
-         of `fanwire::realtime::rule_sql`; or, where that is `SELECT *`, set the variable \
+         of `Subscriber::rule_sql`; or, where that is `SELECT *`, set the variable \
          FANWIRE_SUBSCRIBER of its function to the name of the subscriber"
     )]
     WhichSubscriber,
 }
 
-/// The statement of a topic rule for a subscriber. Its function is told which subscriber
-/// it is, the topic, who published, and the payload as it is, JSON or not.
-///
-/// A rule that selects the payload alone, as SST's `SELECT * FROM 'FILTER'` does, is
-/// understood, too, by a function that [`SUBSCRIBER_VARIABLE`] is set for. It tells nothing
-/// else: the payload has to be JSON, and the subscriber cannot have a typed topic with
-/// parameters.
-///
-/// ```
-/// use fanwire::realtime::{Message, Realtime, rule_sql};
-///
-/// let chat = Realtime::new("chat").subscriber("chat/#", async |_: Message<String>| ());
-/// let endpoint = chat.endpoint()?;
-/// assert_eq!(
-///     rule_sql(&endpoint.subscribers[0]),
-///     "SELECT 'chat' AS fanwire_subscriber, topic() AS fanwire_topic, \
-///      principal() AS fanwire_principal, clientid() AS fanwire_client_id, \
-///      encode(*, 'base64') AS fanwire_payload FROM 'chat/#'"
-/// );
-/// # Ok::<(), fanwire::realtime::RealtimeError>(())
-/// ```
-pub fn rule_sql(subscriber: &Subscriber) -> String {
-    let Subscriber { name, filter, .. } = subscriber;
-    format!(
-        "SELECT '{name}' AS {SUBSCRIBER}, topic() AS fanwire_topic, \
-         principal() AS fanwire_principal, clientid() AS fanwire_client_id, \
-         encode(*, 'base64') AS {PAYLOAD} FROM '{filter}'"
-    )
-}
-
-/// What an event of [`rule_sql`] holds.
+/// What an event of [`Subscriber::rule_sql`] holds.
 #[derive(Deserialize)]
 struct Enveloped {
     fanwire_subscriber: String,
@@ -144,7 +110,7 @@ pub enum EventKind {
 /// [`SUBSCRIBER_VARIABLE`]. To be asked before an event is taken for any other.
 pub fn event_kind(event: &Value, named: Option<&str>) -> Option<EventKind> {
     let is_object = |name| event.get(name).is_some_and(Value::is_object);
-    if named.is_some() || event.get(SUBSCRIBER).is_some() {
+    if named.is_some() || event.get("fanwire_subscriber").is_some() {
         Some(EventKind::Message)
     } else {
         is_object("protocolData").then_some(EventKind::Authorizer)
@@ -222,7 +188,7 @@ pub fn message<'e>(
     }
 }
 
-/// What an event of [`rule_sql`] holds.
+/// What an event of [`Subscriber::rule_sql`] holds.
 fn enveloped<'e>(
     endpoint: &'e Endpoint,
     event: &[u8],
@@ -231,7 +197,7 @@ fn enveloped<'e>(
         serde_json::from_slice(event).map_err(|_| EventError::WhichSubscriber)?;
     let payload = STANDARD
         .decode(event.fanwire_payload)
-        .map_err(|error| EventError::Shape(format!("{PAYLOAD} is no base64: {error}")))?;
+        .map_err(|error| EventError::Shape(format!("fanwire_payload is no base64: {error}")))?;
     let sender = sender(event.fanwire_principal, event.fanwire_client_id);
     let subscriber = find(endpoint, &event.fanwire_subscriber)?;
     let incoming = Incoming { topic: event.fanwire_topic, payload: payload.into(), sender };

@@ -13,7 +13,8 @@ use super::{Filter, Topic};
 pub struct Message<P, T = String> {
     /// The topic that it was published to. Under a rule that selects the payload alone
     /// (SST's `SELECT *`) a name is only known where the filter has no wildcards, and empty
-    /// otherwise: see [`rule_sql`](super::rule_sql).
+    /// otherwise: see
+    /// [`Subscriber::rule_sql`](super::Subscriber::rule_sql).
     pub topic: T,
     /// What it carries.
     pub payload: P,

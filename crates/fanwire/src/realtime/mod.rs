@@ -27,7 +27,6 @@ pub use self::broker::{Broker, Publication, PublishError};
 pub use self::connect::{ConnectRequest, FromConnect};
 pub use self::grant::{Answer, Grant, GrantError, Pattern, Place};
 pub use self::handler::{Authorize, IntoDone, IntoGrant, Subscribe};
-pub use self::lambda::rule_sql;
 pub use self::message::{Decode, Encode, Incoming, Message, Payload, Raw, Sender, Source};
 pub use self::publisher::{Publish, Publisher};
 pub use self::topic::{Any, Filter, Selects, Topic, TopicError};

@@ -407,3 +407,66 @@ macro_rules! topic {
         }
     )+};
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Any, Topic, TopicError};
+
+    crate::topic! {
+        /// With a parameter of each kind.
+        struct Seat { room: String, number: u16 } = "seats/{room}/of/{number}": bool;
+        struct Hall = "hall": String;
+        /// A field may be called as what the macro is made of.
+        struct Odd { name: String, template: String } = "{template}/{name}": bool
+    }
+
+    #[test]
+    fn filters_have_wildcards_where_nothing_is_chosen() {
+        assert_eq!(Seat::any().to_string(), "seats/+/of/+");
+        assert_eq!(Seat::filter("a", Any).to_string(), "seats/a/of/+");
+        assert_eq!(Seat::filter(Any, 7).to_string(), "seats/+/of/7");
+        assert_eq!(Hall::filter().to_string(), "hall");
+        assert!(Seat::filter("+", 7).text().is_err());
+    }
+
+    #[test]
+    fn what_is_another_topic_s_name_is_not_read() {
+        for name in ["", "seats/a/of", "seats/a/of/1/2", "seats/a/at/1", "seats//of/1"] {
+            assert!(matches!(Seat::parse(name), Err(TopicError::Mismatch { .. })), "{name}");
+        }
+        assert!(Seat::parse("seats/a/of/x").is_err());
+        assert!(Seat::parse("seats/a/of/65536").is_err());
+        assert_eq!(Hall::parse("hall").unwrap(), Hall {});
+    }
+
+    #[test]
+    fn what_would_be_no_level_is_refused() {
+        for room in ["", "a/b", "+", "a#", "a\0"] {
+            let seat = Seat { room: room.to_owned(), number: 1 };
+            assert!(matches!(seat.name(), Err(TopicError::Parameter { parameter: "room", .. })));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_topic_is_read_from_its_name(room in ".{0,12}", number: u16) {
+            let seat = Seat { room, number };
+            if let Ok(name) = seat.name() {
+                prop_assert_eq!(Seat::parse(&name).unwrap(), seat);
+            }
+        }
+
+        #[test]
+        fn no_text_stops_the_parser(name in "(seats|of|[0-9]{1,6}|/|\\PC){0,9}") {
+            if let Ok(seat) = Seat::parse(&name) {
+                // Numbers have one form that is written, and others that are read: `+7`.
+                prop_assert_eq!(Seat::parse(&seat.name().unwrap()).unwrap(), seat);
+            }
+            if let Ok(odd) = Odd::parse(&name) {
+                prop_assert_eq!(odd.name().unwrap(), name);
+            }
+        }
+    }
+}

@@ -138,7 +138,7 @@ impl Embedded {
         for key in index.sweep(now) {
             batch.delete(self.table, &encode_key(&key));
         }
-        index.room(items.len())?;
+        index.room(&items)?;
         for (key, value) in &encoded {
             batch.put(self.table, key, value);
         }

@@ -34,9 +34,10 @@ impl Index {
         Self { items: BTreeMap::new(), expiring: BTreeSet::new(), limit }
     }
 
-    /// Whether so many items more can be written.
-    pub(super) fn room(&self, items: usize) -> Result<(), StoreError> {
-        if self.items.len().saturating_add(items) > self.limit {
+    /// Whether items can be written: those that replace others always can.
+    pub(super) fn room(&self, items: &[Item]) -> Result<(), StoreError> {
+        let new = items.iter().filter(|item| !self.items.contains_key(&item.key)).count();
+        if new > 0 && self.items.len().saturating_add(new) > self.limit {
             return Err(StoreError::Busy(format!(
                 "it holds {} of {} items; give it more room, or let items expire sooner",
                 self.items.len(),

@@ -69,7 +69,7 @@ impl Memory {
         }
         let mut index = self.items();
         index.sweep(now());
-        index.room(items.len())?;
+        index.room(&items)?;
         items.into_iter().for_each(|item| index.put(item));
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Memory {
             return Ok(false);
         }
         index.sweep(now());
-        index.room(1)?;
+        index.room(std::slice::from_ref(&item))?;
         index.put(item);
         Ok(true)
     }

@@ -49,6 +49,7 @@
 //! - [`Router::stream`], where a server lives.
 //! - Types for clients in TypeScript: [`Subscriptions::typescript`].
 
+mod endpoint;
 mod error;
 mod filter;
 mod macros;
@@ -63,6 +64,9 @@ mod typescript;
 
 pub use fanwire_wire::trpc::{ProcedureType, Transformer};
 
+pub use self::endpoint::Endpoint;
+#[cfg(feature = "lambda")]
+pub(crate) use self::endpoint::{Function, MakePublisher};
 pub use self::error::{ErrorCode, TrpcError};
 #[doc(hidden)]
 pub use self::filter::Sources;

@@ -22,7 +22,7 @@ mod tests;
 pub use self::authorizer::{Allow, IntoAllow};
 pub use self::builder::{AppService, WebSocket};
 pub use self::connection::{Audience, Connection, Peer};
-pub(crate) use self::endpoint::Endpoint;
+pub(crate) use self::endpoint::{Call, Endpoint};
 pub use self::event::{Body, ConnectionInfo, Event, EventKind};
 pub use self::extract::{
     Authorized, Closed, ExtractError, FromEvent, FromRef, Headers, Json, Principal, Query, State,

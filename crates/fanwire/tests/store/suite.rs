@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 /// Makes a store that answers queries in pages of so many items; all that it makes may
 /// share their items.
-pub type Make<'a> = &'a dyn Fn(usize) -> Arc<dyn Store>;
+pub(crate) type Make<'a> = &'a dyn Fn(usize) -> Arc<dyn Store>;
 
 /// Runs the suite.
-pub async fn run(make: Make<'_>) {
+pub(crate) async fn run(make: Make<'_>) {
     an_item_is_read_as_it_was_written(&*make(100)).await;
     a_put_replaces_the_whole_item(&*make(100)).await;
     what_has_expired_is_not_there(&*make(100)).await;

@@ -12,6 +12,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -23,15 +24,24 @@ use self::answer::{diagnostic, policy, proxy_result};
 use self::event::ApiEvent;
 pub(crate) use self::surroundings::Surroundings;
 use crate::realtime::Realtime;
-use crate::websocket::{Endpoint, Event, EventKind};
+use crate::subscriptions::Function as Stored;
+use crate::websocket::{Allow, Call, Endpoint, Event, EventKind, Reply};
 use crate::{App, Error, Result};
 
 /// A function: an app, and where it is.
 #[derive(Debug)]
 struct Function {
-    websocket: Option<Endpoint>,
+    /// What takes the events of a WebSocket API.
+    connections: Option<Connections>,
     realtime: Option<realtime::Function>,
     surroundings: Surroundings,
+}
+
+/// What takes the events of a WebSocket API: routes, or procedures.
+#[derive(Clone)]
+struct Connections {
+    service: Call<Reply>,
+    authorizer: Option<Call<Allow>>,
 }
 
 /// What an event is, by its shape.
@@ -51,7 +61,7 @@ enum Kind {
 ///
 /// Where the Runtime API cannot be reached.
 pub(crate) async fn run(app: App) -> Result<()> {
-    let function = Arc::new(Function::new(app)?);
+    let function = Arc::new(Function::new(app, Surroundings::from_env())?);
     let runtime = Runtime::new(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let function = Arc::clone(&function);
         async move { function.answer(&event.payload, &event.context.invoked_function_arn).await }
@@ -75,15 +85,53 @@ impl Kind {
     }
 }
 
+// === impl Connections ===
+
+impl Connections {
+    /// What an app has for them. Where that is both, `serves` says which of them this
+    /// function is.
+    fn of(
+        websocket: Option<Endpoint>,
+        stored: Option<Stored>,
+        serves: Option<&str>,
+    ) -> Result<Option<Self>> {
+        let routes =
+            websocket.map(|Endpoint { service, authorizer, .. }| Self { service, authorizer });
+        let procedures = stored.map(|stored| Self { service: stored.handle, authorizer: None });
+        match (routes, procedures, serves) {
+            (Some(routes), Some(_), Some("websocket")) => Ok(Some(routes)),
+            (Some(_), Some(procedures), Some("subscriptions")) => Ok(Some(procedures)),
+            (Some(_), Some(_), _) => Err(Error::new(
+                500,
+                "the app has routes and procedures, and a function has one API: set \
+                 FANWIRE_SERVES to `websocket` or `subscriptions`, which are then functions of \
+                 their own",
+            )),
+            (routes, procedures, _) => Ok(routes.or(procedures)),
+        }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections")
+            .field("has_authorizer", &self.authorizer.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 // === impl Function ===
 
 impl Function {
-    fn new(app: App) -> Result<Self> {
-        let surroundings = Surroundings::from_env();
+    fn new(app: App, surroundings: Surroundings) -> Result<Self> {
         let endpoint = app.realtime.map(Realtime::endpoint).transpose()?;
+        let stored = app.subscriptions.map(Stored::of).transpose()?;
+        let publisher = stored.as_ref().map(|stored| Arc::clone(&stored.publisher));
+        let surroundings = surroundings.with_publisher(publisher);
         let home = surroundings.home();
         let realtime = endpoint.map(|endpoint| realtime::Function::new(endpoint, home));
-        Ok(Self { websocket: app.websocket, realtime, surroundings })
+        let connections = Connections::of(app.websocket, stored, surroundings.serves())?;
+        Ok(Self { connections, realtime, surroundings })
     }
 
     /// The result of an event that the function with this ARN is given.
@@ -103,12 +151,12 @@ impl Function {
     }
 
     async fn websocket(&self, event: Value) -> Result<Value, Diagnostic> {
-        let Some(endpoint) = &self.websocket else {
+        let Some(connections) = &self.connections else {
             return Err(unexpected("the event is of a WebSocket API, and the app has no routes"));
         };
         let event = self.read(event)?;
         let kind = event.kind;
-        match (endpoint.service)(event).await {
+        match (connections.service)(event).await {
             Ok(reply) => Ok(proxy_result(&reply)),
             Err(error) => {
                 log(&error);
@@ -123,7 +171,7 @@ impl Function {
     }
 
     async fn authorize(&self, event: Value, method_arn: &str) -> Result<Value, Diagnostic> {
-        let authorizer = self.websocket.as_ref().and_then(|app| app.authorizer.as_ref());
+        let authorizer = self.connections.as_ref().and_then(|app| app.authorizer.as_ref());
         let Some(authorizer) = authorizer else {
             return Err(unexpected("the event asks an authorizer, and the app has none"));
         };

@@ -1,7 +1,7 @@
 //! The events of AWS IoT: custom authorizers and topic rules.
 
 use lambda_runtime::Diagnostic;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::diagnostic;
 use super::log;
@@ -55,9 +55,17 @@ impl Function {
             return Err(Error::new(500, "the event asks an authorizer, and the endpoint has none"));
         };
         let request = connect_request(event)?;
-        let grant = authorizer(request.clone(), self.home.clone()).await?;
-        let answer = grant.answer(&request, &place(function_arn)?)?;
-        Ok(serde_json::to_value(answer)?)
+        match authorizer(request.clone(), self.home.clone()).await {
+            // The client is refused, and the function has not failed.
+            Err(error) if error.status() < 500 => {
+                log(&error);
+                Ok(json!({ "isAuthenticated": false }))
+            }
+            grant => {
+                let answer = grant?.answer(&request, &place(function_arn)?)?;
+                Ok(serde_json::to_value(answer)?)
+            }
+        }
     }
 
     /// Gives a message to its subscriber. One that is to blame itself is not given again, as

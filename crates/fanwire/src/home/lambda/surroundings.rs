@@ -1,6 +1,7 @@
 //! What a function's environment says of the system around it.
 
 use std::env;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::broker::DataPlane;
@@ -9,10 +10,10 @@ use super::http::Http;
 use super::sign::Credentials;
 use crate::Home;
 use crate::realtime::Broker;
-use crate::websocket::ConnectionInfo;
+use crate::subscriptions::MakePublisher;
+use crate::websocket::{ConnectionInfo, Gateway};
 
 /// Where the management API and the data plane are, and how they are called.
-#[derive(Debug)]
 pub(crate) struct Surroundings {
     http: Arc<Http>,
     credentials: Credentials,
@@ -20,6 +21,10 @@ pub(crate) struct Surroundings {
     /// `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
     management: Option<String>,
     broker: Arc<dyn Broker>,
+    /// Makes what publishes to subscribers, where the app has procedures.
+    publisher: Option<MakePublisher>,
+    /// `FANWIRE_SERVES`: which of an app's APIs the function is.
+    serves: Option<String>,
     /// The last home that was made, and of which API: a function mostly has one.
     last: Mutex<Option<(String, Home)>>,
 }
@@ -48,7 +53,20 @@ impl Surroundings {
         let broker = DataPlane::new(Arc::clone(&http), credentials.clone(), region.clone(), iot);
         let management = variable("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI");
         let last = Mutex::default();
-        Self { http, credentials, region, management, broker: Arc::new(broker), last }
+        let serves = variable("FANWIRE_SERVES");
+        let broker = Arc::new(broker);
+        Self { http, credentials, region, management, broker, publisher: None, serves, last }
+    }
+
+    /// With what publishes to the subscribers of the app's procedures.
+    pub(crate) fn with_publisher(mut self, publisher: Option<MakePublisher>) -> Self {
+        self.publisher = publisher;
+        self
+    }
+
+    /// Which of an app's APIs the function is, where it is told.
+    pub(crate) fn serves(&self) -> Option<&str> {
+        self.serves.as_deref()
     }
 
     /// What handlers of a connection's events reach the rest by.
@@ -76,7 +94,22 @@ impl Surroundings {
     fn home_at(&self, base: Option<&str>) -> Home {
         let (http, credentials) = (Arc::clone(&self.http), self.credentials.clone());
         let gateway = ManagementApi::new(http, credentials, self.region.clone(), base);
-        Home::new(Arc::new(gateway), Arc::clone(&self.broker))
+        let gateway: Arc<dyn Gateway> = Arc::new(gateway);
+        let publisher = self.publisher.as_ref().map(|make| make(Arc::clone(&gateway)));
+        let home = Home::new(gateway, Arc::clone(&self.broker));
+        match publisher {
+            Some(publisher) => home.with_publisher(publisher),
+            None => home,
+        }
+    }
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("region", &self.region)
+            .field("management", &self.management)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,10 +5,12 @@ mod gateway;
 mod log;
 mod native;
 mod options;
+mod realtime;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanwire_app::App as Model;
 use fanwire_app::model::{
@@ -24,7 +26,9 @@ use self::gateway::OwnGateway;
 use self::log::Log;
 use self::native::Handlers;
 pub use self::options::ServerOptions;
+use self::realtime::OwnBroker;
 use crate::home::Home;
+use crate::realtime::{Broker, NoBroker, Place};
 use crate::{App, Result};
 
 /// The key of the function that is this app, in the model that the gateway serves.
@@ -76,9 +80,23 @@ impl Server {
             let handlers = Handlers::new(endpoint, Arc::clone(&at_home));
             gateway.websocket_natives.insert(APP.to_owned(), Arc::new(handlers));
         }
+        if let Some(endpoint) = app.realtime {
+            let endpoint = endpoint.endpoint()?;
+            let place = Place {
+                partition: "aws".to_owned(),
+                region: model.region.clone(),
+                account_id: model.account_id.clone(),
+            };
+            model.realtime = Some(realtime::model_of(&endpoint));
+            gateway.realtime_natives = realtime::natives_of(&endpoint, &place, &at_home);
+        }
         let gateway = Gateway::start(&model, gateway, Log::observers()).await?;
         let connections = OwnGateway::new(gateway.websocket().clone());
-        let home = Home::new(Arc::new(connections), Arc::new(crate::realtime::NoBroker));
+        let broker: Arc<dyn Broker> = match gateway.realtime() {
+            Some(plane) => Arc::new(OwnBroker::new(plane)),
+            None => Arc::new(NoBroker),
+        };
+        let home = Home::new(Arc::new(connections), broker);
         // It is set here and nowhere else.
         let _ = at_home.set(home.clone());
         Ok(Self { gateway, home, options })
@@ -92,6 +110,12 @@ impl Server {
     /// What the app reaches its connections and topics by: for what is not a handler.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Moves the clock of all connections ahead, for tests: what is due in that time
+    /// happens now, such as authorizers that are asked again.
+    pub fn advance_clock(&self, by: Duration) {
+        self.gateway.advance_clock(by);
     }
 
     /// Stops: no new clients, goodbye to those there are, and their disconnect handlers.

@@ -6,7 +6,8 @@ use fanwire_wire::trpc::{
     self, ClientFrame, ClientMessage, Data, Envelope, ErrorCode, ErrorShape, Id, Method, PONG,
     ParseOptions, Response,
 };
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
@@ -77,9 +78,10 @@ struct Message<'a, C> {
 
 impl<C: Send + Sync + 'static> Message<'_, C> {
     async fn answer_all(&self, messages: Vec<ClientMessage<'_>>) -> Result<()> {
-        let mut answers = stream::iter(messages)
-            .map(|message| self.answer_one(message))
-            .buffer_unordered(CONCURRENCY);
+        // Boxed before they are a stream: one whose items borrow is not `Send` to the compiler.
+        let answers = messages.into_iter().map(|message| self.answer_one(message).boxed());
+        let answers: Vec<BoxFuture<'_, Result<()>>> = answers.collect();
+        let mut answers = stream::iter(answers).buffer_unordered(CONCURRENCY);
         let mut result = Ok(());
         while let Some(answered) = answers.next().await {
             result = result.and(answered);
@@ -160,34 +162,47 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         interest: &Interest,
         context: &C,
     ) -> Result<(), TrpcError> {
-        let (stored, connection) = (self.stored, &self.event.connection.id);
-        let context = stored.write_context.map(|write| write(context)).transpose()?;
-        let begun = Begun { connection, envelope, interest, input: call.input, context };
-        let written = stored.layout.subscription(&begun)?;
-        let lifetime = stored.lifetime.as_secs_f64();
-        let by_connection = written.by_connection.lasting(lifetime);
-        if !stored.store.put_if(by_connection, Condition::Absent).await.map_err(unwritten)? {
-            let id = envelope.id.as_ref().map(Id::to_string).unwrap_or_default();
-            return Err(TrpcError::new(ErrorCode::BadRequest, format!("Duplicate id {id}")));
-        }
-        let by_path = written.by_path.into_iter().map(|item| item.lasting(lifetime)).collect();
-        stored.store.put(by_path).await.map_err(unwritten)?;
-        match self
-            .event
-            .home
-            .gateway()
-            .send(connection, self.text(&Response::STARTED, envelope))
-            .await
-        {
+        let connection = &self.event.connection.id;
+        let write_context = self.stored.write_context;
+        let context = write_context.map(|write| write(context)).transpose()?;
+        self.write(&Begun { connection, envelope, interest, input: call.input, context }).await?;
+        match self.give(&Response::STARTED, envelope).await {
             Ok(()) => {}
             // It has left, and perhaps was forgotten before this was written.
-            Err(SendError::Gone { .. }) => return Ok(stored.forget(connection).await?),
+            Err(SendError::Gone { .. }) => return Ok(self.stored.forget(connection).await?),
             Err(error) => return Err(error.into()),
         }
-        match &call.last_event_id {
-            Some(last) if interest.tracked => self.resume(interest, last, envelope).await,
-            _ => Ok(()),
+        let Some(last) = call.last_event_id.as_ref().filter(|_| interest.tracked) else {
+            return Ok(());
+        };
+        match self.resume(interest, last, envelope).await {
+            Err(error) => self.fail(&error, interest, envelope).await,
+            resumed => resumed,
         }
+    }
+
+    /// Writes the records of a subscription: all of them, or none.
+    async fn write(&self, begun: &Begun<'_>) -> Result<(), TrpcError> {
+        let stored = self.stored;
+        let written = stored.layout.subscription(begun)?;
+        let lifetime = stored.lifetime.as_secs_f64();
+        let by_connection = written.by_connection.lasting(lifetime);
+        let mut keys = vec![by_connection.key.clone()];
+        if !stored.store.put_if(by_connection, Condition::Absent).await.map_err(unwritten)? {
+            let id = begun.envelope.id.as_ref().map(Id::to_string).unwrap_or_default();
+            return Err(TrpcError::new(ErrorCode::BadRequest, format!("Duplicate id {id}")));
+        }
+        let by_path: Vec<_> =
+            written.by_path.into_iter().map(|item| item.lasting(lifetime)).collect();
+        keys.extend(by_path.iter().map(|item| item.key.clone()));
+        if let Err(error) = stored.store.put(by_path).await {
+            let too_long = matches!(error, StoreError::Refused(_));
+            // What cannot be a key was not written, and cannot be deleted either.
+            keys.truncate(if too_long { 1 } else { keys.len() });
+            stored.store.delete(keys).await?;
+            return Err(unwritten(error));
+        }
+        Ok(())
     }
 
     /// Sends what a client has missed while it was away.
@@ -197,24 +212,33 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         last: &str,
         envelope: &Envelope,
     ) -> Result<(), TrpcError> {
-        let missed = match history::missed(&*self.stored.store, interest, last).await {
-            Ok(missed) => missed,
-            Err(error) => {
-                if let Some(id) = &envelope.id {
-                    self.end(id).await?;
-                }
-                return Err(error);
-            }
-        };
-        let (gateway, connection) = (self.event.home.gateway(), &self.event.connection.id);
-        for sent in missed {
+        for sent in history::missed(&*self.stored.store, interest, last).await? {
             let response = delivery::response(&sent, self.stored.subscriptions.transformer());
-            match gateway.send(connection, self.text(&response, envelope)).await {
-                Err(SendError::Gone { .. }) => return Ok(self.stored.forget(connection).await?),
-                sent => sent?,
+            match self.give(&response, envelope).await {
+                Err(SendError::Gone { .. }) => {
+                    return Ok(self.stored.forget(&self.event.connection.id).await?);
+                }
+                given => given?,
             }
         }
         Ok(())
+    }
+
+    /// Ends a subscription that has begun, and tells its client why.
+    async fn fail(
+        &self,
+        error: &TrpcError,
+        interest: &Interest,
+        envelope: &Envelope,
+    ) -> Result<(), TrpcError> {
+        let subscriptions = &self.stored.subscriptions;
+        subscriptions.report(error, Some(interest.path));
+        if let Some(id) = &envelope.id {
+            self.end(id).await?;
+        }
+        let response = error.response(Some(interest.path), subscriptions.transformer());
+        self.give(&response, envelope).await?;
+        Ok(self.give(&Response::STOPPED, envelope).await?)
     }
 
     async fn stop(&self, id: &Id, envelope: &Envelope) -> Result<()> {
@@ -249,8 +273,9 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         self.send(response.encode(&Envelope::default())).await
     }
 
-    fn text(&self, response: &Response, envelope: &Envelope) -> Body {
-        Body::Text(response.encode(envelope))
+    async fn give(&self, response: &Response, envelope: &Envelope) -> Result<(), SendError> {
+        let body = Body::Text(response.encode(envelope));
+        self.event.home.gateway().send(&self.event.connection.id, body).await
     }
 
     /// Sends the client a message. That it has left meanwhile is nobody's fault.

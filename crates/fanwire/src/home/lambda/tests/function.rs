@@ -1,28 +1,29 @@
 //! Events in, answers out.
 
-use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
+
+use lambda_runtime::Diagnostic;
+use serde_json::value::to_raw_value;
 
 use super::super::Function;
 use super::surroundings;
+use crate::App;
 use crate::websocket::{
     Allow, Body, Closed, Connection, Event, Headers, Principal, Query, Reply, Text, WebSocket,
 };
 use crate::{Error, Result};
 
-fn function(app: impl Into<Option<WebSocket>>) -> Function {
-    let websocket = app.into().map(WebSocket::into_endpoint);
-    let surroundings = surroundings(&[("AWS_REGION", "us-east-1")]);
-    Function { websocket, realtime: None, surroundings }
+fn function(app: WebSocket) -> Function {
+    Function::new(app.into(), surroundings(&[("AWS_REGION", "us-east-1")])).unwrap()
 }
 
-async fn try_answer(function: Function, event: Value) -> Result<Value, Diagnostic> {
-    let json = serde_json::value::to_raw_value(&event).unwrap();
-    function.answer(&json, "arn:aws:lambda:us-east-1:123456789012:function:app").await
+async fn try_answer(function: &Function, event: Value) -> Result<Value, Diagnostic> {
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:app";
+    function.answer(&to_raw_value(&event).unwrap(), arn).await
 }
 
 async fn answer(app: WebSocket, event: Value) -> Value {
-    try_answer(function(app), event).await.unwrap()
+    try_answer(&function(app), event).await.unwrap()
 }
 
 /// Reference: api-gateway.md, section 6.
@@ -103,7 +104,7 @@ async fn a_message_is_answered_as_text_or_bytes() {
     let expected = json!({ "statusCode": 200, "body": "/w==", "isBase64Encoded": true });
     assert_eq!(answer(echo(), binary.clone()).await, expected);
     binary["body"] = json!("not base64");
-    let error = try_answer(function(echo()), binary).await.unwrap_err();
+    let error = try_answer(&function(echo()), binary).await.unwrap_err();
     assert!(error.error_message.contains("body is malformed"), "{error:?}");
 }
 
@@ -127,12 +128,12 @@ async fn a_refusal_is_an_answer_and_a_failure_an_error() {
         })
     };
     assert_eq!(answer(refusing(401), connect()).await, json!({ "statusCode": 401 }));
-    let error = try_answer(function(refusing(500)), connect()).await.unwrap_err();
+    let error = try_answer(&function(refusing(500)), connect()).await.unwrap_err();
     assert_eq!(error.error_message, "no such room");
     let app = WebSocket::new().message(async |Text(text): Text| -> Result<String> {
         Ok(text.parse::<u8>()?.to_string())
     });
-    let error = try_answer(function(app), message("x")).await.unwrap_err();
+    let error = try_answer(&function(app), message("x")).await.unwrap_err();
     assert_eq!(error.error_type, "core::num::error::ParseIntError");
     assert_eq!(error.error_message, "invalid digit found in string");
 }
@@ -165,9 +166,9 @@ async fn an_authorizer_answers_with_a_policy_about_its_api() {
     let deny = answer(app(403), request()).await;
     assert_eq!(deny["policyDocument"]["Statement"], statement("Deny"));
     assert_ne!(deny["principalId"], "");
-    let unauthorized = try_answer(function(app(401)), request()).await.unwrap_err();
+    let unauthorized = try_answer(&function(app(401)), request()).await.unwrap_err();
     assert_eq!(unauthorized.error_message, "Unauthorized");
-    let failed = try_answer(function(app(500)), request()).await.unwrap_err();
+    let failed = try_answer(&function(app(500)), request()).await.unwrap_err();
     assert_eq!(failed.error_message, "no");
 }
 
@@ -186,7 +187,11 @@ async fn an_event_that_is_not_the_apps_is_refused() {
         (function(WebSocket::new()), json!({ "Records": [] }), "of no kind"),
         (function(WebSocket::new()), json!("text"), "of no kind"),
         (function(WebSocket::new()), request(), "the app has none"),
-        (function(None), message(""), "the app has no routes"),
+        (
+            Function::new(App::new("app"), surroundings(&[])).unwrap(),
+            message(""),
+            "the app has no routes",
+        ),
         (
             function(WebSocket::new()),
             json!({ "requestContext": { "connectionId": "a" } }),
@@ -194,7 +199,7 @@ async fn an_event_that_is_not_the_apps_is_refused() {
         ),
     ];
     for (function, event, expected) in functions {
-        let error = try_answer(function, event).await.unwrap_err();
+        let error = try_answer(&function, event).await.unwrap_err();
         assert!(error.error_message.contains(expected), "{error:?}");
     }
 }
