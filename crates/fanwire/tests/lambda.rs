@@ -85,8 +85,8 @@ async fn publish(home: Home, Json(say): Json<Say>) -> Result {
 #[test]
 #[ignore = "it is started by the server, and serves until it is ended"]
 fn the_function() {
-    let store = Arc::new(Memory::new());
-    let app = WebSocket::with_state(Connections::new("connections", Arc::clone(&store) as _))
+    let store = Memory::new();
+    let app = WebSocket::with_state(Connections::new("connections", store.clone()))
         .authorizer(who)
         .connect(connect)
         .disconnect(disconnect)

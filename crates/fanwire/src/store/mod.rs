@@ -18,6 +18,7 @@ mod limits;
 mod memory;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
@@ -54,6 +55,34 @@ pub trait Store: Debug + Send + Sync + 'static {
         prefix: &'a str,
         after: Option<Cursor>,
     ) -> BoxFuture<'a, Result<Page, StoreError>>;
+}
+
+/// A store that is shared is one.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn put(&self, items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).put(items)
+    }
+
+    fn put_if(&self, item: Item, condition: Condition) -> BoxFuture<'_, Result<bool, StoreError>> {
+        (**self).put_if(item, condition)
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Item>, StoreError>> {
+        (**self).get(key)
+    }
+
+    fn delete(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).delete(keys)
+    }
+
+    fn query<'a>(
+        &'a self,
+        partition: &'a str,
+        prefix: &'a str,
+        after: Option<Cursor>,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        (**self).query(partition, prefix, after)
+    }
 }
 
 /// Which item.

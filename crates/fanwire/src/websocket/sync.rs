@@ -26,19 +26,18 @@ const EXPIRES_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
 ///
 /// ```
 /// use fanwire::websocket::{Connection, ConnectionSync, Text, WebSocket};
-/// # use std::sync::Arc;
-/// # fn app(store: Arc<dyn fanwire::store::Store>) -> WebSocket {
+/// use fanwire::store::Memory;
+///
 /// WebSocket::new()
 ///     .message(async |connection: Connection, Text(text): Text| -> fanwire::Result {
 ///         connection.broadcast(text).await?;
 ///         Ok(())
 ///     })
 ///     .plugin(
-///         ConnectionSync::new(store)
+///         ConnectionSync::new(Memory::new())
 ///             .field("channel", "#general")
 ///             .computed("browser", |event| event.connection.user_agent.clone()),
-///     )
-/// # }
+///     );
 /// ```
 #[derive(Clone)]
 pub struct ConnectionSync {
@@ -75,8 +74,8 @@ struct SyncedGateway {
 impl ConnectionSync {
     /// Keeps connections in `store`, in a partition for each API and stage that is called
     /// `connections#API#STAGE`.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        let name = "connections".to_owned();
+    pub fn new(store: impl Store) -> Self {
+        let (store, name) = (Arc::new(store), "connections".to_owned());
         Self { store, name, expires_after: EXPIRES_AFTER, fields: Vec::new() }
     }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::Error;
-use crate::store::{Item, Memory, Store};
+use crate::store::{Item, Memory, Store as _};
 
 /// The items of the API's connections.
 async fn items(table: &Memory) -> Vec<Item> {
@@ -17,7 +17,7 @@ fn of(connection: &str, mut event: Event) -> Event {
 }
 
 fn synced(table: &Memory) -> ConnectionSync {
-    ConnectionSync::new(Arc::new(table.clone()))
+    ConnectionSync::new(table.clone())
 }
 
 #[tokio::test]
