@@ -2,7 +2,7 @@
 //! the Runtime API and is called by it over HTTP.
 
 #![cfg(all(feature = "lambda", feature = "server"))]
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -168,3 +168,24 @@ async fn an_authorizer_says_who_a_client_is() {
     let allow = authorizer(asked).await.unwrap();
     assert_eq!(allow, Allow::new("ali").context("admin", true));
 }
+
+#[tokio::test]
+async fn an_authorizers_answer_is_one_that_api_gateway_takes() {
+    let gateway = Arc::new(Recording::default());
+    let too_long = "x".repeat(8192);
+    for (allow, expected) in [
+        (Allow::new(""), AllowError::NoPrincipal),
+        (
+            Allow::new("ali").context("roles", vec!["admin"]),
+            AllowError::Nested { name: "roles".to_owned() },
+        ),
+        (Allow::new("ali").context("a", too_long), AllowError::TooLong { bytes: 8196 }),
+    ] {
+        let app = WebSocket::with_state(allow)
+            .authorizer(async |State(allow): State<Allow>| Result::<Allow>::Ok(allow));
+        let authorizer = app.into_endpoint().authorizer.unwrap();
+        let error = authorizer(event(EventKind::Connect, &gateway)).await.unwrap_err();
+        assert_eq!(error.status(), 500);
+        assert_eq!(error.downcast_ref(), Some(&expected));
+    }
+}
