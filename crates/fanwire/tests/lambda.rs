@@ -56,6 +56,7 @@ async fn connect(
     State(connections): State<Connections>,
 ) -> Result<Reply> {
     connections.doc(connection.id()).set(&()).await?;
+    connection.tag("clients").await?;
     let chosen = headers.subprotocols().find(|offer| *offer == "chat");
     Ok(chosen.map_or_else(Reply::default, |chosen| Reply::default().subprotocol(chosen)))
 }
@@ -99,6 +100,9 @@ fn the_function() {
         .route("leave", async |connection: Connection| connection.close(4001, "as you wish").await)
         .route("all", async |connection: Connection, Json(say): Json<Say>| {
             connection.broadcast(say.text).await.map(drop)
+        })
+        .route("clients", async |connection: Connection, Json(say): Json<Say>| {
+            connection.to_tag("clients").send(say.text).await.map(drop)
         })
         .message(message)
         .plugin(ConnectionSync::new(store));
@@ -216,6 +220,8 @@ async fn an_app_is_a_function_of_a_gateway() {
     // No broadcasts here, so it goes by the ids that the plugin has kept.
     say(&mut ann, r#"{"action":"all","text":"to all"}"#).await;
     assert_eq!((next(&mut ann).await, next(&mut bob).await), ("to all".into(), "to all".into()));
+    say(&mut ann, r#"{"action":"clients","text":"by tag"}"#).await;
+    assert_eq!((next(&mut ann).await, next(&mut bob).await), ("by tag".into(), "by tag".into()));
     bob.close(None).await.unwrap();
     while bob.next().await.is_some() {}
     // Whether or not the function knows already that bob has left, his absence hurts nobody.
@@ -236,6 +242,7 @@ async fn a_function_has_topics_and_close_codes() {
     assert_eq!(ask(&mut ann, WHO).await, "you are ann");
     assert_eq!(ask(&mut ann, r#"{"action":"publish","text":"news"}"#).await, "news");
     assert_eq!(ask(&mut ann, r#"{"action":"all","text":"to all"}"#).await, "to all");
+    assert_eq!(ask(&mut ann, r#"{"action":"clients","text":"by tag"}"#).await, "by tag");
     say(&mut ann, r#"{"action":"leave"}"#).await;
     let Message::Close(Some(frame)) = next(&mut ann).await else { panic!("expected a close") };
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (4001, "as you wish"));

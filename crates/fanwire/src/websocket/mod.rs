@@ -12,6 +12,7 @@ mod event;
 pub mod extract;
 mod gateway;
 mod handler;
+mod pending;
 mod plugin;
 mod reply;
 mod service;
