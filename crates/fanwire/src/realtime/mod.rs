@@ -18,6 +18,7 @@ pub mod lambda;
 mod message;
 mod principal;
 mod publisher;
+mod scope;
 mod topic;
 
 pub use self::app::{Authorizer, Call, Endpoint, Realtime, RealtimeError, Subscriber};
@@ -29,6 +30,7 @@ pub use self::grant::{Answer, Grant, GrantError, Pattern, Place};
 pub use self::handler::{Authorize, IntoDone, IntoGrant, Subscribe};
 pub use self::message::{Decode, Encode, Incoming, Message, Payload, Raw, Sender, Source};
 pub use self::publisher::{Publish, Publisher};
+pub use self::scope::Scope;
 pub use self::topic::{Any, Filter, Selects, Topic, TopicError};
 
 #[doc(hidden)]

@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use super::{Broker, Encode, Publication, PublishError, Topic};
 use crate::Home;
 
-/// What publishes to topics. Cheap to clone. Handlers have [`Home::publish`].
+/// What publishes to topics. Cheap to clone. Handlers have [`Home::publish`], and so has
+/// any other process: `Home::from_env().publish(…)`.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     broker: Arc<dyn Broker>,
@@ -64,8 +65,8 @@ impl Publisher {
 }
 
 impl Home {
-    /// What publishes to topics.
-    pub fn publisher_of_topics(&self) -> Publisher {
+    /// What publishes to topics, for code that needs nothing else.
+    pub fn topics(&self) -> Publisher {
         Publisher::new(Arc::clone(self.broker()))
     }
 
@@ -90,7 +91,7 @@ impl Home {
     /// When awaited: [`PublishError::Refused`] where a parameter cannot be a level of a
     /// topic or the payload cannot be written, and what the broker says.
     pub fn publish<T: Topic>(&self, topic: &T, payload: &T::Payload) -> Publish {
-        self.publisher_of_topics().publish(topic, payload)
+        self.topics().publish(topic, payload)
     }
 }
 

@@ -350,8 +350,8 @@ pub mod expansion {
 /// ```
 ///
 /// SST's topics begin with the names of app and stage, because all apps of an account and
-/// region share one endpoint: parameters do for that, too, as in
-/// `"{app}/{stage}/chat/{name}"`.
+/// region share one endpoint: see [`Scope`](crate::realtime::Scope). Parameters do for
+/// that, too, as in `"{app}/{stage}/chat/{name}"`.
 #[macro_export]
 macro_rules! topic {
     ($(

@@ -7,12 +7,21 @@
 //! |---|---|
 //! | [`Memory`] | tests, and servers whose connections end with them |
 #![cfg_attr(feature = "server", doc = "| [`Embedded`] | one server, in a folder |")]
+#![cfg_attr(
+    feature = "dynamodb",
+    doc = "| [`DynamoDb`] | functions, and whatever else shares a table |"
+)]
+//!
+//! [`from_env`] finds the one that the home of an app has.
 //!
 //! Keys and items are held to DynamoDB's limits in all of them: a partition key of 2,048
 //! bytes, a sort key of 1,024, an item of 400 KB.
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 #[cfg(feature = "server")]
 mod embedded;
+mod environment;
 mod index;
 mod limits;
 mod memory;
@@ -24,8 +33,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
+#[cfg(feature = "dynamodb")]
+pub use self::dynamodb::{Attributes, DynamoDb};
 #[cfg(feature = "server")]
 pub use self::embedded::Embedded;
+pub use self::environment::from_env;
 pub use self::memory::Memory;
 
 /// A table. The implementations differ in where the items are; one test suite holds for

@@ -1,12 +1,15 @@
 //! Subscriptions as the homes of an app serve them, their types erased.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use super::{Publisher, Stored, Subscriptions};
+use fanwire_wire::trpc::Transformer;
+
+use super::{Answer, Call, ErrorCode, Opening, Publisher, Stored, Subscriptions, TrpcError};
 use crate::websocket::{Event, Gateway, Reply};
 use crate::{Error, Result};
 
@@ -15,8 +18,30 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Endpoint {
     /// How a function serves them, where there is a store.
+    #[cfg_attr(not(feature = "lambda"), expect(dead_code, reason = "what functions need"))]
     pub(crate) function: Option<Function>,
+    /// What a server calls.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "what servers need"))]
+    pub(crate) procedures: Arc<dyn AnyProcedures>,
 }
+
+/// Procedures whose context may be of any type.
+pub(crate) trait AnyProcedures: Send + Sync {
+    /// Makes the context of a client.
+    fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Context, TrpcError>>;
+
+    /// Calls a procedure with a context that `open` has made.
+    fn call(&self, context: Context, call: Call) -> BoxFuture<'static, Result<Answer, TrpcError>>;
+
+    /// What clients put between values and JSON.
+    fn transformer(&self) -> Transformer;
+
+    /// Tells of an error, and the path of the procedure that was called.
+    fn report(&self, error: &TrpcError, path: Option<&str>);
+}
+
+/// A context of any type.
+pub(crate) type Context = Arc<dyn Any + Send + Sync>;
 
 /// What serves clients from a function.
 #[derive(Clone)]
@@ -55,13 +80,14 @@ impl Function {
 // === impl Endpoint ===
 
 impl<C: Send + Sync + 'static> From<Subscriptions<C>> for Endpoint {
-    fn from(_: Subscriptions<C>) -> Self {
-        Self { function: None }
+    fn from(subscriptions: Subscriptions<C>) -> Self {
+        Self { function: None, procedures: Arc::new(subscriptions) }
     }
 }
 
 impl<C: Send + Sync + 'static> From<Stored<C>> for Endpoint {
     fn from(stored: Stored<C>) -> Self {
+        let procedures = Arc::new(stored.subscriptions().clone());
         let stored = Arc::new(stored);
         let publishing = Arc::clone(&stored);
         let handle = move |event: Event| {
@@ -70,8 +96,35 @@ impl<C: Send + Sync + 'static> From<Stored<C>> for Endpoint {
         };
         let publisher = move |gateway| publishing.publisher(gateway);
         Self {
+            procedures,
             function: Some(Function { handle: Arc::new(handle), publisher: Arc::new(publisher) }),
         }
+    }
+}
+
+impl<C: Send + Sync + 'static> AnyProcedures for Subscriptions<C> {
+    fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Context, TrpcError>> {
+        let opened = Self::open(self, opening);
+        async { opened.await.map(|context| context as Context) }.boxed()
+    }
+
+    fn call(&self, context: Context, call: Call) -> BoxFuture<'static, Result<Answer, TrpcError>> {
+        match context.downcast() {
+            Ok(context) => Self::call(self, context, call),
+            // Whoever calls has the context from `open`.
+            Err(_) => {
+                let error = TrpcError::new(ErrorCode::InternalServerError, "a context of others");
+                std::future::ready(Err(error)).boxed()
+            }
+        }
+    }
+
+    fn transformer(&self) -> Transformer {
+        Self::transformer(self)
+    }
+
+    fn report(&self, error: &TrpcError, path: Option<&str>) {
+        Self::report(self, error, path);
     }
 }
 

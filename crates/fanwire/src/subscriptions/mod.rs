@@ -64,12 +64,16 @@ mod typescript;
 
 pub use fanwire_wire::trpc::{ProcedureType, Transformer};
 
+#[cfg(feature = "server")]
+pub(crate) use self::endpoint::AnyProcedures;
 pub use self::endpoint::Endpoint;
 #[cfg(feature = "lambda")]
 pub(crate) use self::endpoint::{Function, MakePublisher};
 pub use self::error::{ErrorCode, TrpcError};
 #[doc(hidden)]
 pub use self::filter::Sources;
+#[cfg(feature = "server")]
+pub(crate) use self::filter::encode_key;
 pub use self::filter::{
     Audience, Filter, FilterField, FilterInfo, FilterSide, FilterValue, Leading, LeadingOf, Scalar,
     Target,

@@ -11,7 +11,7 @@ use super::endpoint::Call;
 use super::pending::PendingGateway;
 use super::plugin::{AnyPlugin, Hook};
 use super::{Connection, Event, EventKind, Gateway, Reply};
-use crate::{Home, Result};
+use crate::Result;
 
 /// How a message says for which route it is.
 pub(super) type Select = Arc<dyn Fn(&Value) -> Option<String> + Send + Sync>;
@@ -110,7 +110,7 @@ impl Service {
     fn lead(&self, event: &mut Event) {
         for plugin in &self.plugins {
             if let Some(gateway) = plugin.gateway(event) {
-                event.home = Home::new(gateway, Arc::clone(event.home.broker()));
+                event.home = event.home.with_gateway(gateway);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod suite;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ mod log;
 mod native;
 mod options;
 mod realtime;
+mod subscriptions;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,8 +28,10 @@ use self::log::Log;
 use self::native::Handlers;
 pub use self::options::ServerOptions;
 use self::realtime::OwnBroker;
+use self::subscriptions::OwnDelivery;
 use crate::home::Home;
 use crate::realtime::{Broker, NoBroker, Place};
+use crate::subscriptions::Publisher;
 use crate::{App, Result};
 
 /// The key of the function that is this app, in the model that the gateway serves.
@@ -75,6 +78,7 @@ impl Server {
             realtime_folder: options.data.as_ref().map(|folder| folder.join("realtime")),
             ..GatewayOptions::default()
         };
+        let authorizer = app.websocket.as_ref().and_then(|app| app.authorizer.clone());
         if let Some(endpoint) = app.websocket {
             model.websocket_apis.push(api_of(&app.name, &endpoint));
             let handlers = Handlers::new(endpoint, Arc::clone(&at_home));
@@ -90,13 +94,20 @@ impl Server {
             model.realtime = Some(realtime::model_of(&endpoint));
             gateway.realtime_natives = realtime::natives_of(&endpoint, &place, &at_home);
         }
+        if let Some(endpoint) = app.subscriptions {
+            let endpoint = subscriptions::endpoint_of(endpoint, authorizer, &at_home, &options);
+            gateway.subscriptions = Some(endpoint);
+        }
         let gateway = Gateway::start(&model, gateway, Log::observers()).await?;
         let connections = OwnGateway::new(gateway.websocket().clone());
         let broker: Arc<dyn Broker> = match gateway.realtime() {
-            Some(plane) => Arc::new(OwnBroker::new(plane)),
+            Some(plane) => Arc::new(OwnBroker::new(&plane)),
             None => Arc::new(NoBroker),
         };
-        let home = Home::new(Arc::new(connections), broker);
+        let mut home = Home::new(Arc::new(connections), broker);
+        if let Some(plane) = gateway.subscriptions() {
+            home = home.with_publisher(Publisher::new(OwnDelivery(plane.clone())));
+        }
         // It is set here and nowhere else.
         let _ = at_home.set(home.clone());
         Ok(Self { gateway, home, options })

@@ -88,6 +88,46 @@ fn a_payload_alone_is_taken_where_the_function_is_one_subscriber() {
     assert_eq!(error, EventError::WhichSubscriber);
 }
 
+/// What a topic rule makes of a message, by the engine of `fanwire dev`.
+fn by_rule(sql: &str, payload: &[u8], client_id: Option<&str>) -> Vec<u8> {
+    use fanwire_rules::{Message, Rule, Selected, SqlVersion};
+    let rule = Rule::parse(sql, SqlVersion::default()).unwrap();
+    assert_eq!(rule.filter(), Some("chat/#"));
+    let message = Message {
+        topic: "chat/lobby",
+        payload,
+        client_id,
+        principal: Some("ada"),
+        source_ip: None,
+        timestamp_ms: 0,
+        properties: None,
+        account_id: "123456789012",
+        trace_id: None,
+        seed: 0,
+    };
+    match rule.evaluate(&message).unwrap() {
+        Some(Selected::Json(json)) => json.into_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn our_rule_selects_what_is_read_here() {
+    let endpoint = endpoint(&["other", "chat/#"]);
+    let sql = endpoint.subscribers[1].rule_sql();
+    for payload in [&b"\xff"[..], b"", b"{ \"a\": 1.0 }", b"[1]"] {
+        let event = by_rule(&sql, payload, Some("client-1"));
+        let (subscriber, incoming) = message(&endpoint, &event, None).unwrap();
+        assert_eq!((&*subscriber.name, &*incoming.topic), ("chat", "chat/lobby"));
+        assert_eq!(incoming.payload, payload);
+        let sender = incoming.sender.unwrap();
+        assert_eq!((&*sender.principal, &*sender.client_id), ("ada", "client-1"));
+    }
+    let event = by_rule(&sql, b"x", None);
+    let sender = message(&endpoint, &event, None).unwrap().1.sender.unwrap();
+    assert_eq!((&*sender.principal, &*sender.client_id), ("ada", ""));
+}
+
 /// Whoever may publish chooses what is in a payload.
 #[test]
 fn no_payload_passes_for_an_event_of_another_kind() {

@@ -127,6 +127,11 @@ impl<C: Send + Sync + 'static> Stored<C> {
         Ok(Reply::default())
     }
 
+    /// The procedures.
+    pub(crate) fn subscriptions(&self) -> &Subscriptions<C> {
+        &self.subscriptions
+    }
+
     /// A publisher for the clients that are subscribed here.
     pub fn publisher(&self, gateway: Arc<dyn Gateway>) -> Publisher {
         Publisher::new(
