@@ -1,8 +1,8 @@
 //! The app as a function: a process of its own under a real server, which speaks to it over
 //! the Runtime API and is called by it over HTTP.
 
-#![cfg(all(feature = "lambda", feature = "server"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stdout, reason = "the result of the tests")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -82,9 +82,17 @@ async fn publish(home: Home, Json(say): Json<Say>) -> Result {
     Ok(home.broker().publish(Publication { topic, payload, qos: 1, retain: false }).await?)
 }
 
-/// The function that the server starts: this test, in a process of its own.
-#[test]
-#[ignore = "it is started by the server, and serves until it is ended"]
+/// The tests; or, where a server has started this program, the function that it takes it for.
+fn main() {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        return the_function();
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(an_app_is_a_function_of_a_gateway());
+    runtime.block_on(a_function_has_topics_and_close_codes());
+    println!("test result: ok. 2 passed");
+}
+
 fn the_function() {
     let store = Memory::new();
     let app = WebSocket::with_state(Connections::new("connections", store.clone()))
@@ -134,7 +142,7 @@ async fn serve(folder: &Path, profile: &str) -> Server {
         name = "chat"
         profile = "{profile}"
         [functions.app]
-        command = ["{}", "--ignored", "--exact", "the_function", "--nocapture"]
+        command = ["{}"]
         concurrency = 1
         [websocket.authorizers.who]
         function = "app"
@@ -203,7 +211,6 @@ async fn ask(client: &mut Client, text: &str) -> String {
 const WHO: &str = r#"{"action":"who"}"#;
 
 /// What works on AWS works with its profile.
-#[tokio::test(flavor = "multi_thread")]
 async fn an_app_is_a_function_of_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path(), "aws").await;
@@ -232,7 +239,6 @@ async fn an_app_is_a_function_of_a_gateway() {
 }
 
 /// What only Fanwire has.
-#[tokio::test(flavor = "multi_thread")]
 async fn a_function_has_topics_and_close_codes() {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path(), "open").await;
