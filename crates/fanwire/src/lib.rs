@@ -9,9 +9,12 @@
 //! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
 //! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
 //! - [`store`] is where they keep what outlives an event.
+//! - `client` (a feature) is their other side: what tests, tools and services connect with.
 //! - [`Home`] is how they reach all else.
 
 mod app;
+#[cfg(feature = "client")]
+pub mod client;
 mod error;
 mod home;
 pub mod realtime;

@@ -43,6 +43,14 @@ impl Id {
         let natural = text.parse::<u64>().ok().filter(|_| text == "0" || !text.starts_with('0'));
         Some(Self(natural.map_or_else(|| Spelling::Other(text.into()), Spelling::Natural)))
     }
+
+    /// The natural number that it is, as clients count.
+    pub fn natural(&self) -> Option<u64> {
+        match self.0 {
+            Spelling::Natural(number) => Some(number),
+            Spelling::Other(_) => None,
+        }
+    }
 }
 
 impl From<u64> for Id {

@@ -92,7 +92,7 @@ impl Service {
             }
         };
         let plugins = join_all(self.plugins.iter().map(|plugin| plugin.run(hook, &event)));
-        let (reply, plugins) = futures_util::join!(handler, plugins);
+        let (reply, plugins) = tokio::join!(handler, plugins);
         // The handler's error comes first, as it does in lawcket.
         let done = reply.and_then(|reply| plugins.into_iter().collect::<Result>().map(|()| reply));
         if event.kind == EventKind::Connect && !done.as_ref().is_ok_and(Reply::is_success) {
