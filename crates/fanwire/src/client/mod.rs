@@ -22,12 +22,14 @@ mod address;
 mod backoff;
 mod connector;
 mod error;
+mod mqtt;
 mod status;
 mod tls;
 mod trpc;
 mod websocket;
 
 pub use self::error::ConnectError;
+pub use self::mqtt::{Credentials, Message, Mqtt, MqttBuilder, MqttError, MqttSubscription};
 pub use self::status::Status;
 pub use fanwire_wire::trpc::{ErrorCode, Transformer};
 

@@ -290,10 +290,8 @@ impl Session {
                     }
                 }
                 Place::Moving { from, to } if from == socket => call.place = Place::On(to),
-                Place::Moving { from, to } if to == socket => {
-                    call.place = Place::On(from);
-                    call.overlap.clear();
-                }
+                // What has come before may still come on this one, too, if it has moved here.
+                Place::Moving { from, to } if to == socket => call.place = Place::On(from),
                 _ => {}
             }
         }
@@ -538,11 +536,15 @@ impl Call {
     fn take(&mut self, event: &Event<'_>) -> bool {
         let id = event.event_id.as_deref();
         if let Some(id) = id {
-            if matches!(self.place, Place::Moving { .. }) {
-                if self.overlap.len() < MAX_OVERLAP {
-                    self.overlap.insert(id.to_owned());
+            let came_before = match self.place {
+                // It may have moved before, and come on the connection before this one.
+                Place::Moving { .. } if self.overlap.len() < MAX_OVERLAP => {
+                    !self.overlap.insert(id.to_owned())
                 }
-            } else if self.overlap.remove(id) {
+                Place::Moving { .. } => self.overlap.contains(id),
+                _ => self.overlap.remove(id),
+            };
+            if came_before {
                 return false;
             }
         }
