@@ -1,19 +1,21 @@
 // A tRPC server of @trpc/server itself, for the clients that are tested against it:
 //
-//   node trpc-server.mjs v10|v11
+//   node trpc-server.mjs VERSION        one of the folders of ../trpc
 //
 // Prints its port. Then each line of standard input is a command, answered by a line when it is done: `terminate`
 // cuts all connections off, `reconnect` asks all clients to connect anew, `say TEXT` adds to the history. It ends with
 // its standard input.
 
 import { EventEmitter, once } from 'node:events';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { WebSocketServer } from 'ws';
 
 const version = process.argv[2];
-const { initTRPC, TRPCError, tracked } = await import(`trpc-server-${version}`);
-const { applyWSSHandler } = await import(`trpc-server-${version}/adapters/ws`);
-const { observable } = await import(`trpc-server-${version}/observable`);
+const require = createRequire(new URL(`../trpc/${version}/package.json`, import.meta.url));
+const { initTRPC, TRPCError, tracked } = require('@trpc/server');
+const { applyWSSHandler } = require('@trpc/server/adapters/ws');
+const { observable } = require('@trpc/server/observable');
 
 const history = [];
 const said = new EventEmitter().setMaxListeners(0);
@@ -65,7 +67,7 @@ const router = t.router({
       emit.complete();
     }),
   ),
-  ...(version === 'v11' && { messages: anything.subscription(messages) }),
+  ...(tracked && { messages: anything.subscription(messages) }),
 });
 
 let connections = 0;

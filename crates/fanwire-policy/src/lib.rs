@@ -38,7 +38,7 @@ pub use access_list::AccessList;
 pub use action::Action;
 pub use authorizer::{
     Answer, AuthorizerEvent, AuthorizerParameters, HttpData, MqttData, PublicKeyError, Refusal,
-    SigningKeys, Strictness,
+    SigningKeys, Strictness, Terms,
 };
 pub use decision::{DecidingStatement, Decision};
 pub use error::PolicyError;

@@ -13,6 +13,7 @@
 //! - `directory` and `retained` are what the shards share; `durable` is what outlives them.
 //! - [`topic`] finds filters for a topic, and topics for a filter.
 //! - [`Rules`] calls functions for messages, as topic rules say.
+//! - [`Natives`] are authorizers and subscribers of this process, in place of functions.
 //! - A [`Tap`] is a subscriber in this process; an [`Observer`] hears what happens.
 //!
 //! A message's way: socket → `session` → `broker` (policy, route) → the sessions of its
@@ -24,6 +25,7 @@ mod durable;
 mod handshake;
 mod listing;
 mod message;
+mod natives;
 mod notice;
 mod observer;
 mod plane;
@@ -44,6 +46,10 @@ pub use self::handshake::{
 };
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
 pub use self::message::{Message, Properties, Publisher};
+pub use self::natives::{
+    NativeAuthorizer, NativeFailure, NativeFuture, NativeMessage, NativeRequest, NativeSubscriber,
+    Natives, Terms,
+};
 pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};
 pub use self::plane::{PublishError, Realtime, RealtimeParts, StartError};
 pub use self::rules::{RuleError, RuleStats, Rules};

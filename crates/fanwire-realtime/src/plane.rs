@@ -25,7 +25,7 @@ use crate::retained::Retained;
 use crate::session::{MqttSession, Shard, SharedParts};
 use crate::settings::{Settings, SettingsError};
 use crate::tap::{Subscription, Tap};
-use crate::{DirectError, Message, Observer};
+use crate::{DirectError, Message, Natives, Observer};
 
 /// A realtime endpoint: an MQTT broker over a hub. Cheap to clone.
 #[derive(Clone)]
@@ -39,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) directory: Arc<Directory>,
     pub(crate) retained: Arc<Retained>,
     pub(crate) functions: Functions,
+    pub(crate) natives: Natives,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) runtime: Handle,
     /// The keys of tokens.
@@ -57,6 +58,8 @@ pub struct RealtimeParts {
     pub hub: HubOptions,
     /// What runs authorizers and subscribers.
     pub functions: Functions,
+    /// What runs in this process instead.
+    pub natives: Natives,
     /// Where retained messages and sessions are kept; `None` where they end with the
     /// process.
     pub store: Option<Store>,
@@ -172,6 +175,7 @@ impl Realtime {
             directory,
             retained,
             functions: parts.functions,
+            natives: parts.natives,
             observer: parts.observer,
             runtime: parts.runtime,
             keys: Keys::default(),

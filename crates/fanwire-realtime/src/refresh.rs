@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use std::sync::Weak;
 use std::time::Instant;
 
-use bytes::Bytes;
 use fanwire_hub::ConnectionId;
 use fanwire_policy::Subject;
 use fanwire_wire::mqtt::{Connect, Version};
 
-use crate::handshake::{Arrival, bind};
+use crate::handshake::{Arrival, Question, bind};
 use crate::plane::Inner;
 use crate::session::Command;
 use crate::{Realtime, RealtimeEvent};
@@ -18,10 +17,8 @@ use crate::{Realtime, RealtimeEvent};
 /// What is needed to ask again.
 pub(crate) struct Refresh {
     plane: Weak<Inner>,
-    /// The authorizer's function.
-    function: String,
-    /// The event of the first time, which it is given again.
-    event: Bytes,
+    /// What was asked the first time, and is asked again.
+    question: Question,
     owner: Owner,
     /// When to ask; `None` while it is asked.
     pub(crate) due: Option<Instant>,
@@ -77,26 +74,19 @@ impl Owner {
 // === impl Refresh ===
 
 impl Refresh {
-    pub(crate) fn new(
-        plane: &Realtime,
-        function: String,
-        event: Bytes,
-        owner: Owner,
-        due: Instant,
-    ) -> Self {
+    pub(crate) fn new(plane: &Realtime, question: Question, owner: Owner, due: Instant) -> Self {
         let plane = std::sync::Arc::downgrade(&plane.inner);
-        Self { plane, function, event, owner, due: Some(due) }
+        Self { plane, question, owner, due: Some(due) }
     }
 
     /// Asks, on the runtime; the connection hears of the answer.
     pub(crate) fn ask(&self, id: ConnectionId) {
         let Some(inner) = self.plane.upgrade() else { return };
-        let (function, event, owner) =
-            (self.function.clone(), self.event.clone(), self.owner.clone());
+        let (question, owner) = (self.question.clone(), self.owner.clone());
         let plane = Realtime { inner };
         let runtime = plane.inner.runtime.clone();
         runtime.spawn(async move {
-            let command = match plane.call_authorizer(&function, event).await {
+            let command = match plane.put(&question).await {
                 Ok(answer) => {
                     plane.tell_notes(&owner.client_id, &answer.notes);
                     let now = plane.inner.hub.clock().now();

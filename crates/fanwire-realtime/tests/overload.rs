@@ -13,7 +13,7 @@ use fanwire_app::model::{self, Profile};
 use fanwire_functions::{FunctionEvent, Functions, HostOptions};
 use fanwire_hub::{HubOptions, Transport};
 use fanwire_realtime::{
-    Arrival, ClientStream, Message, Observer, Realtime, RealtimeEvent, RealtimeParts,
+    Arrival, ClientStream, Message, Natives, Observer, Realtime, RealtimeEvent, RealtimeParts,
 };
 use fanwire_wire::mqtt::encode_ping_request;
 use indexmap::IndexMap;
@@ -89,6 +89,7 @@ fn plane(max_connections: usize) -> (Realtime, Functions) {
     let parts = RealtimeParts {
         hub: HubOptions { shards: 1, max_connections, ..HubOptions::default() },
         functions: functions.clone(),
+        natives: Natives::default(),
         store: None,
         observer: Arc::new(Nobody),
         runtime: tokio::runtime::Handle::current(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanwire_app::model::{self, Code, Function, Profile, Runtime, TopicRule};
 use fanwire_functions::{FunctionEvent, Functions, HostOptions};
 use fanwire_hub::HubOptions;
-use fanwire_realtime::{Message, Observer, Realtime, RealtimeEvent, RealtimeParts, Rules};
+use fanwire_realtime::{Message, Natives, Observer, Realtime, RealtimeEvent, RealtimeParts, Rules};
 use indexmap::IndexMap;
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -95,6 +95,7 @@ async fn a_published_message_calls_the_functions_of_its_rules() {
     let parts = RealtimeParts {
         hub: HubOptions { shards: 2, ..HubOptions::default() },
         functions: functions.clone(),
+        natives: Natives::default(),
         store: None,
         observer: Arc::new(log.clone()),
         runtime: tokio::runtime::Handle::current(),

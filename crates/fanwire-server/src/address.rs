@@ -27,6 +27,8 @@ pub(crate) enum Target {
     DynamoDb,
     /// The realtime endpoint: MQTT over WebSocket.
     Realtime,
+    /// The subscriptions of this process: tRPC over WebSocket.
+    Subscriptions,
     /// The IoT data plane: topics, retained messages, connections.
     IotData,
     /// The control API: the segments behind its own.
@@ -70,7 +72,9 @@ impl Target {
             | Self::InvokeAsync(_)
             | Self::DynamoDb
             | Self::IotData => true,
-            Self::Api(_) | Self::Realtime | Self::Health | Self::Unknown => false,
+            Self::Api(_) | Self::Realtime | Self::Subscriptions | Self::Health | Self::Unknown => {
+                false
+            }
         }
     }
 }

@@ -11,6 +11,7 @@
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
 //!   come from.
 //! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
+//!   `subscriptions`,
 //!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
 //!   `fanwire` command asks.
 
@@ -34,6 +35,7 @@ mod realtime;
 mod response;
 mod router;
 mod server;
+mod subscriptions;
 mod tls;
 mod upgrade;
 
@@ -41,4 +43,5 @@ pub use self::apply::{Applied, ApplyError};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
+pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
 pub use self::tls::{Authority, TlsError};

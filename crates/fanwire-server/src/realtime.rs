@@ -12,7 +12,7 @@ use fanwire_app::model::{self, Durability as DurabilitySetting};
 use fanwire_functions::Functions;
 use fanwire_hub::{Clock, HubOptions};
 use fanwire_realtime::{
-    Message, Observer, Realtime, RealtimeParts, RuleError, Rules, SettingsError,
+    Message, Natives, Observer, Realtime, RealtimeParts, RuleError, Rules, SettingsError,
 };
 use fanwire_store::{Durability, Store, StoreError, StoreOptions};
 use fanwire_websocket::{Deliver, TopicSource, TopicSubscription};
@@ -41,6 +41,7 @@ pub(crate) struct Endpoint {
 pub(crate) struct RealtimeHost {
     hub: HubOptions,
     functions: Functions,
+    natives: Natives,
     observer: Arc<dyn Observer>,
     /// The folder where retained messages and sessions are kept, if they are.
     folder: Option<PathBuf>,
@@ -71,12 +72,13 @@ impl RealtimeHost {
     pub(crate) fn new(
         hub: &HubOptions,
         functions: Functions,
+        natives: Natives,
         observer: Arc<dyn Observer>,
         folder: Option<PathBuf>,
     ) -> Arc<Self> {
         // Its clock is its own, too: who moves a clock ahead also wakes its connections.
         let hub = HubOptions { clock: Clock::default(), ..hub.clone() };
-        Arc::new(Self { hub, functions, observer, folder, now: ArcSwapOption::empty() })
+        Arc::new(Self { hub, functions, natives, observer, folder, now: ArcSwapOption::empty() })
     }
 
     /// The endpoint that is served now, if there is one.
@@ -144,6 +146,7 @@ impl RealtimeHost {
         let parts = RealtimeParts {
             hub: self.hub.clone(),
             functions: self.functions.clone(),
+            natives: self.natives.clone(),
             store: store.transpose()?.flatten(),
             observer: Arc::clone(&self.observer),
             runtime: Handle::current(),
@@ -164,6 +167,8 @@ impl RealtimeHost {
     pub(crate) async fn stop(&self, grace: Duration) {
         if let Some(endpoint) = self.now.swap(None) {
             endpoint.plane.stop(grace).await;
+            // What takes longer is dropped with the process.
+            let _ = tokio::time::timeout(grace, endpoint.rules.finish()).await;
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::control::Control;
 use crate::head_tap::Head;
 use crate::realtime::{Endpoint, RealtimeHost};
 use crate::response::{self, Answer};
-use crate::{dynamodb, iot_data};
+use crate::{dynamodb, iot_data, subscriptions};
 
 /// How long a client may take to send the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,6 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Router {
     plane: Plane,
     realtime: Arc<RealtimeHost>,
+    subscriptions: Option<subscriptions::Endpoint>,
     functions: Functions,
     /// The embedded DynamoDB, where the App uses it.
     tables: Option<DynamoDb>,
@@ -79,21 +80,37 @@ pub(crate) enum BodyError {
 impl Router {
     pub(crate) fn new(
         app: &App,
-        planes: (Plane, Arc<RealtimeHost>),
+        planes: (Plane, Arc<RealtimeHost>, Option<subscriptions::Endpoint>),
         functions: Functions,
         tables: Option<DynamoDb>,
         port: u16,
         control: Control,
     ) -> Self {
-        let (plane, realtime) = planes;
+        let (plane, realtime, subscriptions) = planes;
         let stopping = AtomicBool::new(false);
         let sweep = Arc::default();
         let account = ArcSwap::from_pointee(Account::of(app));
-        Self { plane, realtime, functions, tables, sweep, port, account, control, stopping }
+        Self {
+            plane,
+            realtime,
+            subscriptions,
+            functions,
+            tables,
+            sweep,
+            port,
+            account,
+            control,
+            stopping,
+        }
     }
 
     pub(crate) fn plane(&self) -> &Plane {
         &self.plane
+    }
+
+    /// The subscriptions of this process, if it has any.
+    pub(crate) fn subscriptions(&self) -> Option<&subscriptions::Endpoint> {
+        self.subscriptions.as_ref()
     }
 
     pub(crate) fn realtime_host(&self) -> &Arc<RealtimeHost> {
@@ -126,6 +143,9 @@ impl Router {
     pub(crate) fn advance_clock(&self, by: Duration) -> Duration {
         let ahead = self.plane.advance_clock(by);
         self.realtime.advance_clock(by);
+        if let Some(endpoint) = &self.subscriptions {
+            endpoint.plane.advance_clock(by);
+        }
         self.sweep.notify_one();
         ahead
     }
@@ -170,6 +190,9 @@ impl Router {
         if let (Target::Realtime, Some(endpoint)) = (&target, &realtime) {
             return self.realtime_upgrade(Arc::clone(endpoint), request, source);
         }
+        if let (Target::Subscriptions, Some(endpoint)) = (&target, &self.subscriptions) {
+            return self.subscriptions_upgrade(endpoint, request, source);
+        }
         if source.only_realtime {
             return response::rejected(Rejection::unknown_stage(&request_id()));
         }
@@ -192,7 +215,7 @@ impl Router {
             Target::IotData => self.iot_data(request, source).await,
             Target::Control(path) => self.control(&path, request).await,
             Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
-            Target::Realtime | Target::Unknown => {
+            Target::Realtime | Target::Subscriptions | Target::Unknown => {
                 response::rejected(Rejection::unknown_stage(&request_id()))
             }
         }
@@ -213,6 +236,8 @@ impl Router {
             address::resolve(std::iter::empty(), own, host, path)
         } else if dynamodb::is_meant(headers) {
             Target::DynamoDb
+        } else if self.subscriptions.as_ref().is_some_and(|endpoint| endpoint.is_at(path)) {
+            Target::Subscriptions
         } else {
             address::resolve(self.plane.apis().iter(), own, host, path)
         }

@@ -11,8 +11,9 @@ use fanwire_app::model::{DynamoDb as DynamoDbSetting, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
-use fanwire_realtime::Realtime;
-use fanwire_websocket::{Natives, Plane, PlaneParts, WebSocketSession};
+use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
+use fanwire_subscriptions::Subscriptions;
+use fanwire_websocket::{Natives as WebSocketNatives, Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -22,8 +23,9 @@ use crate::control::{Control, Feed, Logs, Tap};
 use crate::port::Port;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
+use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
 use crate::tls::{Acceptor, Authority, TlsError};
-use crate::{door, dynamodb, endpoints, listener};
+use crate::{door, dynamodb, endpoints, listener, subscriptions};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -38,15 +40,20 @@ pub struct ServerOptions {
     /// Where the embedded DynamoDB keeps the App's tables. `None`: there is none, even
     /// for an App that wants it.
     pub tables: Option<DynamoDbOptions>,
+    /// Authorizers and subscribers of this process, in place of functions that the realtime
+    /// endpoint of the App names.
+    pub realtime_natives: RealtimeNatives,
     /// Where the realtime endpoint keeps retained messages and sessions. `None`: they end
     /// with the process.
     pub realtime_folder: Option<PathBuf>,
+    /// Procedures of this process for clients of tRPC. `None`: there are none.
+    pub subscriptions: Option<SubscriptionsEndpoint>,
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
     /// Functions that are Rust in this process, by the keys that routes and authorizers of
     /// WebSocket APIs name.
-    pub natives: Natives,
+    pub websocket_natives: WebSocketNatives,
 }
 
 impl Default for ServerOptions {
@@ -57,9 +64,11 @@ impl Default for ServerOptions {
             functions: HostOptions::default(),
             hub: HubOptions::default(),
             tables: None,
+            realtime_natives: RealtimeNatives::default(),
             realtime_folder: None,
+            subscriptions: None,
             tls: None,
-            natives: Natives::new(),
+            websocket_natives: WebSocketNatives::new(),
         }
     }
 }
@@ -103,6 +112,9 @@ pub enum StartError {
     /// The realtime endpoint could not start.
     #[error(transparent)]
     Realtime(#[from] RealtimeError),
+    /// The subscriptions could not start.
+    #[error(transparent)]
+    Subscriptions(#[from] SubscriptionsError),
     /// A port of the realtime endpoint's own is to speak TLS, and there are no certificates.
     #[error(
         "cannot speak TLS on {address}, because there are no certificates; leave `tls` out \
@@ -153,13 +165,14 @@ impl Server {
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
         let traffic = Feed::default();
         let folder = options.realtime_folder;
+        let (natives, observer) = (options.realtime_natives, observers.realtime);
         let realtime =
-            RealtimeHost::new(&options.hub, functions.clone(), observers.realtime, folder);
+            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, folder);
         realtime.apply(app, Duration::ZERO).await?;
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
-            natives: options.natives,
+            natives: options.websocket_natives,
             observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),
@@ -171,7 +184,11 @@ impl Server {
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let control = Control::new(app, observers.logs, traffic);
-        let planes = (plane, realtime);
+        let subscriptions = match options.subscriptions {
+            Some(endpoint) => Some(subscriptions::Endpoint::start(endpoint, &options.hub).await?),
+            None => None,
+        };
+        let planes = (plane, realtime, subscriptions);
         let router = Router::new(app, planes, functions, tables.clone(), address.port(), control);
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
@@ -224,6 +241,11 @@ impl Server {
         self.router.realtime().map(|endpoint| endpoint.plane.clone())
     }
 
+    /// The subscriptions, for use from the same process, where it has an endpoint for them.
+    pub fn subscriptions(&self) -> Option<&Subscriptions> {
+        self.router.subscriptions().map(|endpoint| &endpoint.plane)
+    }
+
     /// The functions host, for use from the same process.
     pub fn functions(&self) -> &Functions {
         self.router.functions()
@@ -239,7 +261,12 @@ impl Server {
     pub async fn stop(self, grace: Duration) {
         self.router.stop();
         let realtime = self.router.realtime_host();
-        tokio::join!(self.router.plane().stop(grace), realtime.stop(grace));
+        let subscriptions = async {
+            if let Some(endpoint) = self.router.subscriptions() {
+                endpoint.stop(grace).await;
+            }
+        };
+        tokio::join!(self.router.plane().stop(grace), realtime.stop(grace), subscriptions);
         self.router.functions().shutdown(grace).await;
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);

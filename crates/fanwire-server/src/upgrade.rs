@@ -84,7 +84,7 @@ pub(crate) fn switching_protocols(accept: &str, headers: &[(String, String)]) ->
     response
 }
 
-fn not_a_handshake(error: HandshakeError) -> Answer {
+pub(crate) fn not_a_handshake(error: HandshakeError) -> Answer {
     let status = error.status();
     let body = response::message(&error.to_string());
     let mut answer = response::error(status, "BadRequestException", body);

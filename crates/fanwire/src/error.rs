@@ -43,7 +43,11 @@ impl Error {
 
     /// The name of the type that went wrong, which is what Lambda shows as `errorType`.
     pub fn kind(&self) -> &'static str {
-        self.kind
+        match self.kind {
+            // Words alone are of no type that says anything.
+            "&str" | "alloc::string::String" => "fanwire::Error",
+            kind => kind,
+        }
     }
 
     /// The error that a layer has returned: one of a handler's, or one of its own.

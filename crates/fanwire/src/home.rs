@@ -1,11 +1,14 @@
 //! What an app reaches the rest of its system by. Every home brings its own.
 
+#[cfg(feature = "lambda")]
+pub(crate) mod lambda;
 #[cfg(feature = "server")]
 pub(crate) mod server;
 
 use std::sync::Arc;
 
 use crate::realtime::Broker;
+use crate::subscriptions::Publisher;
 use crate::websocket::Gateway;
 
 /// Where an app runs, as its handlers see it: connections, topics and subscriptions are
@@ -19,6 +22,7 @@ pub struct Home {
 struct Parts {
     gateway: Arc<dyn Gateway>,
     broker: Arc<dyn Broker>,
+    publisher: Option<Publisher>,
 }
 
 // === impl Home ===
@@ -26,7 +30,28 @@ struct Parts {
 impl Home {
     /// A home of these parts: for tests, and for homes of one's own.
     pub fn new(gateway: Arc<dyn Gateway>, broker: Arc<dyn Broker>) -> Self {
-        Self { parts: Arc::new(Parts { gateway, broker }) }
+        Self { parts: Arc::new(Parts { gateway, broker, publisher: None }) }
+    }
+
+    /// With what publishes to the subscribers of procedures.
+    #[must_use]
+    pub fn with_publisher(self, publisher: Publisher) -> Self {
+        let (gateway, broker) = (Arc::clone(&self.parts.gateway), Arc::clone(&self.parts.broker));
+        Self { parts: Arc::new(Parts { gateway, broker, publisher: Some(publisher) }) }
+    }
+
+    /// The home that the environment names, for code that is given no events: jobs, tools,
+    /// other services. `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` is the URL of a WebSocket
+    /// API with its stage; `AWS_ENDPOINT_URL_IOT_DATA_PLANE` that of topics, if not AWS's
+    /// own in `AWS_REGION`. Credentials are those of `AWS_ACCESS_KEY_ID` and its fellows;
+    /// Fanwire needs none unless it is told to look at them.
+    ///
+    /// ```
+    /// let home = fanwire::Home::from_env();
+    /// ```
+    #[cfg(feature = "lambda")]
+    pub fn from_env() -> Self {
+        lambda::Surroundings::from_env().home()
     }
 
     /// What keeps the connections of WebSocket APIs.
@@ -37,5 +62,10 @@ impl Home {
     /// What keeps the topics.
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.parts.broker
+    }
+
+    /// What publishes to the subscribers of the app's procedures; `None` where it has none.
+    pub fn publisher(&self) -> Option<&Publisher> {
+        self.parts.publisher.as_ref()
     }
 }

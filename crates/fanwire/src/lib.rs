@@ -8,6 +8,8 @@
 //!
 //! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
 //! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
+//! - [`subscriptions`] is typed procedures that clients subscribe to, as tRPC has them.
+//! - [`collection`] is typed documents, as Nitric has them.
 //! - [`store`] is where they keep what outlives an event.
 //! - `client` (a feature) is their other side: what tests, tools and services connect with.
 //! - [`Home`] is how they reach all else.
@@ -15,11 +17,13 @@
 mod app;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod collection;
 mod error;
 mod home;
 pub mod realtime;
 mod run;
 pub mod store;
+pub mod subscriptions;
 pub mod websocket;
 
 pub use bytes::Bytes;

@@ -55,6 +55,15 @@ fn home_of(variable: impl Fn(&str) -> Option<String>) -> Result<HomeKind> {
 
 async fn live(app: App, home: HomeKind) -> Result {
     match home {
+        #[cfg(feature = "lambda")]
+        HomeKind::Lambda => crate::home::lambda::run(app).await,
+        #[cfg(not(feature = "lambda"))]
+        #[cfg(feature = "lambda")]
+        HomeKind::Lambda => {
+            let parts = crate::home::lambda::Parts { websocket: app.websocket };
+            crate::home::lambda::run(parts).await
+        }
+        #[cfg(not(feature = "lambda"))]
         HomeKind::Lambda => Err(not_built("lambda", "this is a function's environment", &app)),
         #[cfg(feature = "server")]
         HomeKind::Server => crate::home::server::run(app).await,
@@ -63,6 +72,7 @@ async fn live(app: App, home: HomeKind) -> Result {
     }
 }
 
+#[cfg(not(all(feature = "lambda", feature = "server")))]
 /// What a program says that was built for another home.
 fn not_built(feature: &str, found: &str, app: &App) -> Error {
     let why = format!(

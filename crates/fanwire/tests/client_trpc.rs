@@ -1,4 +1,4 @@
-//! The tRPC client, against the server of `@trpc/server` itself, v10 and v11: wants Node, and
+//! The tRPC client, against the server of `@trpc/server` itself, 10.40 to 11.25: wants Node, and
 //! the packages of `tests/`, which `./test` installs.
 
 #![cfg(feature = "client")]
@@ -51,32 +51,34 @@ impl Server {
     }
 }
 
-/// Runs a test's body against both versions.
-macro_rules! both_versions {
-    ($($name:ident)*) => {
-        mod v10 {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(super::Server::start("v10").await).await;
-            })*
-        }
-
-        mod v11 {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(super::Server::start("v11").await).await;
-            })*
-        }
+/// Runs tests' bodies against every version.
+macro_rules! every_version {
+    ($($version:ident $number:literal)*, $names:tt) => {
+        $(mod $version {
+            each!($number $names);
+        })*
     };
 }
 
-both_versions! {
-    queries_and_mutations_are_answered
-    a_subscription_ends_when_it_is_over
-    a_subscription_that_is_dropped_is_stopped
-    subscriptions_outlive_their_connection_and_queries_do_not
-    many_calls_are_answered_each_with_its_own
-    a_queue_that_is_not_read_ends_its_subscription_only
+macro_rules! each {
+    ($number:literal [$($name:ident)*]) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            super::$name(super::Server::start($number).await).await;
+        })*
+    };
+}
+
+every_version! {
+    v10_40 "10.40" v10_45 "10.45" v11_0 "11.0" v11_18 "11.18" v11_25 "11.25",
+    [
+        queries_and_mutations_are_answered
+        a_subscription_ends_when_it_is_over
+        a_subscription_that_is_dropped_is_stopped
+        subscriptions_outlive_their_connection_and_queries_do_not
+        many_calls_are_answered_each_with_its_own
+        a_queue_that_is_not_read_ends_its_subscription_only
+    ]
 }
 
 async fn next<T: serde::de::DeserializeOwned>(
@@ -208,7 +210,7 @@ async fn expect(events: &mut Subscription<Message>, numbers: std::ops::RangeIncl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tracked_events_are_neither_lost_nor_told_twice_when_connections_are() {
-    let mut server = Server::start("v11").await;
+    let mut server = Server::start("11.25").await;
     let client = Trpc::connect(&server.url).unwrap();
     let mut events = client.subscribe::<Message>("messages", &json!({})).await.unwrap();
     let mut said = 0;
@@ -226,7 +228,7 @@ async fn tracked_events_are_neither_lost_nor_told_twice_when_connections_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_another_connection_is_changed_without_a_gap() {
-    let mut server = Server::start("v11").await;
+    let mut server = Server::start("11.25").await;
     let client = Trpc::connect(&server.url).unwrap();
     let mut events = client.subscribe::<Message>("messages", &json!({})).await.unwrap();
     let mut live = client.subscribe::<String>("live", &()).await.unwrap();
@@ -250,7 +252,7 @@ async fn a_server_that_asks_for_another_connection_is_changed_without_a_gap() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_parameters_are_asked_for_before_each_connection() {
-    let mut server = Server::start("v11").await;
+    let mut server = Server::start("11.25").await;
     let asked = Arc::new(AtomicU32::new(0));
     let params = {
         let asked = Arc::clone(&asked);
@@ -276,7 +278,7 @@ async fn connection_parameters_are_asked_for_before_each_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_ask_each_other_whether_they_are_there() {
-    let server = Server::start("v11").await;
+    let server = Server::start("11.25").await;
     let keep_alive = Duration::from_millis(20);
     let client = Trpc::builder(&server.url).keep_alive(keep_alive, PATIENCE).query("token", "T");
     let client = client.connect().unwrap();

@@ -24,6 +24,21 @@ pub struct Answer {
     pub notes: Vec<String>,
 }
 
+/// What an authorizer in this process says: an answer that is still to be judged.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Whether somebody is let in.
+    pub authenticated: bool,
+    /// Who it is.
+    pub principal: String,
+    /// When the connection must end, from its start. None: after a day.
+    pub disconnect_after: Option<Duration>,
+    /// When the authorizer is to be asked again. None: never.
+    pub refresh_after: Option<Duration>,
+    /// What it may do: policy documents.
+    pub policies: Vec<Box<RawValue>>,
+}
+
 /// How exact an answer has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {
@@ -76,6 +91,10 @@ pub enum Refusal {
 const SECONDS: std::ops::RangeInclusive<i64> = 300..=86_400;
 const DISCONNECT_AFTER: i64 = 86_400;
 
+/// The members that say the times.
+const DISCONNECT: &str = "disconnectAfterInSeconds";
+const REFRESH: &str = "refreshAfterInSeconds";
+
 /// Characters of a principal: AWS's most, and ours, above which it is no name but a load.
 const STRICT_PRINCIPAL: usize = 128;
 const LAX_PRINCIPAL: usize = 2048;
@@ -99,12 +118,44 @@ impl Answer {
             Some("false") => return Err(Refusal::NotAuthenticated),
             _ => return Err(malformed(&members, "isAuthenticated", "true or false")),
         }
+        let principal = principal(&members)?;
+        let times = [DISCONNECT, REFRESH].map(|member| seconds(&members, member));
+        Self::judge(principal, times, &documents(&members)?, strictness, place)
+    }
+
+    /// Judges what an authorizer in this process said, as [`parse`](Self::parse) does.
+    ///
+    /// # Errors
+    ///
+    /// With why nobody is let in, in words for the log.
+    pub fn of(terms: Terms, strictness: Strictness, place: &Place) -> Result<Self, Refusal> {
+        if !terms.authenticated {
+            return Err(Refusal::NotAuthenticated);
+        }
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let times = [terms.disconnect_after, terms.refresh_after].map(|time| Ok(time.map(seconds)));
+        let documents: Vec<&RawValue> = terms.policies.iter().map(|document| &**document).collect();
+        Self::judge(terms.principal, times, &documents, strictness, place)
+    }
+
+    /// Judges an answer whose members are read. The times are those of [`DISCONNECT`] and
+    /// [`REFRESH`].
+    fn judge(
+        principal: String,
+        times: [Result<Option<i64>, Refusal>; 2],
+        documents: &[&RawValue],
+        strictness: Strictness,
+        place: &Place,
+    ) -> Result<Self, Refusal> {
         let mut notes = Vec::new();
-        let principal = principal(&members, strictness)?;
-        let mut seconds = |member| seconds(&members, member, strictness, &mut notes);
-        let disconnect_after = seconds("disconnectAfterInSeconds")?;
-        let refresh_after = seconds("refreshAfterInSeconds")?;
-        let policies = policies(&members, strictness, place)?;
+        let principal = good_principal(principal, strictness)?;
+        let mut in_range = |time: Result<Option<i64>, Refusal>, member| {
+            time?.map(|seconds| in_range(seconds, member, strictness, &mut notes)).transpose()
+        };
+        let [disconnect_after, refresh_after] = times;
+        let disconnect_after = in_range(disconnect_after, DISCONNECT)?;
+        let refresh_after = in_range(refresh_after, REFRESH)?;
+        let policies = policies(documents, strictness, place)?;
         notes.extend(policies.notes());
         Ok(Self {
             principal,
@@ -142,12 +193,13 @@ fn malformed(members: &Members<'_>, name: &str, expected: &str) -> Refusal {
     Refusal::Malformed(PolicyError::new(name, what, expected))
 }
 
-fn principal(members: &Members<'_>, strictness: Strictness) -> Result<String, Refusal> {
+fn principal(members: &Members<'_>) -> Result<String, Refusal> {
     let json = present(members, "principalId");
-    let principal = json.and_then(|json| serde_json::from_str::<String>(json.get()).ok());
-    let Some(principal) = principal else {
-        return Err(malformed(members, "principalId", "a string"));
-    };
+    let principal = json.and_then(|json| serde_json::from_str(json.get()).ok());
+    principal.ok_or_else(|| malformed(members, "principalId", "a string"))
+}
+
+fn good_principal(principal: String, strictness: Strictness) -> Result<String, Refusal> {
     let alphanumeric = principal.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let good = match strictness {
         Strictness::Strict => alphanumeric && (1..=STRICT_PRINCIPAL).contains(&principal.len()),
@@ -158,7 +210,10 @@ fn principal(members: &Members<'_>, strictness: Strictness) -> Result<String, Re
     }
     match strictness {
         Strictness::Strict => Err(bad_principal(&principal)),
-        Strictness::Lax => Err(malformed(members, "principalId", "1 to 2048 bytes")),
+        Strictness::Lax => {
+            let what = format!("{} bytes", principal.len());
+            Err(Refusal::Malformed(PolicyError::new("principalId", what, "1 to 2048 bytes")))
+        }
     }
 }
 
@@ -183,16 +238,18 @@ fn bad_principal(principal: &str) -> Refusal {
     Refusal::Principal { principal, advice }
 }
 
-fn seconds(
-    members: &Members<'_>,
+fn seconds(members: &Members<'_>, member: &str) -> Result<Option<i64>, Refusal> {
+    let Some(json) = present(members, member) else { return Ok(None) };
+    let wrong = || malformed(members, member, "a whole number of seconds");
+    whole_number(json).ok_or_else(wrong).map(Some)
+}
+
+fn in_range(
+    seconds: i64,
     member: &'static str,
     strictness: Strictness,
     notes: &mut Vec<String>,
-) -> Result<Option<Duration>, Refusal> {
-    let Some(json) = present(members, member) else { return Ok(None) };
-    let Some(seconds) = whole_number(json) else {
-        return Err(malformed(members, member, "a whole number of seconds"));
-    };
+) -> Result<Duration, Refusal> {
     let nearest = seconds.clamp(*SECONDS.start(), *SECONDS.end());
     if nearest != seconds {
         match strictness {
@@ -202,7 +259,7 @@ fn seconds(
             }
         }
     }
-    Ok(Some(Duration::from_secs(nearest.unsigned_abs())))
+    Ok(Duration::from_secs(nearest.unsigned_abs()))
 }
 
 /// A whole number, however it is written: Python's `300.0` is one.
@@ -216,22 +273,25 @@ fn whole_number(json: &RawValue) -> Option<i64> {
     })
 }
 
+fn documents<'j>(members: &Members<'j>) -> Result<Vec<&'j RawValue>, Refusal> {
+    match present(members, "policyDocuments") {
+        Some(json) if json.get().starts_with('[') => Ok(one_or_many(json)),
+        Some(_) => Err(malformed(members, "policyDocuments", "a list of policy documents")),
+        None => Ok(Vec::new()),
+    }
+}
+
 fn policies(
-    members: &Members<'_>,
+    documents: &[&RawValue],
     strictness: Strictness,
     place: &Place,
 ) -> Result<PolicySet, Refusal> {
-    let documents = match present(members, "policyDocuments") {
-        Some(json) if json.get().starts_with('[') => one_or_many(json),
-        Some(_) => return Err(malformed(members, "policyDocuments", "a list of policy documents")),
-        None => Vec::new(),
-    };
     let limits = match strictness {
         Strictness::Strict if documents.is_empty() => return Err(Refusal::NoPolicies),
         Strictness::Strict => PolicyLimits::AWS,
         Strictness::Lax => PolicyLimits::LAX,
     };
-    PolicySet::parse(&documents, place, limits).map_err(Refusal::Malformed)
+    PolicySet::parse(documents, place, limits).map_err(Refusal::Malformed)
 }
 
 #[cfg(test)]
@@ -274,6 +334,37 @@ mod tests {
         assert_eq!(answer.disconnect_after, Duration::from_secs(86_400));
         assert_eq!(answer.refresh_after, Some(Duration::from_secs(300)));
         assert_eq!(answer.notes, [] as [&str; 0]);
+    }
+
+    /// The typed form of an answer, as an authorizer in this process gives it.
+    fn terms(principal: &str, refresh_after: u64) -> Terms {
+        let policies = vec![serde_json::value::to_raw_value(&document()).unwrap()];
+        Terms {
+            authenticated: true,
+            principal: principal.to_owned(),
+            disconnect_after: None,
+            refresh_after: Some(Duration::from_secs(refresh_after)),
+            policies,
+        }
+    }
+
+    #[test]
+    fn what_this_process_says_is_judged_alike() {
+        let of = |terms, strictness| Answer::of(terms, strictness, &place());
+        let good = of(terms("ada", 300), Strictness::Strict).unwrap();
+        assert_eq!(good.policies, parse(json!({}), Strictness::Strict).unwrap().policies);
+        assert_eq!(good.disconnect_after, Duration::from_secs(86_400));
+        let refusal = of(terms("a-da", 300), Strictness::Strict).unwrap_err();
+        assert!(matches!(refusal, Refusal::Principal { .. }), "{refusal}");
+        let refusal = of(terms("ada", 10), Strictness::Strict).unwrap_err();
+        assert_eq!(refusal, Refusal::Seconds { member: REFRESH, seconds: 10 });
+        let lax = of(terms("a-da", 10), Strictness::Lax).unwrap();
+        assert_eq!(lax.refresh_after, Some(Duration::from_secs(300)));
+        assert_eq!(lax.notes.len(), 1);
+        let nobody = Terms { authenticated: false, ..terms("ada", 300) };
+        assert_eq!(of(nobody, Strictness::Lax).unwrap_err(), Refusal::NotAuthenticated);
+        let none = Terms { policies: Vec::new(), ..terms("ada", 300) };
+        assert_eq!(of(none, Strictness::Strict).unwrap_err(), Refusal::NoPolicies);
     }
 
     #[test]

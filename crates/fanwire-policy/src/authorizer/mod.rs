@@ -6,7 +6,7 @@ mod event;
 mod parameters;
 mod signature;
 
-pub use answer::{Answer, Refusal, Strictness};
+pub use answer::{Answer, Refusal, Strictness, Terms};
 pub use event::{AuthorizerEvent, HttpData, MqttData};
 pub use parameters::AuthorizerParameters;
 pub use signature::{PublicKeyError, SigningKeys};

@@ -4,13 +4,11 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanwire_policy::{
-    Access, Action, Answer, AuthorizerEvent, AuthorizerParameters, HttpData, MqttData, PolicySet,
-    Resource, Strictness, Subject,
-};
+use fanwire_policy::{Access, Action, AuthorizerParameters, PolicySet, Resource, Subject};
 use fanwire_wire::mqtt::{Connect, ReasonCode};
 
 use super::credentials::token;
+use super::question::Token;
 use super::refusal::Refusal;
 use super::{Arrival, HttpArrival};
 use crate::refresh::{Owner, Refresh};
@@ -116,37 +114,18 @@ impl Realtime {
         let Asked { connect, client_id, arrival, .. } = asked;
         let token = authorizer.token_key.as_ref().and_then(|key| parameters.token(key));
         let signature_verified = check_signature(authorizer, parameters, token.as_deref())?;
-        let http = arrival.http.as_ref().map(|http| HttpData {
-            headers: parameters.headers,
-            query: http.query.as_deref().unwrap_or_default(),
-        });
-        let event = AuthorizerEvent {
-            token: token.as_deref(),
-            signature_verified,
-            // On AWS there is always TLS, so functions rely on it: without it they get the
-            // name that the client connected to.
-            tls_server_name: arrival.domain_name(),
-            http,
-            mqtt: asked.mqtt.then_some(MqttData {
-                username: connect.username,
-                password: connect.password,
-                client_id: connect.client_id,
-            }),
-            connection_id: &connection_id(),
-        };
-        let event = bytes::Bytes::from(event.to_json());
+        let token = Token { text: token.as_deref(), is_signed: signature_verified };
+        let question = self.question(asked, authorizer, parameters.headers, &token);
         let started = Instant::now();
-        let answer = self.call_authorizer(&authorizer.function, event.clone()).await;
-        let answer = answer.map_err(unauthorized)?;
+        let answer = self.put(&question).await.map_err(unauthorized)?;
         let authorized_in = Some(started.elapsed());
         let now = self.inner.hub.clock().now();
         let owner = Owner::of(client_id, &answer.principal, arrival, connect);
         let principal: Box<str> = answer.principal.as_str().into();
         let ends = Some((now + answer.disconnect_after, DisconnectReason::CustomAuthTtlExpiration));
-        let refresh = answer.refresh_after.map(|after| {
-            let function = authorizer.function.clone();
-            Box::new(Refresh::new(self, function, event, owner.clone(), now + after))
-        });
+        let refresh = answer
+            .refresh_after
+            .map(|after| Box::new(Refresh::new(self, question, owner.clone(), now + after)));
         let access = bind(&self.share(answer.policies), &owner.subject());
         self.tell_notes(client_id, &answer.notes);
         let clock = self.inner.hub.clock();
@@ -166,37 +145,6 @@ impl Realtime {
     pub(crate) fn share(&self, policies: PolicySet) -> Arc<PolicySet> {
         let pool = &self.inner.policies;
         pool.lock().unwrap_or_else(PoisonError::into_inner).share(policies)
-    }
-
-    /// Calls an authorizer's function, and judges its answer.
-    ///
-    /// # Errors
-    ///
-    /// Why nobody is let in, in words.
-    pub(crate) async fn call_authorizer(
-        &self,
-        function: &str,
-        event: bytes::Bytes,
-    ) -> Result<Answer, String> {
-        let settings = self.inner.settings.load_full();
-        let patience = settings.limits().authorizer_timeout;
-        let invoking = self.inner.functions.invoke(function, event, Default::default());
-        let outcome = match tokio::time::timeout(patience, invoking).await {
-            Ok(outcome) => outcome.map_err(|error| error.to_string())?,
-            Err(_) => {
-                return Err(format!(
-                    "the authorizer `{function}` did not answer within {patience:?} (realtime.limits.authorizer_timeout)"
-                ));
-            }
-        };
-        if outcome.error.is_some() {
-            let error = String::from_utf8_lossy(&outcome.payload);
-            return Err(format!("the authorizer `{function}` failed: {error}"));
-        }
-        let strictness =
-            if settings.limits().strict_authorizer { Strictness::Strict } else { Strictness::Lax };
-        Answer::parse(&outcome.payload, strictness, &settings.place)
-            .map_err(|refusal| format!("authorizer `{function}`: {refusal}"))
     }
 }
 
@@ -279,27 +227,9 @@ fn access_key(query: &str) -> Option<&str> {
     credential.split(['/', '%']).next()
 }
 
-/// A UUID for a connection (RFC 9562, version 4).
-fn connection_id() -> String {
-    let random = fastrand::u128(..);
-    let versioned = random & !(0xF << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let digits = format!("{versioned:032x}");
-    let (a, b, c, d, e) =
-        (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
-    format!("{a}-{b}-{c}-{d}-{e}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_connection_id_is_a_random_uuid() {
-        let id = connection_id();
-        assert_eq!(id.len(), 36);
-        assert_eq!(&id[14..15], "4");
-        assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"));
-    }
 
     #[test]
     fn a_principal_that_is_the_time_is_made_up() {

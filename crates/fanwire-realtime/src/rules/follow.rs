@@ -12,8 +12,9 @@ use fanwire_rules::{Failure, Rule, Selected, error_payload, uuid};
 use super::Ground;
 use super::backlog::{Backlog, Bounds, Waiting};
 use super::invoke::Invoke;
+use super::native::Native;
 use super::seldom::Seldom;
-use crate::{Message, Observer, RealtimeEvent};
+use crate::{Message, NativeMessage, Observer, RealtimeEvent};
 
 /// What is waited for a function that is throttled, at first and at the most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -32,6 +33,10 @@ pub(super) struct Follower {
     function: String,
     error_function: Option<String>,
     statement: Rule,
+    /// Whether the statement selects every payload as it is.
+    is_plain: bool,
+    /// What takes the messages instead of the function.
+    native: Option<Native>,
     functions: Arc<dyn Invoke>,
     observer: Arc<dyn Observer>,
     account_id: Arc<str>,
@@ -47,12 +52,20 @@ struct ShuttingDown;
 // === impl Follower ===
 
 impl Follower {
-    pub(super) fn new(name: &str, rule: &TopicRule, statement: Rule, ground: &Ground) -> Self {
+    pub(super) fn new(
+        name: &str,
+        rule: &TopicRule,
+        statement: Rule,
+        native: Option<Native>,
+        ground: &Ground,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             function: rule.function.clone(),
             error_function: rule.error_function.clone(),
             statement,
+            is_plain: rule.plain_filter().is_some(),
+            native,
             functions: Arc::clone(&ground.functions),
             observer: Arc::clone(&ground.observer),
             account_id: Arc::clone(&ground.account_id),
@@ -80,6 +93,11 @@ impl Follower {
 
     async fn take(&mut self, waiting: &Waiting, backlog: &Backlog) -> Result<(), ShuttingDown> {
         let message = &waiting.message;
+        if let (true, Some(native)) = (self.is_plain, self.native.clone()) {
+            // Nothing has to be evaluated, and the payload need not be JSON.
+            self.give(&native, waiting, message.payload.clone(), backlog).await;
+            return Ok(());
+        }
         let (user, account_id) = (user_properties(message), Arc::clone(&self.account_id));
         let client_id = message.publisher.as_ref().and_then(|publisher| publisher.client());
         let trace_id = client_id.is_some().then(|| uuid(fastrand::u128(..)));
@@ -105,14 +123,43 @@ impl Follower {
             Ok(None) => return Ok(()),
             Ok(Some(Selected::Json(Cow::Borrowed(_)))) => message.payload.clone(),
             Ok(Some(Selected::Json(Cow::Owned(json)))) => Bytes::from(json),
+            Ok(Some(Selected::Raw(_))) if self.native.is_some() => message.payload.clone(),
             Ok(Some(Selected::Raw(_))) => return self.fail(&view, NOT_JSON, backlog),
             Err(error) => return self.fail(&view, &error.to_string(), backlog),
         };
+        if let Some(native) = self.native.clone() {
+            self.give(&native, waiting, event, backlog).await;
+            return Ok(());
+        }
         match self.call(event, &message.topic, backlog).await {
             Ok(()) => Ok(()),
             Err(InvokeError::ShuttingDown) => Err(ShuttingDown),
             Err(error) => self.fail(&view, &error.to_string(), backlog),
         }
+    }
+
+    /// Gives what was selected to the subscriber of this process, as soon as it has a place.
+    async fn give(
+        &mut self,
+        native: &Native,
+        waiting: &Waiting,
+        payload: Bytes,
+        backlog: &Backlog,
+    ) {
+        let place = loop {
+            match native.place(LONGEST_PAUSE).await {
+                Some(place) => break place,
+                None => self.tell_of_drops(&waiting.message.topic, backlog),
+            }
+        };
+        let message = &waiting.message;
+        // What Basic Ingest puts before a topic is no part of it.
+        let topic = match waiting.topic_at {
+            0 => Arc::clone(&message.topic),
+            at => message.topic.get(at..).unwrap_or_default().into(),
+        };
+        let publisher = message.publisher.clone();
+        native.begin(NativeMessage { topic, payload, publisher }, place);
     }
 
     /// Gives an event to the function, as soon as that takes it.

@@ -4,7 +4,8 @@
 //! shards' threads, and a task of the runtime, [`Follower`], that empties it: it evaluates
 //! the statement and gives the result to the function, asynchronously, so with the retries
 //! of Lambda. A function that is throttled holds its rule up; what the backlog has no room
-//! for is dropped, counted, and told.
+//! for is dropped, counted, and told. In place of a function there may be a subscriber of
+//! this process, [`Native`], which takes as many messages at a time as it may.
 //!
 //! Basic Ingest is one tap at `$aws/rules/+/#`, which looks the rule up by its name.
 
@@ -12,6 +13,7 @@ mod backlog;
 mod follow;
 mod ingest;
 mod invoke;
+mod native;
 mod seldom;
 
 use std::collections::BTreeMap;
@@ -26,9 +28,10 @@ use self::backlog::{Backlog, Bounds, Feed};
 use self::follow::Follower;
 use self::ingest::BasicIngest;
 use self::invoke::Invoke;
+use self::native::{Ending, Native};
 use crate::directory::Directory;
 use crate::tap::{Subscription, Tap};
-use crate::{Observer, Realtime};
+use crate::{Natives, Observer, Realtime};
 
 pub use self::backlog::RuleStats;
 
@@ -61,6 +64,8 @@ pub struct RuleError {
 struct Ground {
     directory: Arc<Directory>,
     functions: Arc<dyn Invoke>,
+    natives: Natives,
+    ending: Arc<Ending>,
     observer: Arc<dyn Observer>,
     runtime: Handle,
     account_id: Arc<str>,
@@ -90,6 +95,8 @@ impl Rules {
         let ground = Ground {
             directory: Arc::clone(&inner.directory),
             functions: Arc::new(inner.functions.clone()),
+            natives: inner.natives.clone(),
+            ending: Arc::new(Ending::new()),
             observer: Arc::clone(&inner.observer),
             runtime: inner.runtime.clone(),
             account_id: account_id.into(),
@@ -146,6 +153,13 @@ impl Rules {
         Ok(())
     }
 
+    /// Takes no more messages, and waits until the subscribers of this process are done with
+    /// what was taken. Functions see to their own.
+    pub async fn finish(&self) {
+        self.followed.store(Arc::default());
+        self.ground.ending.wait().await;
+    }
+
     /// What became of the messages of each rule that is followed.
     pub fn stats(&self) -> Vec<(String, RuleStats)> {
         let followed = self.followed.load();
@@ -171,7 +185,8 @@ impl Ground {
     fn follow(&self, name: &str, rule: &TopicRule, statement: Rule, bounds: Bounds) -> Followed {
         let filter = statement.filter().map(str::to_owned);
         let (feed, backlog) = Backlog::new(bounds);
-        let follower = Follower::new(name, rule, statement, self);
+        let native = Native::of(name, &rule.function, &self.natives, &backlog.counters, self);
+        let follower = Follower::new(name, rule, statement, native, self);
         self.runtime.spawn(follower.run(backlog));
         let tap = || Arc::new(feed.tap()) as Arc<dyn Tap>;
         let subscription = filter.map(|filter| self.subscribe(&filter, tap()));

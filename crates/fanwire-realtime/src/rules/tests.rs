@@ -11,12 +11,15 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::invoke::Invoke;
+use super::native::Ending;
 use super::{Ground, RuleStats, Rules};
 use fanwire_wire::mqtt::UserProperties;
 
 use crate::directory::Directory;
 use crate::topic::Parent;
-use crate::{Message, Observer, Properties, Publisher, RealtimeEvent};
+use crate::{Message, Natives, Observer, Properties, Publisher, RealtimeEvent};
+
+mod native;
 
 /// Longer than anything takes: a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -145,10 +148,16 @@ fn model(rules: &[(&str, TopicRule)]) -> model::Realtime {
 
 /// Rules that are followed. Must be called inside a runtime.
 fn follow(rules: &[(&str, TopicRule)]) -> Fixture {
+    follow_with(rules, Natives::default())
+}
+
+fn follow_with(rules: &[(&str, TopicRule)], natives: Natives) -> Fixture {
     let (seen, directory) = (Arc::new(Seen::default()), Arc::new(Directory::default()));
     let ground = Ground {
         directory: Arc::clone(&directory),
         functions: Arc::clone(&seen) as _,
+        natives,
+        ending: Arc::new(Ending::new()),
         observer: Arc::clone(&seen) as _,
         runtime: Handle::current(),
         account_id: "123456789012".into(),

@@ -53,6 +53,18 @@ impl Id {
     }
 }
 
+impl Id {
+    /// The id as words name it: a string without its quotes.
+    pub fn text(&self) -> String {
+        match &self.0 {
+            Spelling::Natural(number) => number.to_string(),
+            Spelling::Other(json) => {
+                serde_json::from_str(json).unwrap_or_else(|_| json.to_string())
+            }
+        }
+    }
+}
+
 impl From<u64> for Id {
     fn from(number: u64) -> Self {
         Self(Spelling::Natural(number))

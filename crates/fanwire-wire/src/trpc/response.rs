@@ -171,15 +171,15 @@ impl<'a> Data<'a> {
         transformer.write(value, meta.as_deref(), out);
     }
 
-    /// The `meta` of what the transformer gets.
+    /// The `meta` of what the transformer gets, in the format that `superjson` 2 calls 1.
     fn meta_of_envelope(&self, undefined: bool) -> Option<String> {
         if undefined {
-            return Some(r#"{"values":["undefined"]}"#.to_owned());
+            return Some(r#"{"values":["undefined"],"v":1}"#.to_owned());
         }
         let values = self.meta?.get();
         Some(match self.event_id {
-            None => format!(r#"{{"values":{values}}}"#),
-            Some(_) => format!(r#"{{"values":{{"data":{values}}}}}"#),
+            None => format!(r#"{{"values":{values},"v":1}}"#),
+            Some(_) => format!(r#"{{"values":{{"data":{values}}},"v":1}}"#),
         })
     }
 }

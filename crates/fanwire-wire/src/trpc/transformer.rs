@@ -24,7 +24,10 @@ impl Transformer {
     /// transformer makes.
     pub(super) fn input(self, input: Option<&RawValue>) -> Result<Option<&RawValue>, ()> {
         let (Self::SuperJson, Some(input)) = (self, input) else { return Ok(input) };
-        let [json, meta] = members(input.get(), ["json", "meta"]).map_err(drop)?;
+        let Ok([json, meta]) = members(input.get(), ["json", "meta"]) else {
+            // `superjson` takes all else for a value without members, and breaks at this one.
+            return if input.get() == "null" { Err(()) } else { Ok(None) };
+        };
         Ok(json.filter(|json| json.get() != "null" || !is_undefined(meta)))
     }
 

@@ -2,11 +2,38 @@
 //!
 //! The model is DynamoDB's single table, as far as realtime apps need it: a partition key,
 //! a sort key, fields, and a time at which the item is gone.
+//!
+//! | store | for |
+//! |---|---|
+//! | [`Memory`] | tests, and servers whose connections end with them |
+#![cfg_attr(feature = "server", doc = "| [`Embedded`] | one server, in a folder |")]
+#![cfg_attr(
+    feature = "dynamodb",
+    doc = "| [`DynamoDb`] | functions, and whatever else shares a table |"
+)]
+//!
+//! Keys and items are held to DynamoDB's limits in all of them: a partition key of 2,048
+//! bytes, a sort key of 1,024, an item of 400 KB.
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+#[cfg(feature = "server")]
+mod embedded;
+mod index;
+mod limits;
+mod memory;
 
 use std::fmt::Debug;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
+
+#[cfg(feature = "dynamodb")]
+pub use self::dynamodb::{Attributes, DynamoDb};
+#[cfg(feature = "server")]
+pub use self::embedded::Embedded;
+pub use self::memory::Memory;
 
 /// A table. The implementations differ in where the items are; one test suite holds for
 /// them all.
@@ -92,4 +119,39 @@ pub enum StoreError {
     /// It could not be reached, or failed.
     #[error("the store failed: {0}")]
     Failed(String),
+}
+
+// === impl Key ===
+
+impl Key {
+    /// A key of these parts.
+    pub fn new(partition: impl Into<String>, sort: impl Into<String>) -> Self {
+        Self { partition: partition.into(), sort: sort.into() }
+    }
+}
+
+// === impl Item ===
+
+impl Item {
+    /// An item that holds the fields of a JSON object, and does not expire. What is no
+    /// object is no field.
+    pub fn new(key: Key, fields: Value) -> Self {
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        Self { key, fields, expires_at: None }
+    }
+
+    /// Has it expire in so many seconds from now.
+    #[must_use]
+    pub fn lasting(mut self, seconds: f64) -> Self {
+        self.expires_at = Some(now() + seconds);
+        self
+    }
+}
+
+/// The time, in seconds since the epoch: what expiry is compared with.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

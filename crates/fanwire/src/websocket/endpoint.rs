@@ -45,6 +45,7 @@ impl fmt::Debug for Endpoint {
             .field("has_connect", &self.has_connect)
             .field("has_disconnect", &self.has_disconnect)
             .field("has_default", &self.has_default)
+            .field("selects", &self.selects)
             .finish_non_exhaustive()
     }
 }

@@ -19,6 +19,18 @@ use crate::Result;
 ///
 /// WebSocket::new().route("echo", echo).message(async |Text(text): Text| text.to_uppercase());
 /// ```
+///
+/// What handlers share is the app's [`State`](super::State). A closure that captures
+/// something of its own has an async block in the place of `async` before it:
+///
+/// ```
+/// use fanwire::websocket::{Connection, WebSocket};
+///
+/// let limit = 10;
+/// WebSocket::new().message(move |connection: Connection| async move {
+///     format!("{} may send {limit} messages", connection.id())
+/// });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler of an app whose state is `{S}`",
     note = "a handler is an async function with up to eight arguments that implement `FromEvent<{S}>`; its future is `Send`",

@@ -15,11 +15,13 @@ mod handler;
 mod plugin;
 mod reply;
 mod service;
+mod sync;
+#[cfg(test)]
+mod tests;
 
 pub use self::authorizer::{Allow, IntoAllow};
 pub use self::builder::{AppService, WebSocket};
 pub use self::connection::{Audience, Connection, Peer};
-#[allow(unused_imports, reason = "homes take it")]
 pub(crate) use self::endpoint::{Call, Endpoint};
 pub use self::event::{Body, ConnectionInfo, Event, EventKind};
 pub use self::extract::{
@@ -30,3 +32,4 @@ pub use self::gateway::{Delivered, Gateway, Group, Recipients, SendError};
 pub use self::handler::Handler;
 pub use self::plugin::Plugin;
 pub use self::reply::{IntoReply, Reply};
+pub use self::sync::ConnectionSync;

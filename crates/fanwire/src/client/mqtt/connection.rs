@@ -179,7 +179,7 @@ impl Wire {
         match self {
             Self::Stream(stream) => _ = stream.shutdown().await,
             Self::WebSocket(socket) => {
-                if socket.close(None).await.is_ok() {
+                if (**socket).close(None).await.is_ok() {
                     while let Some(Ok(_)) = socket.next().await {}
                 }
             }

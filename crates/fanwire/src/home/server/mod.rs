@@ -5,10 +5,13 @@ mod gateway;
 mod log;
 mod native;
 mod options;
+mod realtime;
+mod subscriptions;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanwire_app::App as Model;
 use fanwire_app::model::{
@@ -24,7 +27,11 @@ use self::gateway::OwnGateway;
 use self::log::Log;
 use self::native::Handlers;
 pub use self::options::ServerOptions;
+use self::realtime::OwnBroker;
+use self::subscriptions::OwnDelivery;
 use crate::home::Home;
+use crate::realtime::{Broker, NoBroker, Place};
+use crate::subscriptions::Publisher;
 use crate::{App, Result};
 
 /// The key of the function that is this app, in the model that the gateway serves.
@@ -41,7 +48,7 @@ const STAGE: &str = "$default";
 ///
 /// # async fn example() -> fanwire::Result {
 /// let echo = WebSocket::new().message(async |Text(text): Text| text);
-/// let options = ServerOptions { address: ([127, 0, 0, 1], 0).into(), ..ServerOptions::default() };
+/// let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
 /// let server = Server::start(App::from(echo), options).await?;
 /// println!("ws://{}", server.address());
 /// server.stop().await;
@@ -71,14 +78,36 @@ impl Server {
             realtime_folder: options.data.as_ref().map(|folder| folder.join("realtime")),
             ..GatewayOptions::default()
         };
+        let authorizer = app.websocket.as_ref().and_then(|app| app.authorizer.clone());
         if let Some(endpoint) = app.websocket {
             model.websocket_apis.push(api_of(&app.name, &endpoint));
             let handlers = Handlers::new(endpoint, Arc::clone(&at_home));
-            gateway.natives.insert(APP.to_owned(), Arc::new(handlers));
+            gateway.websocket_natives.insert(APP.to_owned(), Arc::new(handlers));
+        }
+        if let Some(endpoint) = app.realtime {
+            let endpoint = endpoint.endpoint()?;
+            let place = Place {
+                partition: "aws".to_owned(),
+                region: model.region.clone(),
+                account_id: model.account_id.clone(),
+            };
+            model.realtime = Some(realtime::model_of(&endpoint));
+            gateway.realtime_natives = realtime::natives_of(&endpoint, &place, &at_home);
+        }
+        if let Some(endpoint) = app.subscriptions {
+            let endpoint = subscriptions::endpoint_of(endpoint, authorizer, &at_home, &options);
+            gateway.subscriptions = Some(endpoint);
         }
         let gateway = Gateway::start(&model, gateway, Log::observers()).await?;
         let connections = OwnGateway::new(gateway.websocket().clone());
-        let home = Home::new(Arc::new(connections), Arc::new(crate::realtime::NoBroker));
+        let broker: Arc<dyn Broker> = match gateway.realtime() {
+            Some(plane) => Arc::new(OwnBroker::new(plane)),
+            None => Arc::new(NoBroker),
+        };
+        let mut home = Home::new(Arc::new(connections), broker);
+        if let Some(plane) = gateway.subscriptions() {
+            home = home.with_publisher(Publisher::new(OwnDelivery(plane.clone())));
+        }
         // It is set here and nowhere else.
         let _ = at_home.set(home.clone());
         Ok(Self { gateway, home, options })
@@ -92,6 +121,12 @@ impl Server {
     /// What the app reaches its connections and topics by: for what is not a handler.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Moves the clock of all connections ahead, for tests: what is due in that time
+    /// happens now, such as authorizers that are asked again.
+    pub fn advance_clock(&self, by: Duration) {
+        self.gateway.advance_clock(by);
     }
 
     /// Stops: no new clients, goodbye to those there are, and their disconnect handlers.

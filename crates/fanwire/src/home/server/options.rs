@@ -16,6 +16,8 @@ pub struct ServerOptions {
     /// The folder for retained messages, sessions and histories. `None`: they end with the
     /// process. Default: `FANWIRE_DATA`, or `None`.
     pub data: Option<PathBuf>,
+    /// The path of procedures. Default `/trpc`.
+    pub subscriptions_path: String,
     /// How long clients and handlers have when the server stops. Default 5 s.
     pub grace: Duration,
     /// Connections at once, over all of the app. Default 1,000,000.
@@ -69,6 +71,7 @@ impl Default for ServerOptions {
         Self {
             address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 3001),
             data: None,
+            subscriptions_path: "/trpc".to_owned(),
             grace: Duration::from_secs(5),
             max_connections: 1_000_000,
         }

@@ -11,8 +11,8 @@ use crate::{Error, Result};
 /// parameter that comes several times as a list. Where one is wanted, it is the last. One
 /// that does not fit is refused (400).
 ///
-/// Messages have no query: what is needed later is kept, in a collection
-/// or as the authorizer's context.
+/// Messages have no query: what is needed later is kept, in a
+/// [`Collection`](crate::collection::Collection) or as the authorizer's context.
 ///
 /// ```
 /// use fanwire::websocket::{Query, Reply, WebSocket};

@@ -1,0 +1,33 @@
+//! A filter on something that is neither of the context nor of the input.
+
+use fanwire::subscriptions::{Filter, PublishError, Publisher, Router};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+struct AppContext {
+    user_id: String,
+}
+
+#[derive(Deserialize, Serialize, TS)]
+struct Watch {
+    name: String,
+}
+
+fanwire::subscription! {
+    struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
+    filter UserIdAndName("userIdAndName") { name: String }
+}
+
+fanwire::subscription! {
+    struct Counted("counted"): (AppContext, Watch) -> u32;
+    filter CountedName("name") { input.name: String }
+}
+
+async fn publish(publisher: &Publisher) -> Result<(), PublishError> {
+    let _ = publisher;
+    Ok(())
+}
+
+fn main() {
+    let _ = (publish, Router::<AppContext>::new(), CountedName::INFO);
+}

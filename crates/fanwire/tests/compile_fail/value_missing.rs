@@ -1,0 +1,34 @@
+//! Publishing to a filter with a value missing.
+
+use fanwire::subscriptions::{Filter, PublishError, Publisher, Router};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+struct AppContext {
+    user_id: String,
+}
+
+#[derive(Deserialize, Serialize, TS)]
+struct Watch {
+    name: String,
+}
+
+fanwire::subscription! {
+    struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
+    filter UserIdAndName("userIdAndName") { ctx.user_id: String, input.name: String }
+}
+
+fanwire::subscription! {
+    struct Counted("counted"): (AppContext, Watch) -> u32;
+    filter CountedName("name") { input.name: String }
+}
+
+async fn publish(publisher: &Publisher) -> Result<(), PublishError> {
+    let some = UserIdAndName { user_id: "user1".into() };
+    publisher.publish_to(&some, &"hi".to_owned()).await?;
+    Ok(())
+}
+
+fn main() {
+    let _ = (publish, Router::<AppContext>::new(), CountedName::INFO);
+}
