@@ -23,6 +23,7 @@ mod backoff;
 mod connector;
 mod error;
 mod mqtt;
+mod outbox;
 mod status;
 mod tls;
 mod trpc;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use fanwire_wire::mqtt::QoS;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
+use super::super::outbox::{Outbox, pass_on};
 use super::super::{ConnectError, Status};
 use super::Message;
 use super::connection::{Happening, Road};
@@ -18,13 +18,6 @@ use super::inbound::Delivery;
 use super::link::SocketId;
 use super::session::{Output, Session, Token};
 use crate::realtime::Publication;
-
-/// The most writes that wait for one connection. A broker that leaves more is none: it is
-/// connected to anew.
-const OUTGOING: usize = 256;
-
-/// How many of them are kept free of new commands, for what must not wait.
-const RESERVED: usize = 64;
 
 /// The most that waits to be read; more waits in the socket.
 const INCOMING: usize = 64;
@@ -105,7 +98,7 @@ pub(super) struct Driver {
     /// Who reads what the broker knows by a subscription id.
     by_subscription: HashMap<u32, Vec<u64>>,
     /// What is to be written. Dropped, the connection is closed.
-    sockets: HashMap<SocketId, mpsc::Sender<Vec<u8>>>,
+    sockets: BTreeMap<SocketId, Outbox<Vec<u8>>>,
     happenings: mpsc::Sender<(SocketId, Happening)>,
     happened: mpsc::Receiver<(SocketId, Happening)>,
     last_error: Option<Arc<ConnectError>>,
@@ -132,7 +125,7 @@ impl Driver {
             waiters: HashMap::new(),
             readers: BTreeMap::new(),
             by_subscription: HashMap::new(),
-            sockets: HashMap::new(),
+            sockets: BTreeMap::new(),
             happenings,
             happened,
             last_error: None,
@@ -141,7 +134,7 @@ impl Driver {
 
     /// Goes on until the client is closed, or nobody has it any more.
     pub(super) async fn run(mut self, mut inputs: Inputs) {
-        let mut batch = Vec::with_capacity(AT_ONCE);
+        let (mut batch, mut dropped) = (Vec::new(), Vec::new());
         loop {
             self.settle();
             let deadline = self.session.deadline();
@@ -149,11 +142,14 @@ impl Driver {
                 // First what is over, so that nothing is done for it.
                 biased;
                 () = inputs.closing.notified() => break,
-                dropped = inputs.dropped.recv() => match dropped {
-                    Some(dropped) => self.forget(dropped),
-                    // Those who give commands have both ends, so nobody is left.
-                    None => break,
-                },
+                count = inputs.dropped.recv_many(&mut dropped, AT_ONCE) => {
+                    if count == 0 {
+                        // Those who give commands have both ends, so nobody is left.
+                        break;
+                    }
+                    dropped.drain(..).for_each(|dropped| self.forget(dropped));
+                }
+                () = pass_on(&mut self.sockets) => {}
                 Some((socket, happening)) = self.happened.recv() => {
                     self.happen(socket, happening);
                 }
@@ -171,8 +167,7 @@ impl Driver {
 
     /// Whether new commands could be sent, or wait.
     fn has_room(&self) -> bool {
-        self.session.waiting() < MAX_WAITING
-            && self.sockets.values().all(|socket| socket.capacity() > RESERVED)
+        self.session.waiting() < MAX_WAITING && self.sockets.values().all(Outbox::has_room)
     }
 
     fn obey(&mut self, command: Command) {
@@ -273,15 +268,15 @@ impl Driver {
     }
 
     fn connect(&mut self, socket: SocketId) {
-        let (sender, outgoing) = mpsc::channel(OUTGOING);
-        self.sockets.insert(socket, sender);
+        let (outbox, outgoing) = Outbox::new();
+        self.sockets.insert(socket, outbox);
         tokio::spawn(Arc::clone(&self.road).run(socket, outgoing, self.happenings.clone()));
     }
 
     fn send(&mut self, socket: SocketId, bytes: Vec<u8>) {
-        let Some(sender) = self.sockets.get(&socket) else { return };
-        if let Err(TrySendError::Full(_)) = sender.try_send(bytes) {
-            // It does not read. That its connection has ended is told by itself.
+        let Some(outbox) = self.sockets.get_mut(&socket) else { return };
+        if outbox.put(bytes).is_err() {
+            // It does not read.
             self.sockets.remove(&socket);
             self.session.closed(socket, Instant::now());
         }

@@ -1,6 +1,6 @@
 //! What gives a session its sockets, its time and its commands.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,19 +8,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
+use super::super::outbox::{Outbox, pass_on};
 use super::super::{ConnectError, Status};
 use super::call::{Command, Happened, Inbox, Sink};
 use super::connection::{Happening, Link};
 use super::error::CallError;
 use super::session::{CallEvent, CallId, Output, Session};
 use super::socket::SocketId;
-
-/// The most texts that wait to be written to one connection. A server that leaves more is
-/// none: it is connected to anew.
-const OUTGOING: usize = 512;
-
-/// How many of them are kept free of new calls, for what must not wait.
-const RESERVED: usize = 128;
 
 /// The most that waits to be read of all connections; more waits in the sockets.
 const INCOMING: usize = 64;
@@ -37,7 +31,7 @@ pub(super) struct Driver {
     queue: usize,
     sinks: HashMap<CallId, Sink>,
     /// What is to be written, by connection. Dropped, the connection is closed.
-    sockets: HashMap<SocketId, mpsc::Sender<String>>,
+    sockets: BTreeMap<SocketId, Outbox<String>>,
     happenings: mpsc::Sender<(SocketId, Happening)>,
     happened: mpsc::Receiver<(SocketId, Happening)>,
     last_error: Option<Arc<ConnectError>>,
@@ -59,7 +53,7 @@ impl Driver {
             status,
             queue,
             sinks: HashMap::new(),
-            sockets: HashMap::new(),
+            sockets: BTreeMap::new(),
             happenings,
             happened,
             last_error: None,
@@ -68,7 +62,7 @@ impl Driver {
 
     /// Goes on until the client is closed, or nobody has it any more.
     pub(super) async fn run(mut self, mut inbox: Inbox) {
-        let mut batch = Vec::with_capacity(AT_ONCE);
+        let (mut batch, mut cancelled) = (Vec::new(), Vec::new());
         loop {
             self.settle();
             let deadline = self.session.deadline();
@@ -76,11 +70,14 @@ impl Driver {
                 // First what is over, so that nothing is done for it.
                 biased;
                 () = inbox.closing.notified() => break,
-                cancelled = inbox.cancels.recv() => match cancelled {
-                    Some(id) => self.cancel(id),
-                    // Those who make calls have both ends, so nobody is left.
-                    None => break,
-                },
+                count = inbox.cancels.recv_many(&mut cancelled, AT_ONCE) => {
+                    if count == 0 {
+                        // Those who make calls have both ends, so nobody is left.
+                        break;
+                    }
+                    cancelled.drain(..).for_each(|id| self.cancel(id));
+                }
+                () = pass_on(&mut self.sockets) => {}
                 Some((socket, happening)) = self.happened.recv() => {
                     self.happen(socket, happening);
                 }
@@ -98,7 +95,7 @@ impl Driver {
 
     /// Whether new calls could be written.
     fn has_room(&self) -> bool {
-        self.sockets.values().all(|socket| socket.capacity() > RESERVED)
+        self.sockets.values().all(Outbox::has_room)
     }
 
     fn call(&mut self, command: Command) {
@@ -165,15 +162,15 @@ impl Driver {
     }
 
     fn connect(&mut self, socket: SocketId) {
-        let (sender, outgoing) = mpsc::channel(OUTGOING);
-        self.sockets.insert(socket, sender);
+        let (outbox, outgoing) = Outbox::new();
+        self.sockets.insert(socket, outbox);
         tokio::spawn(Arc::clone(&self.link).run(socket, outgoing, self.happenings.clone()));
     }
 
     fn send(&mut self, socket: SocketId, text: String) {
-        let Some(sender) = self.sockets.get(&socket) else { return };
-        if let Err(TrySendError::Full(_)) = sender.try_send(text) {
-            // It does not read. That its connection has ended is told by itself.
+        let Some(outbox) = self.sockets.get_mut(&socket) else { return };
+        if outbox.put(text).is_err() {
+            // It does not read.
             self.sockets.remove(&socket);
             self.session.closed(socket, Instant::now());
         }
