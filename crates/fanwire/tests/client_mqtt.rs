@@ -16,9 +16,10 @@ use fanwire::client::{
     ConnectError, Credentials, Message, Mqtt, MqttBuilder, MqttError, MqttSubscription, Status,
     Trust,
 };
-use fanwire::realtime::{Broker as _, ConnectRequest, Grant, Publication, Realtime};
+use fanwire::realtime::{ConnectRequest, Grant, Publication, Realtime};
 use fanwire::{Error, Home, Result, Server, ServerOptions};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -36,7 +37,11 @@ enum Broker {
 impl Broker {
     async fn fanwire() -> Self {
         let anyone = async |_: ConnectRequest, _: Home| -> Result<Grant> {
-            Ok(Grant::new().principal("anyone").subscribe(["*"]).publish(["*"]))
+            let everything = json!({
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
+            });
+            Ok(Grant::new().principal("anyone").policy(everything))
         };
         Self::of(Realtime::new("broker").authorizer(anyone)).await
     }
@@ -283,22 +288,17 @@ async fn nothing_is_lost_while_the_connection_is(broker: Broker) {
     let line = Line::to(broker.tcp()).await;
     let (reader, writer) = (line.client().connect().unwrap(), broker.client());
     let mut messages = reader.subscribe("log").await.unwrap();
-    let mut expected = HashSet::new();
-    for round in 0..2 {
-        line.cut(&reader).await;
-        for n in 0..5 {
-            let text = format!("{round}.{n}");
-            writer.publish("log", text.clone()).await.unwrap();
-            expected.insert(text);
-        }
-        line.mend();
-        let mut got = HashSet::new();
-        // One may come twice where the connection was lost before it was acknowledged.
-        while got.len() < 5 {
-            got.extend(texts(&mut messages, 1).await);
-        }
-        assert!(got.is_subset(&expected), "{got:?}");
+    line.cut(&reader).await;
+    let expected: HashSet<String> = (0..5).map(|n| n.to_string()).collect();
+    for text in &expected {
+        writer.publish("log", text.clone()).await.unwrap();
     }
+    line.mend();
+    let mut got = HashSet::new();
+    while got.len() < expected.len() {
+        got.extend(texts(&mut messages, 1).await);
+    }
+    assert_eq!(got, expected);
 }
 
 async fn what_is_published_while_there_is_no_connection_comes_in_order(broker: Broker) {

@@ -23,7 +23,7 @@ use crate::realtime::Publication;
 const GREETING_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a connection lives that is good: one to be made again at once.
-const PROVEN_AFTER: Duration = Duration::from_secs(10);
+pub(super) const PROVEN_AFTER: Duration = Duration::from_secs(10);
 
 /// The longest packet that is taken, in bytes: 16 MiB, and something for its header.
 const MAX_PACKET: usize = 16 * 1024 * 1024 + 64 * 1024;
@@ -70,8 +70,10 @@ pub(super) struct Session {
     framer: Framer,
     /// Whether the next connection may go on with what the broker knows.
     resume: bool,
-    /// Attempts in vain, and connections that were short, since one was good.
+    /// Attempts in vain since there was a connection.
     failures: u32,
+    /// Connections that were short since one was good.
+    short: u32,
     backoff: Backoff,
     next_socket: u64,
     next_packet: u16,
@@ -119,6 +121,7 @@ impl Session {
             link: Link::Down { until: now },
             framer: Framer::new(),
             failures: 0,
+            short: 0,
             backoff: Backoff::new(seed),
             next_socket: 0,
             next_packet: 0,
@@ -251,13 +254,13 @@ impl Session {
         }
         let wait = match &self.link {
             Link::Up(up) if now.saturating_duration_since(up.since) >= PROVEN_AFTER => {
-                self.failures = 0;
+                self.short = 0;
                 Duration::ZERO
             }
-            // One that was short is forgiven; a second one is a broker that throws us out.
+            // One is forgiven; a second one is of a broker that throws us out.
             Link::Up(_) => {
-                self.failures = self.failures.saturating_add(1);
-                self.backoff.delay(self.failures - 1)
+                self.short = self.short.saturating_add(1);
+                self.backoff.delay(self.short - 1)
             }
             _ => {
                 self.failures = self.failures.saturating_add(1);
@@ -320,6 +323,7 @@ impl Session {
                 } else if let Some(socket) = self.link.socket() {
                     let up = Up::new(socket, &connack.properties, self.options.keep_alive, now);
                     self.link = Link::Up(up);
+                    self.failures = 0;
                     self.go_on(connack.session_present);
                 }
             }

@@ -311,6 +311,27 @@ fn a_server_that_asks_for_another_connection_is_left_when_that_serves() {
 }
 
 #[test]
+fn an_event_comes_once_however_often_its_subscription_moves() {
+    let mut client = Client::connected();
+    client.call(1, subscription());
+    client.hear(1, STARTED);
+    client.hear(1, RECONNECT);
+    client.pass(Duration::ZERO);
+    client.open(2, None);
+    // It has come on the first, and will on the second, which is replaced before it does.
+    client.hear(1, &tracked(1));
+    client.hear(2, RECONNECT);
+    client.pass(Duration::ZERO);
+    client.open(3, None);
+    client.hear(2, &tracked(1));
+    // The third ends, and the second is the one that is left.
+    client.lose(3);
+    client.hear(2, &tracked(1));
+    client.hear(2, &tracked(2));
+    assert_eq!(client.events()[1..], [event(1, "1: 1"), event(1, "2: 2")].concat());
+}
+
+#[test]
 fn a_server_that_never_answers_is_left_in_the_end() {
     let mut client = Client::connected();
     client.call(1, request(ProcedureType::Query, "q"));
