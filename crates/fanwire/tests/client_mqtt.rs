@@ -329,7 +329,7 @@ async fn a_session_can_outlive_its_process(broker: Broker) {
     let writer = broker.client();
     writer.publish("jobs", "while away").await.unwrap();
     let worker = client();
-    // Before the broker can be done with the greeting.
+    worker.connected().await.unwrap();
     let mut jobs = worker.subscribe("jobs").await.unwrap();
     assert_eq!(texts(&mut jobs, 1).await, ["while away"]);
 }

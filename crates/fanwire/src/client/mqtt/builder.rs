@@ -14,7 +14,7 @@ use super::super::websocket::encoded;
 use super::super::{ConnectError, Status, Trust};
 use super::connection::Road;
 use super::driver::{Driver, Inputs};
-use super::session::{Session, SessionOptions};
+use super::session::Session;
 use super::{MAX_SUBSCRIPTIONS, Mqtt, Shared};
 
 /// How long a session outlives a connection, unless said otherwise: an hour, as AWS IoT has it.
@@ -43,6 +43,20 @@ pub struct Credentials {
     pub username: Option<String>,
     /// What proves it: a password, or a token.
     pub password: Option<Vec<u8>>,
+}
+
+/// How a client behaves.
+#[derive(Debug, Clone)]
+pub(super) struct SessionOptions {
+    pub(super) client_id: String,
+    /// Whether a session of an earlier process is gone on with.
+    pub(super) resume: bool,
+    /// For how many seconds the session outlives a connection.
+    pub(super) session_expiry: u32,
+    /// After how many seconds without a packet the broker is asked whether it is there.
+    pub(super) keep_alive: u16,
+    /// How many messages of QoS 1 the broker may send before the first is read.
+    pub(super) receive_maximum: NonZeroU16,
 }
 
 /// What gives a client's credentials.
@@ -176,8 +190,9 @@ impl MqttBuilder {
     }
 
     /// Goes on with the session that an earlier process has left under the client id. What
-    /// the broker has for it comes as soon as the filter that it is of is subscribed to
-    /// again; what comes before that is nobody's.
+    /// the broker has for it with QoS 1 waits for the filter that it is of to be subscribed to
+    /// again. Subscriptions of that process that nobody wants any more are still there: their
+    /// messages wait in vain, and in the end keep others from coming.
     pub fn resume(mut self) -> Self {
         self.options.resume = true;
         self

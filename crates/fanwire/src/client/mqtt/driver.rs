@@ -16,7 +16,8 @@ use super::connection::{Happening, Road};
 use super::error::MqttError;
 use super::inbound::Delivery;
 use super::link::SocketId;
-use super::session::{Output, Session, Token};
+use super::output::{Output, Token};
+use super::session::Session;
 use crate::realtime::Publication;
 
 /// The most that waits to be read; more waits in the socket.

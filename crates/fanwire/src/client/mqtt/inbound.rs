@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fanwire_wire::mqtt::PacketId;
+use fanwire_wire::mqtt::{DecodeError, PacketId, ReasonCode};
+
+use super::{Message, topic};
 
 /// What has come, by packet id. As many as the client's receive maximum, for the broker may
 /// not send more.
@@ -11,6 +13,8 @@ pub(super) struct Inbound {
     held: BTreeMap<PacketId, State>,
     /// Goes on over sessions, so that what was read of an older one is not taken for newer.
     last: u64,
+    /// Those that no subscription is there for.
+    unclaimed: Vec<(Message, Delivery)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +36,28 @@ pub(super) struct Delivery {
 
 impl Inbound {
     /// A message has come. `None`: it had come before, and is here already.
-    pub(super) fn arrive(&mut self, packet_id: PacketId, dup: bool) -> Option<Delivery> {
-        if dup && self.held.contains_key(&packet_id) {
-            return None;
+    ///
+    /// # Errors
+    ///
+    /// Where the broker sends more than `limit` that are not acknowledged (MQTT 5, 3.3.4).
+    pub(super) fn arrive(
+        &mut self,
+        packet_id: PacketId,
+        dup: bool,
+        limit: u16,
+    ) -> Result<Option<Delivery>, DecodeError> {
+        if self.held.contains_key(&packet_id) {
+            if dup {
+                return Ok(None);
+            }
+            self.unclaimed.retain(|(_, delivery)| delivery.packet_id != packet_id);
+        } else if self.held.len() >= usize::from(limit) {
+            let what = "more unacknowledged messages than this client takes";
+            return Err(DecodeError { reason: ReasonCode::ReceiveMaximumExceeded, what });
         }
         self.last += 1;
         self.held.insert(packet_id, State::Held(self.last));
-        Some(Delivery { packet_id, nth: self.last })
+        Ok(Some(Delivery { packet_id, nth: self.last }))
     }
 
     /// A message was read. Whether that is to be said now.
@@ -58,6 +77,19 @@ impl Inbound {
     /// The broker has no session: what it sent is nothing to it any more.
     pub(super) fn forget_all(&mut self) {
         self.held.clear();
+        self.unclaimed.clear();
+    }
+
+    /// Keeps a message until somebody subscribes to it.
+    pub(super) fn keep(&mut self, message: Message, delivery: Delivery) {
+        self.unclaimed.push((message, delivery));
+    }
+
+    /// What was kept for a filter.
+    pub(super) fn claim(&mut self, filter: &str) -> Vec<(Message, Delivery)> {
+        self.unclaimed
+            .extract_if(.., |(message, _)| topic::matches(filter, &message.topic))
+            .collect()
     }
 
     /// Whether a message that comes again was read: then it is to be acknowledged.

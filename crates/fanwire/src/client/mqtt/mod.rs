@@ -10,6 +10,7 @@ mod driver;
 mod error;
 mod inbound;
 mod link;
+mod output;
 mod session;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]

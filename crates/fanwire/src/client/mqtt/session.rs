@@ -13,9 +13,11 @@ use fanwire_wire::mqtt::{
 };
 
 use super::super::backoff::Backoff;
+use super::builder::SessionOptions;
 use super::error::MqttError;
 use super::inbound::{Delivery, Inbound};
 use super::link::{Link, SocketId, Up};
+use super::output::{Output, Token};
 use super::{Credentials, Message};
 use crate::realtime::Publication;
 
@@ -27,40 +29,6 @@ pub(super) const PROVEN_AFTER: Duration = Duration::from_secs(10);
 
 /// The longest packet that is taken, in bytes: 16 MiB, and something for its header.
 const MAX_PACKET: usize = 16 * 1024 * 1024 + 64 * 1024;
-
-/// What a caller waits for.
-pub(super) type Token = u64;
-
-/// How a client behaves.
-#[derive(Debug, Clone)]
-pub(super) struct SessionOptions {
-    pub(super) client_id: String,
-    /// Whether a session of an earlier process is gone on with.
-    pub(super) resume: bool,
-    /// For how many seconds the session outlives a connection.
-    pub(super) session_expiry: u32,
-    /// After how many seconds without a packet the broker is asked whether it is there.
-    pub(super) keep_alive: u16,
-    /// How many messages of QoS 1 the broker may send before the first is read.
-    pub(super) receive_maximum: std::num::NonZeroU16,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub(super) enum Output {
-    /// A connection is to be made.
-    Connect(SocketId),
-    /// Bytes are to be sent.
-    Send(SocketId, Vec<u8>),
-    /// A connection is to be closed, once what was to be sent is.
-    Close(SocketId),
-    /// A message has come for the subscriptions of these ids.
-    Message { message: Message, subscriptions: Vec<u32>, delivery: Option<Delivery> },
-    /// What this caller waits for is done, or will never be.
-    Done(Token, Result<(), MqttError>),
-    /// Why there is no connection.
-    Refused(ReasonCode, String),
-}
 
 /// The state of a client.
 #[derive(Debug)]
@@ -107,7 +75,7 @@ struct Filter {
 #[derive(Debug)]
 enum Asked {
     Subscribe(String),
-    Unsubscribe,
+    Unsubscribe(String),
 }
 
 // === impl Session ===
@@ -115,6 +83,8 @@ enum Asked {
 impl Session {
     /// A client that connects at once. The seed is for what varies by chance.
     pub(super) fn new(options: SessionOptions, now: Instant, seed: u64) -> Self {
+        // An earlier process has counted, too, and its ids are not to be taken for ours.
+        let next_subscription = if options.resume { (seed % 200_000_000) as u32 } else { 0 };
         Self {
             resume: options.resume,
             options,
@@ -125,7 +95,7 @@ impl Session {
             backoff: Backoff::new(seed),
             next_socket: 0,
             next_packet: 0,
-            next_subscription: 0,
+            next_subscription,
             filters: BTreeMap::new(),
             dropped: BTreeSet::new(),
             asked: BTreeMap::new(),
@@ -167,6 +137,10 @@ impl Session {
             known.waiting.push(token);
             known.id
         });
+        for (message, delivery) in self.inbound.claim(filter) {
+            let (subscriptions, delivery) = (vec![id], Some(delivery));
+            self.outputs.push_back(Output::Message { message, subscriptions, delivery });
+        }
         if self.is_connected() {
             self.send_subscribe(filter);
         }
@@ -383,27 +357,19 @@ impl Session {
         let delivery = match (publish.qos, publish.packet_id) {
             (QoS::AtMostOnce, _) => None,
             (QoS::AtLeastOnce, Some(packet_id)) => {
-                match self.inbound.arrive(packet_id, publish.dup) {
-                    Some(delivery) => Some(delivery),
-                    None => {
-                        // It was read while there was no connection, or is about to be.
-                        if self.inbound.forget_if_read(packet_id) {
-                            self.send_puback(packet_id);
-                        }
-                        return Ok(());
+                let limit = self.options.receive_maximum.get();
+                let delivery = self.inbound.arrive(packet_id, publish.dup, limit)?;
+                if delivery.is_none() {
+                    // It was read while there was no connection, or is about to be.
+                    if self.inbound.forget_if_read(packet_id) {
+                        self.send_puback(packet_id);
                     }
+                    return Ok(());
                 }
+                delivery
             }
             _ => return Err(unexpected("QoS 2, which no subscription has asked for")),
         };
-        let subscriptions = self.subscriptions_of(publish);
-        if subscriptions.is_empty() {
-            // It was on its way when its subscription was given back.
-            if let Some(delivery) = delivery {
-                self.acknowledge(delivery);
-            }
-            return Ok(());
-        }
         let message = Message {
             topic: publish.topic.to_owned(),
             payload: Bytes::copy_from_slice(publish.payload),
@@ -411,20 +377,37 @@ impl Session {
             retained: publish.retain,
             duplicate: publish.dup,
         };
-        self.outputs.push_back(Output::Message { message, subscriptions, delivery });
+        let subscriptions = self.subscriptions_of(publish);
+        if !subscriptions.is_empty() {
+            self.outputs.push_back(Output::Message { message, subscriptions, delivery });
+        } else if let Some(delivery) = delivery {
+            if self.options.resume && !self.is_given_back(&message.topic) {
+                // Of an earlier process: whoever subscribes to it again gets it.
+                self.inbound.keep(message, delivery);
+            } else {
+                self.acknowledge(delivery);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether such a message can be on its way because its subscription was there just now.
+    fn is_given_back(&self, topic: &str) -> bool {
+        let of = |asked: &Asked| matches!(asked, Asked::Unsubscribe(name) if super::topic::matches(name, topic));
+        self.asked.values().any(of)
     }
 
     /// Those that a message is for: the broker says it, or it is found out.
     fn subscriptions_of(&self, publish: &Publish<'_>) -> Vec<u32> {
         let of = |filter: &Filter| filter.id;
-        if publish.subscription_ids.is_empty() {
-            let matching =
-                self.filters.iter().filter(|(name, _)| super::topic::matches(name, publish.topic));
-            return matching.map(|(_, filter)| of(filter)).collect();
-        }
         let ids: BTreeSet<u32> = publish.subscription_ids.iter().collect();
-        self.filters.values().map(of).filter(|id| ids.contains(id)).collect()
+        let named: Vec<u32> = self.filters.values().map(of).filter(|id| ids.contains(id)).collect();
+        if !named.is_empty() || !(ids.is_empty() || self.options.resume) {
+            return named;
+        }
+        let matching =
+            self.filters.iter().filter(|(name, _)| super::topic::matches(name, publish.topic));
+        matching.map(|(_, filter)| of(filter)).collect()
     }
 
     fn take_puback(&mut self, ack: &Ack<'_>) {
@@ -517,7 +500,7 @@ impl Session {
         let filters = [name];
         let filters = fanwire_wire::mqtt::Filters::new(&filters);
         let unsubscribe = Unsubscribe { packet_id, user_properties: Default::default(), filters };
-        self.asked.insert(packet_id, Asked::Unsubscribe);
+        self.asked.insert(packet_id, Asked::Unsubscribe(name.to_owned()));
         self.send(&Packet::Unsubscribe(unsubscribe));
     }
 

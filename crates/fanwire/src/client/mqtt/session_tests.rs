@@ -4,15 +4,17 @@ use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use fanwire_wire::mqtt::{
-    Ack, AckKind, ConnAck, ConnAckProperties, Disconnect, Framer, Packet, PacketId, Publish, QoS,
+    Ack, ConnAck, ConnAckProperties, Disconnect, Framer, Packet, PacketId, Publish, QoS,
     ReasonCode, ServerPacket, SubAck, SubscriptionIds, Version,
 };
 use proptest::prelude::*;
 
+use super::builder::SessionOptions;
 use super::error::MqttError;
 use super::inbound::Delivery;
 use super::link::SocketId;
-use super::session::{Output, Session, SessionOptions};
+use super::output::Output;
+use super::session::Session;
 use super::{Credentials, Message};
 use crate::realtime::Publication;
 
@@ -41,9 +43,13 @@ struct Client {
 
 impl Client {
     fn new() -> Self {
+        Self::with(options())
+    }
+
+    fn with(options: SessionOptions) -> Self {
         let now = Instant::now();
         let mut client = Self {
-            session: Session::new(options(), now, 1),
+            session: Session::new(options, now, 1),
             now,
             connects: Vec::new(),
             sent: Vec::new(),
@@ -322,6 +328,45 @@ fn a_message_that_comes_again_is_not_told_again() {
     assert!(client.sent().is_empty());
     client.read();
     assert_eq!(client.sent(), ["puback 9"]);
+}
+
+#[test]
+fn what_an_earlier_process_was_sent_waits_for_whoever_subscribes_again() {
+    let mut client = Client::with(SessionOptions { resume: true, ..options() });
+    client.open(1);
+    assert_eq!(client.sent(), ["connect clean=false"]);
+    client.accept(1, true);
+    client.message(1, 1, true, &[1]);
+    client.message(1, 2, true, &[1]);
+    assert!(client.messages.is_empty() && client.sent().is_empty());
+    client.subscribe(1, "c");
+    assert!(client.messages.is_empty());
+    let id = client.subscribe(2, "a/+");
+    assert_eq!(client.messages.len(), 2);
+    assert!(client.messages.iter().all(|(_, subscriptions, _)| *subscriptions == [id]));
+    client.sent.clear();
+    client.read();
+    client.read();
+    assert_eq!(client.sent(), ["puback 1", "puback 2"]);
+    // What was on its way when it was given back is nothing to wait for.
+    client.session.unsubscribe("a/+");
+    client.settle();
+    client.sent.clear();
+    client.message(1, 3, false, &[id]);
+    assert_eq!(client.sent(), ["puback 3"]);
+}
+
+#[test]
+fn a_broker_that_sends_more_than_is_taken_is_left() {
+    let mut client = Client::connected();
+    let id = client.subscribe(1, "a/b");
+    for packet_id in 1..=11 {
+        client.message(1, packet_id, false, &[id]);
+    }
+    assert_eq!(client.messages.len(), 10);
+    assert_eq!(client.refused, [ReasonCode::ReceiveMaximumExceeded]);
+    assert_eq!(client.sent().last().unwrap(), "disconnect 147");
+    assert_eq!(client.closes, [SocketId(1)]);
 }
 
 #[test]
