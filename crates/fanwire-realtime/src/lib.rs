@@ -51,7 +51,7 @@ pub use self::natives::{
     Natives, Terms,
 };
 pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};
-pub use self::plane::{PublishError, Realtime, RealtimeParts, StartError};
+pub use self::plane::{PublishError, Realtime, RealtimeParts, StartError, WeakRealtime};
 pub use self::rules::{RuleError, RuleStats, Rules};
 pub use self::session::MqttSession;
 pub use self::settings::SettingsError;

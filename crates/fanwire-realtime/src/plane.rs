@@ -3,7 +3,7 @@
 
 use std::hash::BuildHasher;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -32,6 +32,11 @@ use crate::{DirectError, Message, Natives, Observer};
 pub struct Realtime {
     pub(crate) inner: Arc<Inner>,
 }
+
+/// A handle that does not keep the endpoint, for what the endpoint itself keeps: its
+/// [`Natives`].
+#[derive(Clone)]
+pub struct WeakRealtime(Weak<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) hub: Hub<MqttSession>,
@@ -344,6 +349,11 @@ impl Realtime {
         Ok(sessions)
     }
 
+    /// A handle that does not keep the endpoint.
+    pub fn downgrade(&self) -> WeakRealtime {
+        WeakRealtime(Arc::downgrade(&self.inner))
+    }
+
     /// Moves the clock of the connections ahead: what was due in that time happens now.
     pub fn advance_clock(&self, by: Duration) -> Duration {
         self.inner.hub.advance(by);
@@ -380,5 +390,20 @@ pub(crate) fn shard_of(key: &str, shards: usize) -> usize {
 impl std::fmt::Debug for Realtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Realtime").field("hub", &self.inner.hub).finish_non_exhaustive()
+    }
+}
+
+// === impl WeakRealtime ===
+
+impl WeakRealtime {
+    /// The endpoint, while it is there.
+    pub fn upgrade(&self) -> Option<Realtime> {
+        Some(Realtime { inner: self.0.upgrade()? })
+    }
+}
+
+impl std::fmt::Debug for WeakRealtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakRealtime")
     }
 }

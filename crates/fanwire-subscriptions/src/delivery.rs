@@ -188,3 +188,29 @@ fn frames_for_subscribers(
     common.found = found;
     sent
 }
+
+#[cfg(test)]
+mod tests {
+    use fanwire_wire::trpc::{Data, Id, Response, Transformer};
+    use fanwire_wire::ws::{Deflater, WireForm};
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[test]
+    fn subscribers_that_count_alike_share_a_frame() {
+        let text = to_raw_value(&"deflate me ".repeat(20)).unwrap();
+        let response = Response::data(&Data::new(&text), Transformer::None);
+        let event = Event { number: 1, filter: None, name: None, response };
+        let mut frames = Frames::default();
+        let mut deflater = Deflater::default();
+        let mut bytes = |id: u64, form| {
+            frames.of(&event, &Envelope::from(Id::from(id))).bytes(form, &mut deflater)
+        };
+        for form in [WireForm::Plain, WireForm::Deflated { window_bits: 15 }] {
+            let first = bytes(1, form);
+            assert_eq!(bytes(1, form).as_ptr(), first.as_ptr());
+            assert_ne!(bytes(2, form), first);
+        }
+    }
+}

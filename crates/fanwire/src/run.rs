@@ -15,7 +15,7 @@ enum HomeKind {
 ///
 /// Under AWS Lambda, `fanwire dev` and `fanwire serve`, which all set
 /// `AWS_LAMBDA_RUNTIME_API`, it is a function. Everywhere else it is a server, at
-/// `FANWIRE_ADDRESS` or `127.0.0.1:3001`. `FANWIRE_HOME=lambda` and `FANWIRE_HOME=server`
+/// `FANWIRE_ADDRESS` or `127.0.0.1:3001`. `FANWIRE_RUN_AS=function` and `FANWIRE_RUN_AS=server`
 /// decide otherwise.
 ///
 /// ```no_run
@@ -41,11 +41,11 @@ pub fn run(app: impl Into<App>) -> Result {
 
 /// The home that the environment is.
 fn home_of(variable: impl Fn(&str) -> Option<String>) -> Result<HomeKind> {
-    match variable("FANWIRE_HOME").as_deref() {
-        Some("lambda") => Ok(HomeKind::Lambda),
+    match variable("FANWIRE_RUN_AS").as_deref() {
+        Some("function") => Ok(HomeKind::Lambda),
         Some("server") => Ok(HomeKind::Server),
         Some(other) => {
-            let why = format!("FANWIRE_HOME is `{other}`; expected `lambda` or `server`");
+            let why = format!("FANWIRE_RUN_AS is `{other}`; expected `function` or `server`");
             Err(Error::new(500, why))
         }
         None if variable("AWS_LAMBDA_RUNTIME_API").is_some() => Ok(HomeKind::Lambda),
@@ -94,9 +94,9 @@ mod tests {
         };
         assert_eq!(home(&[]), Some(HomeKind::Server));
         assert_eq!(home(&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")]), Some(HomeKind::Lambda));
-        let both = [("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"), ("FANWIRE_HOME", "server")];
+        let both = [("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"), ("FANWIRE_RUN_AS", "server")];
         assert_eq!(home(&both), Some(HomeKind::Server));
-        assert_eq!(home(&[("FANWIRE_HOME", "lambda")]), Some(HomeKind::Lambda));
-        assert_eq!(home(&[("FANWIRE_HOME", "moon")]), None);
+        assert_eq!(home(&[("FANWIRE_RUN_AS", "function")]), Some(HomeKind::Lambda));
+        assert_eq!(home(&[("FANWIRE_RUN_AS", "moon")]), None);
     }
 }

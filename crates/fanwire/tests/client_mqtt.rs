@@ -2,7 +2,7 @@
 //! process: one body for both.
 
 #![cfg(all(feature = "client", feature = "server"))]
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -31,7 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A broker, which ends with the test.
 enum Broker {
     Fanwire(Box<Server>),
-    Mosquitto { _process: Child, _folder: TempDir, tcp: u16, websocket: u16, tls: u16 },
+    Mosquitto(Box<Mosquitto>),
+}
+
+struct Mosquitto {
+    _process: Child,
+    folder: TempDir,
+    tcp: u16,
+    websocket: u16,
+    tls: u16,
 }
 
 impl Broker {
@@ -78,13 +86,13 @@ impl Broker {
             }
         };
         timeout(PATIENCE, listening).await.unwrap();
-        Self::Mosquitto { _process: process, _folder: folder, tcp, websocket, tls }
+        Self::Mosquitto(Box::new(Mosquitto { _process: process, folder, tcp, websocket, tls }))
     }
 
     fn tcp(&self) -> SocketAddr {
         match self {
             Self::Fanwire(server) => server.address(),
-            Self::Mosquitto { tcp, .. } => ([127, 0, 0, 1], *tcp).into(),
+            Self::Mosquitto(mosquitto) => ([127, 0, 0, 1], mosquitto.tcp).into(),
         }
     }
 
@@ -95,7 +103,7 @@ impl Broker {
     fn websocket_url(&self) -> String {
         match self {
             Self::Fanwire(server) => format!("ws://{}/mqtt", server.address()),
-            Self::Mosquitto { websocket, .. } => format!("ws://127.0.0.1:{websocket}/mqtt"),
+            Self::Mosquitto(mosquitto) => format!("ws://127.0.0.1:{}/mqtt", mosquitto.websocket),
         }
     }
 
@@ -351,7 +359,8 @@ async fn what_cannot_be_sent_is_refused_here(broker: Broker) {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_believed_of_those_who_are_trusted() {
     let broker = Broker::mosquitto().await;
-    let Broker::Mosquitto { _folder: folder, tls, .. } = &broker else { unreachable!() };
+    let Broker::Mosquitto(mosquitto) = &broker else { unreachable!() };
+    let Mosquitto { folder, tls, .. } = &**mosquitto;
     let url = format!("mqtts://localhost:{tls}");
     let trust = Trust::root_file(folder.path().join("ca.pem")).unwrap();
     let client = Mqtt::builder(&url).trust(trust).connect().unwrap();

@@ -2,7 +2,7 @@
 //! the packages of `tests/`, which `./test` installs.
 
 #![cfg(feature = "client")]
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::process::Stdio;
 use std::sync::Arc;

@@ -226,7 +226,10 @@ async fn what_is_published_from_outside_of_handlers_reaches_clients() {
     let refused = home.publish(&room("a/b"), &say("nobody")).await.unwrap_err();
     assert!(matches!(refused, PublishError::Refused { .. }), "{refused}");
     drop(ada);
+    let home = home.clone();
     server.stop().await;
+    let refused = home.publish(&room("lobby"), &say("nobody")).await.unwrap_err();
+    assert!(matches!(refused, PublishError::Failed(_)), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,6 +123,26 @@ impl Realtime {
     /// ([`ConnectRequest::token`]) or of the whole [`ConnectRequest`], and of the [`Home`]
     /// where it needs one. What it returns is a [`Grant`], or a `Result` of one. An error
     /// lets nobody in, and is logged.
+    ///
+    /// A closure that keeps something hands a clone of it to each call:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::sync::Arc;
+    /// use fanwire::realtime::{Grant, Realtime};
+    ///
+    /// let users = Arc::new(HashMap::from([("secret".to_owned(), "ada")]));
+    /// let chat = Realtime::new("chat").authorizer(move |token: String| {
+    ///     let users = Arc::clone(&users);
+    ///     async move {
+    ///         match users.get(&token) {
+    ///             Some(user) => Grant::new().principal(*user).subscribe(["chat/*"]),
+    ///             None => Grant::refuse(),
+    ///         }
+    ///     }
+    /// });
+    /// # let _ = chat;
+    /// ```
     #[must_use]
     pub fn authorizer<A>(mut self, authorizer: impl Authorize<A>) -> Self {
         self.authorizer = Some(authorizer.erase());

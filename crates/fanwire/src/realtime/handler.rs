@@ -160,6 +160,10 @@ fn read<P: Decode, S: Source<P>>(incoming: Incoming, filter: &str) -> Result<Mes
     let is_known = !topic.is_empty() || filter.contains(['+', '#']);
     let topic = if is_known { topic } else { filter.to_owned() };
     let topic = S::topic(topic).map_err(|error| Error::new(UNREADABLE, error))?;
-    let payload = P::decode(&payload).map_err(|error| Error::new(UNREADABLE, error))?;
+    let unreadable = |error| {
+        let wanted = std::any::type_name::<P>();
+        Error::new(UNREADABLE, format!("the payload is no `{wanted}`: {error}"))
+    };
+    let payload = P::decode(&payload).map_err(unreadable)?;
     Ok(Message { topic, payload, sender })
 }

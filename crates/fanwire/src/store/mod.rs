@@ -12,6 +12,8 @@
     doc = "| [`DynamoDb`] | functions, and whatever else shares a table |"
 )]
 //!
+//! [`from_env`] finds the one that the home of an app has.
+//!
 //! Keys and items are held to DynamoDB's limits in all of them: a partition key of 2,048
 //! bytes, a sort key of 1,024, an item of 400 KB.
 
@@ -19,11 +21,13 @@
 mod dynamodb;
 #[cfg(feature = "server")]
 mod embedded;
+mod environment;
 mod index;
 mod limits;
 mod memory;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
@@ -33,6 +37,7 @@ use serde_json::{Map, Value};
 pub use self::dynamodb::{Attributes, DynamoDb};
 #[cfg(feature = "server")]
 pub use self::embedded::Embedded;
+pub use self::environment::from_env;
 pub use self::memory::Memory;
 
 /// A table. The implementations differ in where the items are; one test suite holds for
@@ -62,6 +67,34 @@ pub trait Store: Debug + Send + Sync + 'static {
         prefix: &'a str,
         after: Option<Cursor>,
     ) -> BoxFuture<'a, Result<Page, StoreError>>;
+}
+
+/// A store that is shared is one.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn put(&self, items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).put(items)
+    }
+
+    fn put_if(&self, item: Item, condition: Condition) -> BoxFuture<'_, Result<bool, StoreError>> {
+        (**self).put_if(item, condition)
+    }
+
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Item>, StoreError>> {
+        (**self).get(key)
+    }
+
+    fn delete(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).delete(keys)
+    }
+
+    fn query<'a>(
+        &'a self,
+        partition: &'a str,
+        prefix: &'a str,
+        after: Option<Cursor>,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        (**self).query(partition, prefix, after)
+    }
 }
 
 /// Which item.

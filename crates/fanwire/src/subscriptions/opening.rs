@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{ErrorCode, TrpcError};
+use crate::Home;
 use crate::websocket::ConnectionInfo;
 
 /// What is known of a client when its context is made: how it connected, what the authorizer
@@ -18,6 +19,9 @@ pub struct Opening {
     pub authorizer: Arc<Map<String, Value>>,
     /// What the client said.
     pub said: Said,
+    /// How everything else is reached: what publishes, for example
+    /// ([`Home::publisher`]).
+    pub home: Home,
 }
 
 /// What a client said when it connected.

@@ -75,7 +75,7 @@ async fn a_table_may_have_other_names_and_no_sort_key() {
     assert!(store.put_if(item.clone(), Condition::Absent).await.unwrap());
     assert!(!store.put_if(item.clone(), Condition::Absent).await.unwrap());
     assert_eq!(store.get(&item.key).await.unwrap().as_ref(), Some(&item));
-    assert_eq!(store.query("c1", "", None).await.unwrap().items, [item.clone()]);
+    assert_eq!(store.query("c1", "", None).await.unwrap().items, std::slice::from_ref(&item));
     assert_eq!(store.query("c1", "a", None).await.unwrap().items, []);
     store.delete(vec![item.key.clone()]).await.unwrap();
     assert_eq!(store.get(&item.key).await.unwrap(), None);

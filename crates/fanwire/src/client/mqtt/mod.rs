@@ -1,8 +1,7 @@
 //! A client of MQTT brokers: [`Mqtt`].
 //!
-//! On `fanwire-wire`'s codec, which the broker and the load generators use, too. The client
-//! libraries that are there were looked at: rumqttc 0.25 brings second versions of rustls,
-//! tokio-rustls, tungstenite and rustls-webpki.
+//! On `fanwire-wire`'s codec, which the broker and the load generators use, too. rumqttc 0.25
+//! would bring second versions of rustls-webpki and tungstenite for TLS and WebSockets.
 
 mod builder;
 mod connection;

@@ -101,7 +101,7 @@ impl Server {
         let gateway = Gateway::start(&model, gateway, Log::observers()).await?;
         let connections = OwnGateway::new(gateway.websocket().clone());
         let broker: Arc<dyn Broker> = match gateway.realtime() {
-            Some(plane) => Arc::new(OwnBroker::new(plane)),
+            Some(plane) => Arc::new(OwnBroker::new(&plane)),
             None => Arc::new(NoBroker),
         };
         let mut home = Home::new(Arc::new(connections), broker);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fanwire_app::model::{self, Profile, RealtimeAuthorizer, TopicRule};
 use fanwire_realtime::{
     HttpArrival, Message, NativeFailure, NativeMessage, NativeRequest, Natives,
-    PublishError as PlaneError, Realtime as Plane, Terms,
+    PublishError as PlaneError, Realtime as Plane, Terms, WeakRealtime,
 };
 use fanwire_wire::mqtt::QoS;
 use futures_util::future::BoxFuture;
@@ -31,7 +31,8 @@ pub(super) type AtHome = Arc<SetOnce<Home>>;
 /// The topics of this process, as handlers publish to them.
 #[derive(Debug)]
 pub(super) struct OwnBroker {
-    plane: Plane,
+    /// Not held: the plane has the handlers, and they the home that this is of.
+    plane: WeakRealtime,
 }
 
 /// What the gateway serves of an endpoint.
@@ -128,8 +129,8 @@ fn incoming(message: NativeMessage) -> Incoming {
 // === impl OwnBroker ===
 
 impl OwnBroker {
-    pub(super) fn new(plane: Plane) -> Self {
-        Self { plane }
+    pub(super) fn new(plane: &Plane) -> Self {
+        Self { plane: plane.downgrade() }
     }
 
     async fn publish_here(&self, publication: Publication) -> Result<(), PublishError> {
@@ -143,8 +144,10 @@ impl OwnBroker {
                 return Err(PublishError::Refused { topic, why });
             }
         };
+        let stopped = || PublishError::Failed("the server has stopped".to_owned());
+        let plane = self.plane.upgrade().ok_or_else(stopped)?;
         let message = Message { qos, retain, ..Message::new(&*topic, payload) };
-        self.plane.publish(message).await.map_err(|error| match error {
+        plane.publish(message).await.map_err(|error| match error {
             PlaneError::Busy => PublishError::Throttled,
             PlaneError::NotKept => PublishError::Failed(error.to_string()),
             PlaneError::Topic { why, .. } => PublishError::Refused { topic, why: why.to_owned() },

@@ -72,7 +72,8 @@ impl Procedures for Served {
                 params: opening.connection_params,
             };
             let authorizer = Arc::new(authorizer);
-            let opening = Opening { connection: event.connection, authorizer, said };
+            let (connection, home) = (event.connection, event.home);
+            let opening = Opening { connection, authorizer, said, home };
             procedures.open(opening).await.map_err(|error| failed(&*procedures, &error, None))
         }
         .boxed()

@@ -149,6 +149,7 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
             connection: Arc::clone(&event.connection),
             authorizer: Arc::clone(&event.authorizer),
             said: connection::said_whole(self.stored, &event.connection.id).await?,
+            home: event.home.clone(),
         };
         self.stored.subscriptions.open(opening).await
     }
