@@ -47,22 +47,34 @@ const MAX_SUBSCRIPTIONS: usize = 10_000;
 /// there is one, and what the broker has for it meanwhile comes then. A message of QoS 1 is
 /// acknowledged once it is read, and so may come twice, and is not lost.
 ///
-/// ```no_run
+/// ```
 /// use fanwire::client::Mqtt;
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize)]
 /// struct Order { item: String }
 ///
+/// # #[cfg(feature = "server")]
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Mqtt::connect("mqtts://broker.example.org")?;
+/// # use fanwire::realtime::{Grant, Realtime};
+/// # use fanwire::{Server, ServerOptions};
+/// # let shop = Realtime::new("shop")
+/// #     .authorizer(async |_: String| Grant::new().subscribe(["*"]).publish(["*"]));
+/// # let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
+/// # let server = Server::start(shop.into(), options).await.unwrap();
+/// # let url = format!("mqtt://{}", server.address());
+/// let client = Mqtt::connect(url)?;
 /// let mut orders = client.subscribe("shop/+/orders").await?;
 /// client.publish_json("shop/7/orders", &Order { item: "tea".into() }).await?;
-/// while let Some(message) = orders.next().await {
-///     println!("{}: {}", message.topic, message.json::<Order>()?.item);
-/// }
+/// let message = orders.next().await.ok_or("the client was closed")?;
+/// assert_eq!(message.topic, "shop/7/orders");
+/// assert_eq!(message.json::<Order>()?.item, "tea");
+/// # client.close().await;
+/// # server.stop().await;
 /// # Ok(())
 /// # }
+/// # #[cfg(feature = "server")]
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Mqtt {

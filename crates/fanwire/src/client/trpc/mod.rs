@@ -36,26 +36,34 @@ use super::{ConnectError, Status};
 /// [`CallError::Disconnected`]; subscriptions go on after their last tracked event, and their
 /// readers do not see it. Calls that are made at the same time go out as one batch.
 ///
-/// ```no_run
+/// ```
 /// use fanwire::client::Trpc;
-/// use serde::{Deserialize, Serialize};
 ///
-/// #[derive(Serialize)]
-/// struct Room<'a> { name: &'a str }
-///
-/// #[derive(Deserialize)]
-/// struct Message { from: String, text: String }
-///
+/// # #[cfg(feature = "server")]
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Trpc::connect("wss://chat.example.org/trpc")?;
-/// let topic: String = client.query("rooms.topic", &Room { name: "blue" }).await?;
-/// let mut messages = client.subscribe::<Message>("rooms.messages", &Room { name: "blue" }).await?;
-/// while let Some(event) = messages.next().await {
-///     let message = event?.data;
-///     println!("{}: {}", message.from, message.text);
+/// # use fanwire::subscriptions::{Router, TrpcError};
+/// # use fanwire::{App, Server, ServerOptions};
+/// # let procedures = Router::new()
+/// #     .query("greet", |_, name: String| async move { Ok(format!("hello {name}")) })
+/// #     .stream("count", |_, to: u32| futures_util::stream::iter((1..=to).map(Ok::<_, TrpcError>)))
+/// #     .context(|_| async { Ok(()) });
+/// # let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
+/// # let server = Server::start(App::new("app").subscriptions(procedures), options).await.unwrap();
+/// # let url = format!("ws://{}/trpc", server.address());
+/// let client = Trpc::connect(url)?;
+/// let greeting: String = client.query("greet", &"ada").await?;
+/// assert_eq!(greeting, "hello ada");
+/// let mut numbers = client.subscribe::<u32>("count", &3).await?;
+/// let mut sum = 0;
+/// while let Some(event) = numbers.next().await {
+///     sum += event?.data;
 /// }
+/// assert_eq!(sum, 6);
+/// # server.stop().await;
 /// # Ok(())
 /// # }
+/// # #[cfg(feature = "server")]
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Trpc {
