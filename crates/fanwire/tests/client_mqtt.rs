@@ -4,6 +4,8 @@
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod line;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,18 +15,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fanwire::client::{
-    ConnectError, Credentials, Message, Mqtt, MqttBuilder, MqttError, MqttSubscription, Status,
-    Trust,
+    ConnectError, Credentials, Message, Mqtt, MqttError, MqttSubscription, Status, Trust,
 };
 use fanwire::realtime::{ConnectRequest, Grant, Publication, Realtime};
 use fanwire::{Error, Home, Result, Server, ServerOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
 use tokio::time::timeout;
+
+use self::line::Line;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -132,54 +134,19 @@ fn certificates(folder: &Path) {
     std::fs::write(folder.join("server.key"), key.serialize_pem()).unwrap();
 }
 
-/// A way to a broker that can be cut off.
-struct Line {
-    address: SocketAddr,
-    /// Connections end when it changes, and there are none while it is false.
-    open: watch::Sender<bool>,
+fn over(line: &Line) -> Mqtt {
+    Mqtt::connect(format!("mqtt://{}", line.address)).unwrap()
 }
 
-impl Line {
-    async fn to(broker: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (open, watched) = watch::channel(true);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut open = watched.clone();
-                if !*open.borrow_and_update() {
-                    continue;
-                }
-                tokio::spawn(async move {
-                    let mut server = TcpStream::connect(broker).await.unwrap();
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                        _ = open.changed() => {}
-                    }
-                });
-            }
-        });
-        Self { address, open }
-    }
-
-    fn client(&self) -> MqttBuilder {
-        Mqtt::builder(format!("mqtt://{}", self.address))
-    }
-
-    /// Cuts it off; done when the client has noticed.
-    async fn cut(&self, client: &Mqtt) {
-        self.open.send_replace(false);
-        let noticed = async {
-            while client.status().is_connected() {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, noticed).await.unwrap();
-    }
-
-    fn mend(&self) {
-        self.open.send_replace(true);
-    }
+/// Cuts a client off; done when it has noticed.
+async fn cut(line: &Line, client: &Mqtt) {
+    line.cut();
+    let noticed = async {
+        while client.status().is_connected() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, noticed).await.unwrap();
 }
 
 /// Runs tests' bodies against both brokers.
@@ -280,7 +247,13 @@ async fn each_subscription_has_its_own_messages(broker: Broker) {
     client.publish("room/1", "c").await.unwrap();
     assert_eq!(texts(&mut same, 1).await, ["c"]);
     assert_eq!(texts(&mut all, 3).await, ["a", "b", "c"]);
-    // Many messages for one that is slow to read, and none is lost.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_may_be_unacknowledged_waits_at_the_broker() {
+    let broker = Broker::fanwire().await;
+    let client = broker.client();
+    let mut all = client.subscribe("room/#").await.unwrap();
     let publishing = async {
         for n in 0..600 {
             client.publish("room/2", n.to_string()).await.unwrap();
@@ -294,9 +267,9 @@ async fn each_subscription_has_its_own_messages(broker: Broker) {
 
 async fn nothing_is_lost_while_the_connection_is(broker: Broker) {
     let line = Line::to(broker.tcp()).await;
-    let (reader, writer) = (line.client().connect().unwrap(), broker.client());
+    let (reader, writer) = (over(&line), broker.client());
     let mut messages = reader.subscribe("log").await.unwrap();
-    line.cut(&reader).await;
+    cut(&line, &reader).await;
     let expected: HashSet<String> = (0..5).map(|n| n.to_string()).collect();
     for text in &expected {
         writer.publish("log", text.clone()).await.unwrap();
@@ -311,10 +284,10 @@ async fn nothing_is_lost_while_the_connection_is(broker: Broker) {
 
 async fn what_is_published_while_there_is_no_connection_comes_in_order(broker: Broker) {
     let line = Line::to(broker.tcp()).await;
-    let (reader, writer) = (broker.client(), line.client().connect().unwrap());
+    let (reader, writer) = (broker.client(), over(&line));
     let mut messages = reader.subscribe("log").await.unwrap();
     writer.connected().await.unwrap();
-    line.cut(&writer).await;
+    cut(&line, &writer).await;
     let published = (0..5).map(|n| {
         let writer = writer.clone();
         async move { writer.publish("log", n.to_string()).await.unwrap() }
