@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::Value;
 
 use super::endpoint::Call;
@@ -94,7 +94,7 @@ impl Service {
             }
         };
         let plugins = join_all(self.plugins.iter().map(|plugin| plugin.run(hook, &event)));
-        let (reply, plugins) = tokio::join!(handler, plugins);
+        let (reply, plugins) = join(handler, plugins).await;
         // The handler's error comes first, as it does in lawcket.
         let done = reply.and_then(|reply| plugins.into_iter().collect::<Result>().map(|()| reply));
         if event.kind == EventKind::Connect && !done.as_ref().is_ok_and(Reply::is_success) {
