@@ -12,7 +12,7 @@ import dynalite from 'dynalite';
 import { ROOT } from '../harness/fanwire.mjs';
 
 // Of the whole workspace, so that what is built is what `cargo test` has built.
-const TESTS = ['test', '--locked', '--workspace', '--test', 'store', '--', 'dynamodb::'];
+const TESTS = ['test', '--locked', '--workspace', '--features', 'fanwire/client', '--test', 'store', '--', 'dynamodb::'];
 
 test('the DynamoDB store of the Rust crate does on dynalite what stores do', async () => {
   const tables = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 });

@@ -48,6 +48,14 @@ impl Id {
         (string(json).is_some() || is_number()).then(|| Self(Spelling::Other(text.into())))
     }
 
+    /// The natural number that it is, as clients count.
+    pub fn natural(&self) -> Option<u64> {
+        match self.0 {
+            Spelling::Natural(number) => Some(number),
+            Spelling::Other(_) => None,
+        }
+    }
+
     /// The id as words name it: a string without its quotes.
     pub fn text(&self) -> String {
         match &self.0 {
