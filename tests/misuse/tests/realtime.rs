@@ -2,5 +2,5 @@
 
 #[test]
 fn a_wrong_topic_or_payload_does_not_compile() {
-    trybuild::TestCases::new().compile_fail("tests/realtime_misuse/*.rs");
+    trybuild::TestCases::new().compile_fail("tests/realtime/*.rs");
 }

@@ -3,5 +3,5 @@
 
 #[test]
 fn mistakes_in_subscriptions_do_not_compile() {
-    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+    trybuild::TestCases::new().compile_fail("tests/subscriptions/*.rs");
 }
