@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { Feed, within } from '../harness/patience.mjs';
+import { Feed, eventually, within } from '../harness/patience.mjs';
 import { HOMES } from '../harness/home.mjs';
 import { join, unique } from '../harness/mqtt.mjs';
 import { VERSIONS, client } from '../harness/trpc.mjs';
@@ -103,14 +103,19 @@ for (const { version, isEleven } of VERSIONS) {
       assert.equal(await ada.api.whoAmI.query(), 'ada');
       const [heard, other] = [new Feed(), new Feed()];
       const watch = (who, name, feed) => within(new Promise((resolve) => {
-        who.api.mySubscription.subscribe({ name }, { onStarted: resolve, onData: (data) => feed.push(data) });
+        const onStarted = () => resolve(subscription);
+        const subscription = who.api.mySubscription.subscribe({ name }, { onStarted, onData: (data) => feed.push(data) });
       }), 'the subscription starts');
-      await watch(ada, 'name1', heard);
+      const first = await watch(ada, 'name1', heard);
       await watch(ada, 'name10', other);
       assert.equal(await bob.api.greet.mutate({ name: 'name1', text: 'hi' }), 1);
       assert.equal(await heard.take('the greeting'), 'bob: hi');
       assert.equal(await bob.api.greet.mutate({ name: 'name10', text: 'ho' }), 1);
       assert.equal(await other.take('the greeting'), 'bob: ho');
+      await assert.rejects(bob.api.nobody.query(), /No "query"-procedure on path "nobody"/);
+      await assert.rejects(bob.api.greet.mutate({ name: 'name1' }), ({ data }) => data.code === 'BAD_REQUEST');
+      first.unsubscribe();
+      await eventually(async () => await bob.api.greet.mutate({ name: 'name1', text: 'hi' }) === 0, 'nobody watches name1');
       ada.close();
       bob.close();
     });

@@ -47,6 +47,9 @@ async fn tracked_events_are_neither_lost_nor_told_twice_when_the_connection_is()
     let client = Trpc::connect(url).unwrap();
     let mut news = client.subscribe::<String>("news", &()).await.unwrap();
     let publisher = server.home().publisher().unwrap();
+    // Who has had none has no place to come back to.
+    publisher.publish(News, &tracked("0", "news 0".to_owned())).await.unwrap();
+    assert_eq!(timeout(PATIENCE, news.next()).await.unwrap().unwrap().unwrap().data, "news 0");
     let mut published = 0_u32;
     for _ in 0..3 {
         // One that may be on its way when the line is cut, and one that nobody can be told of.
