@@ -14,6 +14,12 @@
 //! - `client` (a feature) is their other side: what tests, tools and services connect with.
 //! - [`Home`] is how they reach all else.
 
+// An app's parts have erased forms for each home, and those that are not compiled in take none.
+#![cfg_attr(
+    not(all(feature = "lambda", feature = "server")),
+    allow(dead_code, unused_imports, reason = "see above")
+)]
+
 mod app;
 #[cfg(feature = "client")]
 pub mod client;

@@ -31,7 +31,7 @@ const FOLDER: &str = "FANWIRE_DATA";
 pub fn from_env() -> Result<Arc<dyn Store>, StoreError> {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(table) = variable(TABLE) {
-        return table_of(table);
+        return table_of(&table);
     }
     #[cfg(feature = "server")]
     if let Some(folder) = variable(FOLDER) {
@@ -47,12 +47,12 @@ pub fn from_env() -> Result<Arc<dyn Store>, StoreError> {
 }
 
 #[cfg(feature = "dynamodb")]
-fn table_of(table: String) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(deferred::Table::new(table)))
+fn table_of(table: &str) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(deferred::Table::new(table.to_owned())))
 }
 
 #[cfg(not(feature = "dynamodb"))]
-fn table_of(table: String) -> Result<Arc<dyn Store>, StoreError> {
+fn table_of(table: &str) -> Result<Arc<dyn Store>, StoreError> {
     Err(StoreError::Failed(format!(
         "{TABLE} is `{table}`, and the feature `dynamodb` of the crate fanwire is not compiled in"
     )))

@@ -18,10 +18,8 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Endpoint {
     /// How a function serves them, where there is a store.
-    #[cfg_attr(not(feature = "lambda"), expect(dead_code, reason = "what functions need"))]
     pub(crate) function: Option<Function>,
     /// What a server calls.
-    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "what servers need"))]
     pub(crate) procedures: Arc<dyn AnyProcedures>,
 }
 
