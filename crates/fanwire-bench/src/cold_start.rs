@@ -69,6 +69,8 @@ impl Row for ColdStart {
 enum Asked {
     Next(Instant),
     Answered(Instant),
+    /// Something else, such as to be told of an error.
+    Failed(String),
 }
 
 /// One start.
@@ -80,30 +82,20 @@ struct Start {
 }
 
 pub(crate) fn run(programs: &[impl AsRef<Path>], starts: usize, report: &mut Report) -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let api = listener.local_addr()?.to_string();
-    let (asked, asking) = channel();
-    std::thread::spawn(move || listen(&listener, &asked));
     let mut rows = Vec::new();
     for program in programs {
-        rows.push(measure(program.as_ref(), starts, &api, &asking)?);
+        rows.push(measure(program.as_ref(), starts)?);
     }
     let notes = ["A median of the starts, with the program in the page cache.".to_owned()];
     report.table("cold-start", "The start of a function", &rows, &notes)
 }
 
-fn measure(
-    program: &Path,
-    starts: usize,
-    api: &str,
-    asking: &Receiver<Asked>,
-) -> Result<ColdStart> {
+fn measure(program: &Path, starts: usize) -> Result<ColdStart> {
     let bytes = std::fs::read(program)
         .map_err(|error| format!("{}: {error}; ./bench cold-start builds it", program.display()))?;
     // The first start reads it from the disk.
-    start(program, api, asking)?;
-    let measured: Vec<Start> =
-        (0..starts.max(1)).map(|_| start(program, api, asking)).collect::<Result<_>>()?;
+    start(program)?;
+    let measured: Vec<Start> = (0..starts.max(1)).map(|_| start(program)).collect::<Result<_>>()?;
     let sorted = |of: fn(&Start) -> Duration| {
         let mut times: Vec<f64> = measured.iter().map(|it| of(it).as_secs_f64() * 1e3).collect();
         times.sort_by(f64::total_cmp);
@@ -125,11 +117,16 @@ fn measure(
 }
 
 /// Starts it, gives it one event, and ends it.
-fn start(program: &Path, api: &str, asking: &Receiver<Asked>) -> Result<Start> {
+fn start(program: &Path) -> Result<Start> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let api = listener.local_addr()?.to_string();
+    // Ends with this program; a port of its own tells each start from the one before.
+    let (asked, asking) = channel();
+    std::thread::spawn(move || listen(&listener, &asked));
     let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     for (name, value) in [
-        ("AWS_LAMBDA_RUNTIME_API", api),
+        ("AWS_LAMBDA_RUNTIME_API", &*api),
         ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -139,11 +136,9 @@ fn start(program: &Path, api: &str, asking: &Receiver<Asked>) -> Result<Start> {
     ] {
         command.env(name, value);
     }
-    // What one that has ended has still asked for is not this one's.
-    while asking.try_recv().is_ok() {}
     let started = Instant::now();
     let mut child = command.spawn()?;
-    let begun = await_answer(started, &child, asking);
+    let begun = await_answer(started, &child, &asking);
     let _ = child.kill();
     let _ = child.wait();
     begun
@@ -159,6 +154,7 @@ fn await_answer(started: Instant, child: &Child, asking: &Receiver<Asked>) -> Re
                 let (cpu, rss) = (procfs::cpu(child.id())?, procfs::resident(child.id())?);
                 return Ok(Start { next, answer: at - started, cpu, rss });
             }
+            Asked::Failed(line) => return Err(format!("the function said: {line}").into()),
         }
     }
 }
@@ -190,8 +186,13 @@ fn answer(socket: TcpStream, asked: &Sender<Asked>) -> io::Result<()> {
         let at = Instant::now();
         reader.read_exact(&mut vec![0; length])?;
         let is_next = line.starts_with("GET ");
+        let told = match &*line {
+            _ if is_next => Asked::Next(at),
+            line if line.contains("/response ") => Asked::Answered(at),
+            line => Asked::Failed(line.to_owned()),
+        };
         // Nobody listens any more where the benchmark has gone on.
-        let _ = asked.send(if is_next { Asked::Next(at) } else { Asked::Answered(at) });
+        let _ = asked.send(told);
         match (is_next, given) {
             (true, false) => {
                 given = true;
