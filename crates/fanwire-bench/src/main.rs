@@ -50,7 +50,7 @@ Examples:
   ./bench mqtt fan-out idle --quick"
 )]
 struct Args {
-    /// One scenario [default: all but mqtt, subscriptions and cold-start].
+    /// One scenario [default: all but subscriptions, cold-start and mqtt].
     #[command(subcommand)]
     scenario: Option<Scenario>,
     #[command(flatten)]

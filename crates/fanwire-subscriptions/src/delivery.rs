@@ -310,3 +310,119 @@ fn deliver(turn: &mut Turn<'_, TrpcSession>, run: &Run) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+
+    use fanwire_hub::HubOptions;
+    use fanwire_wire::trpc::{Id, Transformer};
+    use futures_util::future::{BoxFuture, FutureExt as _, pending};
+
+    use super::*;
+    use crate::plane::response;
+    use crate::{
+        Answer, Call, CallError, Context, Opening, Parts, Payload, Procedures, Settings,
+        Subscriptions,
+    };
+
+    /// Nobody calls them.
+    struct Nothing;
+
+    impl Procedures for Nothing {
+        fn context(&self, _: Opening) -> BoxFuture<'static, Result<Context, CallError>> {
+            pending().boxed()
+        }
+
+        fn call(&self, _: Context, _: Call) -> BoxFuture<'static, Result<Answer, CallError>> {
+            pending().boxed()
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Given {
+        id: u64,
+        form: WireForm,
+        after: u64,
+    }
+
+    /// What these subscribers get of the publications 1 to `newest`, and the counts.
+    fn deliveries(given: &[Given], newest: u64) -> (Vec<Bytes>, Vec<usize>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _guard = runtime.enter();
+        let hub = HubOptions { shards: 1, ..HubOptions::default() };
+        let parts = Parts::new(Arc::new(Nothing), hub);
+        let plane = Subscriptions::start(Settings::default(), parts).unwrap();
+        let mut common = Common::new(Arc::clone(&plane.core), 0);
+        for &Given { id, form, after } in given {
+            let connection = "Lx2eVYrXPHcCIhQ=".parse().unwrap();
+            let (envelope, keys) = (Envelope::from(Id::from(id)), Box::default());
+            common.index.add(Subscriber::new(connection, envelope, form, "p".into(), keys, after));
+        }
+        let mut pending: VecDeque<_> = (1..=newest).map(|n| publishing(&plane.core, n)).collect();
+        let run = Run::next(&mut pending).unwrap();
+        assert!(pending.is_empty());
+        let Deliveries { pieces, of_all, of_some } = Deliveries::of(&run, &mut common);
+        let counts = of_some.iter().map(|of_some| of_all + of_some).collect();
+        (pieces.into_iter().map(|(_, bytes)| bytes).collect(), counts)
+    }
+
+    fn publishing(core: &Arc<Core>, number: u64) -> Arc<Publishing> {
+        let payload = Payload::new(&text(number)).unwrap();
+        let response = response(&payload, None, Transformer::None);
+        let event = Arc::new(Event { number, filter: None, name: None, response });
+        let (tally, _) = Tally::new(core, "p", None);
+        Arc::new(Publishing { path: "p".into(), event, tracked: true, tally })
+    }
+
+    fn text(number: u64) -> String {
+        format!("{number} ").repeat(100)
+    }
+
+    fn message(id: u64, number: u64) -> String {
+        let text = text(number);
+        format!(r#"{{"id":{id},"result":{{"type":"data","data":"{text}"}}}}"#)
+    }
+
+    /// What one by one they are.
+    fn frames(id: u64, numbers: RangeInclusive<u64>, form: WireForm) -> Vec<u8> {
+        let mut deflater = Deflater::default();
+        let frame = |n| SharedFrame::text(&message(id, n)).bytes(form, &mut deflater);
+        numbers.map(frame).collect::<Vec<_>>().concat()
+    }
+
+    fn plain(id: u64, numbers: RangeInclusive<u64>) -> Vec<u8> {
+        frames(id, numbers, WireForm::Plain)
+    }
+
+    #[test]
+    fn those_with_the_same_id_share_the_bytes_of_all() {
+        let one = Given { id: 1, form: WireForm::Plain, after: 0 };
+        let (pieces, counts) = deliveries(&[one, Given { id: 7, ..one }, one], 3);
+        assert_eq!(counts, [3, 3, 3]);
+        assert_eq!([&*pieces[0], &*pieces[1]], [&*plain(1, 1..=3), &*plain(7, 1..=3)]);
+        assert_eq!(pieces[0].as_ptr(), pieces[2].as_ptr());
+    }
+
+    #[test]
+    fn who_has_had_some_gets_the_others() {
+        let had = |after| Given { id: 1, form: WireForm::Plain, after };
+        let (pieces, counts) = deliveries(&[had(2), had(4)], 4);
+        assert_eq!(pieces, [plain(1, 3..=3), plain(1, 4..=4)]);
+        assert_eq!(counts, [0, 0, 1, 1]);
+        let (pieces, counts) = deliveries(&[had(0), had(3)], 4);
+        assert_eq!(pieces, [plain(1, 1..=4), plain(1, 4..=4)]);
+        assert_eq!(counts, [1, 1, 1, 2]);
+    }
+
+    #[test]
+    fn joined_frames_are_deflated_for_those_who_want_that_and_for_nobody_else() {
+        let form = WireForm::Deflated { window_bits: 15 };
+        let deflating = Given { id: 1, form, after: 0 };
+        let given = [deflating, Given { form: WireForm::Plain, ..deflating }, deflating];
+        let (pieces, _) = deliveries(&given, 2);
+        assert_eq!([&*pieces[0], &*pieces[1]], [&*frames(1, 1..=2, form), &*plain(1, 1..=2)]);
+        assert!(pieces[0].len() < pieces[1].len() / 4);
+        assert_eq!(pieces[0].as_ptr(), pieces[2].as_ptr());
+    }
+}
