@@ -33,8 +33,6 @@ struct ColdStart {
     next_most_ms: f64,
     /// The same to the answer of the first event.
     answer_ms: f64,
-    /// User and system time until then.
-    cpu_ms: f64,
     rss_bytes: u64,
 }
 
@@ -46,7 +44,6 @@ impl Row for ColdStart {
         "to `next`, ms",
         "most, ms",
         "to the first answer, ms",
-        "CPU, ms",
         "RSS, MB",
     ];
 
@@ -59,7 +56,6 @@ impl Row for ColdStart {
             format!("{:.1}", self.next_ms),
             format!("{:.1}", self.next_most_ms),
             format!("{:.1}", self.answer_ms),
-            format!("{:.0}", self.cpu_ms),
             megabytes(self.rss_bytes),
         ]
     }
@@ -77,7 +73,6 @@ enum Asked {
 struct Start {
     next: Duration,
     answer: Duration,
-    cpu: Duration,
     rss: u64,
 }
 
@@ -111,7 +106,6 @@ fn measure(program: &Path, starts: usize) -> Result<ColdStart> {
         next_ms: median(&next),
         next_most_ms: next.last().copied().unwrap_or_default(),
         answer_ms: median(&sorted(|it| it.answer)),
-        cpu_ms: median(&sorted(|it| it.cpu)),
         rss_bytes: measured.iter().map(|it| it.rss).max().unwrap_or_default(),
     })
 }
@@ -151,8 +145,8 @@ fn await_answer(started: Instant, child: &Child, asking: &Receiver<Asked>) -> Re
             Asked::Next(at) => next = next.or(Some(at - started)),
             Asked::Answered(at) => {
                 let next = next.ok_or("the function answered an event that it was not given")?;
-                let (cpu, rss) = (procfs::cpu(child.id())?, procfs::resident(child.id())?);
-                return Ok(Start { next, answer: at - started, cpu, rss });
+                let rss = procfs::resident(child.id())?;
+                return Ok(Start { next, answer: at - started, rss });
             }
             Asked::Failed(line) => return Err(format!("the function said: {line}").into()),
         }
