@@ -186,8 +186,8 @@ impl TrpcSession {
     /// Begins calls that wait, as many as may be worked on.
     pub(crate) fn start_waiting(&mut self, cx: Cx<'_, '_>) {
         let core = Arc::clone(&self.plane.core);
-        while self.calls.in_flight < core.settings.limits.max_in_flight.max(1) && !self.is_full(cx)
-        {
+        let most = core.settings.limits.max_in_flight.max(1);
+        while self.is_open() && self.calls.in_flight < most && !self.is_full(cx) {
             let Stage::Ready(context) = &self.stage else { return };
             let context = Arc::clone(context);
             let Some((ticket, call)) = self.take_waiting() else { return };

@@ -396,6 +396,20 @@ mod tests {
     }
 
     #[test]
+    fn subscribers_that_count_alike_share_a_frame() {
+        for form in [WireForm::Plain, WireForm::Deflated { window_bits: 15 }] {
+            let one = Given { id: 1, form, after: 0 };
+            let (pieces, counts) = deliveries(&[one, Given { id: 2, ..one }, one], 1);
+            assert_eq!(counts, [3]);
+            assert_eq!(
+                [&*pieces[0], &*pieces[1]],
+                [&*frames(1, 1..=1, form), &*frames(2, 1..=1, form)]
+            );
+            assert_eq!(pieces[0].as_ptr(), pieces[2].as_ptr());
+        }
+    }
+
+    #[test]
     fn those_with_the_same_id_share_the_bytes_of_all() {
         let one = Given { id: 1, form: WireForm::Plain, after: 0 };
         let (pieces, counts) = deliveries(&[one, Given { id: 7, ..one }, one], 3);

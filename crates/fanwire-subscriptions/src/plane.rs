@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fanwire_hub::{Audience, Busy, Hub, HubOptions, Reservation, Transport};
@@ -105,13 +105,23 @@ pub(crate) struct Core {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) runtime: Handle,
     pub(crate) log: Log,
-    durable: Option<Durable>,
+    /// A std lock, held to look and never across an await.
+    keeping: Mutex<Keeping>,
     /// Calls that may begin.
     pub(crate) calls: Arc<Semaphore>,
     pub(crate) counters: Counters,
     /// Told when the last connection has ended.
     pub(crate) left: Notify,
     stopped: AtomicBool,
+}
+
+/// Where tracked publications are kept.
+#[derive(Clone)]
+enum Keeping {
+    InMemory,
+    InStore(Arc<Durable>),
+    /// Nowhere any more: the plane has stopped, and its store is somebody else's to open.
+    Closed,
 }
 
 #[derive(Default)]
@@ -150,14 +160,14 @@ impl Subscriptions {
         let Parts { procedures, observer, hub, store, runtime } = parts;
         let (history, transformer) = (settings.history.clone(), settings.transformer);
         let shards = hub.shards.clamp(1, 256);
-        let (durable, log) = match store {
+        let (keeping, log) = match store {
             Some(store) => {
                 let (durable, log) = Durable::load(store, history, shards, transformer)?;
-                (Some(durable), log)
+                (Keeping::InStore(Arc::new(durable)), log)
             }
             None => {
                 let epoch = Epoch::draw().map_err(LoadError::from)?;
-                (None, Log::new(epoch, history, shards, false))
+                (Keeping::InMemory, Log::new(epoch, history, shards, false))
             }
         };
         let core = Arc::new(Core {
@@ -167,7 +177,7 @@ impl Subscriptions {
             observer,
             runtime,
             log,
-            durable,
+            keeping: Mutex::new(keeping),
             counters: Counters::default(),
             left: Notify::new(),
             stopped: AtomicBool::new(false),
@@ -248,7 +258,8 @@ impl Subscriptions {
     }
 
     /// Asks the clients to connect to another server, serves them on while they do, and then
-    /// says goodbye to those who are left. Takes no longer than `grace`.
+    /// says goodbye to those who are left. Takes no longer than `grace`, and what the disk
+    /// takes to have what was published; the store is free then.
     pub async fn stop(&self, grace: Duration) {
         self.core.stopped.store(true, Ordering::Relaxed);
         self.reconnect_all();
@@ -256,8 +267,14 @@ impl Subscriptions {
         // All have left, or may be told goodbye.
         let _ = tokio::time::timeout(hand_over, self.all_have_left()).await;
         let (hub, grace) = (self.hub.clone(), grace.saturating_sub(hand_over));
+        let core = Arc::clone(&self.core);
+        let stop = move || {
+            hub.stop(grace);
+            // Writes what waits. Whoever still has a handle has none to the store.
+            core.close();
+        };
         // It fails only where a shard has panicked, which leaves nothing to stop.
-        let _ = tokio::task::spawn_blocking(move || hub.stop(grace)).await;
+        let _ = tokio::task::spawn_blocking(stop).await;
     }
 
     async fn all_have_left(&self) {
@@ -287,14 +304,10 @@ impl Subscriptions {
         if tracking == Tracking::Untracked {
             return Ok(self.send_untracked(&path, filter, &data));
         }
-        let limit = self.core.log.max_value_bytes();
-        let bytes = data.len() + filter.as_ref().map_or(0, |(_, key)| key.len());
-        if bytes > limit {
-            return Err(PublishError::TooLarge { bytes, limit });
-        }
-        match &self.core.durable {
-            Some(durable) => self.send_durable(durable, path, filter, name, &data),
-            None => Ok(self.send_tracked(path, filter, name, &data)),
+        match self.core.keeping() {
+            Keeping::InMemory => self.send_tracked(path, filter, name, &data),
+            Keeping::InStore(durable) => self.send_durable(&durable, path, filter, name, &data),
+            Keeping::Closed => Err(PublishError::Stopped),
         }
     }
 
@@ -314,15 +327,15 @@ impl Subscriptions {
         filter: Option<Filter>,
         name: Option<Arc<str>>,
         data: &Payload,
-    ) -> Waiting {
+    ) -> Result<Waiting, PublishError> {
         let mut state = self.core.log.lock();
-        let (event, id) = self.event(state.take_number(), filter, name, data);
+        let (event, id) = self.event(state.take_number(), filter, name, data)?;
         let (tally, waiting) = Tally::new(&self.core, &path, Some(id));
         let publishing = self.append(&mut state, path, event, tally);
         drop(state);
         // Who is told when nobody has a part in it any more may ask for the lock.
         drop(publishing);
-        waiting
+        Ok(waiting)
     }
 
     /// Keeps it first; the store's callbacks come in the order of the numbers.
@@ -336,7 +349,7 @@ impl Subscriptions {
     ) -> Result<Waiting, PublishError> {
         durable.store.room()?;
         let mut state = self.core.log.lock();
-        let (event, id) = self.event(state.take_number(), filter, name, data);
+        let (event, id) = self.event(state.take_number(), filter, name, data)?;
         let batch = durable.batch(&path, &event, data, state.take_gone());
         let (tally, waiting) = Tally::new(&self.core, &path, Some(id));
         let (plane, refused) = (self.clone(), Arc::clone(&tally));
@@ -379,17 +392,20 @@ impl Subscriptions {
         publishing
     }
 
+    /// The event with a number, and its id.
     fn event(
         &self,
         number: u64,
         filter: Option<Filter>,
         name: Option<Arc<str>>,
         data: &Payload,
-    ) -> (Arc<Event>, String) {
+    ) -> Result<(Arc<Event>, String), PublishError> {
         let own = || self.core.log.id(number).to_string();
         let id = name.as_ref().map_or_else(own, |name| name.to_string());
         let response = response(data, Some(&id), self.core.settings.transformer);
-        (Arc::new(Event { number, filter, name, response }), id)
+        let event = Event { number, filter, name, response };
+        self.core.log.check(&event)?;
+        Ok((Arc::new(event), id))
     }
 
     /// Leaves a publication for the shards that have subscribers. There was room when it was
@@ -431,6 +447,23 @@ fn first_protocol(headers: &HeaderMap) -> Option<String> {
 impl std::fmt::Debug for Subscriptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Subscriptions").field(&self.stats()).finish()
+    }
+}
+
+// === impl Core ===
+
+impl Core {
+    fn keeping(&self) -> Keeping {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of the store.
+    fn close(&self) {
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *keeping, Keeping::Closed);
+        // Outside of the lock, for it blocks on the disk.
+        drop(keeping);
+        drop(before);
     }
 }
 

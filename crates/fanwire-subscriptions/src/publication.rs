@@ -67,7 +67,7 @@ pub enum PublishError {
     Busy,
     /// It is longer than the history of its path may be.
     #[error(
-        "the value has {bytes} bytes, and the history of a path keeps {limit}; publish less at once, or raise `history.max_bytes_per_path`"
+        "with what it is kept with, the value has {bytes} bytes, and the history of a path has {limit}; publish less at once, or raise `history.max_bytes_per_path`"
     )]
     TooLarge {
         /// Its bytes.
@@ -128,12 +128,6 @@ impl Payload {
     pub fn with_meta(mut self, values: Box<RawValue>) -> Self {
         self.meta = Some(values.into());
         self
-    }
-
-    /// Bytes of JSON.
-    pub(crate) fn len(&self) -> usize {
-        let len = |json: &Option<Arc<RawValue>>| json.as_ref().map_or(0, |json| json.get().len());
-        len(&self.json) + len(&self.meta)
     }
 }
 

@@ -40,6 +40,12 @@ impl Home {
         Self { parts: Arc::new(Parts { gateway, broker, publisher: Some(publisher) }) }
     }
 
+    /// With another gateway in the place of its own.
+    pub(crate) fn with_gateway(&self, gateway: Arc<dyn Gateway>) -> Self {
+        let (broker, publisher) = (Arc::clone(&self.parts.broker), self.parts.publisher.clone());
+        Self { parts: Arc::new(Parts { gateway, broker, publisher }) }
+    }
+
     /// The home that the environment names, for code that is given no events: jobs, tools,
     /// other services. `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI` is the URL of a WebSocket
     /// API with its stage; `AWS_ENDPOINT_URL_IOT_DATA_PLANE` that of topics, if not AWS's

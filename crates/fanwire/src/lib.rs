@@ -11,9 +11,12 @@
 //! - [`subscriptions`] is typed procedures that clients subscribe to, as tRPC has them.
 //! - [`collection`] is typed documents, as Nitric has them.
 //! - [`store`] is where they keep what outlives an event.
+//! - `client` (a feature) is their other side: what tests, tools and services connect with.
 //! - [`Home`] is how they reach all else.
 
 mod app;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod collection;
 mod error;
 mod home;

@@ -3,7 +3,9 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use fanwire::subscriptions::{ErrorCode, Router, Subscriptions, Tracked, TrpcError, tracked};
+use fanwire::subscriptions::{
+    ErrorCode, Publisher, Router, Subscriptions, Tracked, TrpcError, tracked,
+};
 use fanwire::websocket::{Allow, Query, WebSocket};
 use fanwire::{App, Error, Server, ServerOptions};
 use futures_util::{SinkExt, StreamExt, stream};
@@ -15,6 +17,7 @@ use ts_rs::TS;
 
 struct User {
     name: String,
+    publisher: Publisher,
 }
 
 #[derive(Deserialize, Serialize, TS)]
@@ -39,11 +42,16 @@ fn procedures() -> Subscriptions<User> {
         .query("hello", |user: std::sync::Arc<User>, ()| async move {
             Ok(format!("hello {}", user.name))
         })
+        .mutation("say", |user: std::sync::Arc<User>, text: String| async move {
+            let to = ByUserAndRoom { name: user.name.clone(), room: "own".to_owned() };
+            Ok(user.publisher.publish_to(&to, &text).await?.delivered)
+        })
         .stream("count", |_, to: u32| stream::iter((1..=to).map(Ok::<_, TrpcError>)))
         .context(|opening| async move {
             let name = opening.query("name").or(opening.authorized("principalId"));
             let unknown = || TrpcError::new(ErrorCode::Unauthorized, "who are you?");
-            Ok(User { name: name.map(str::to_owned).ok_or_else(unknown)? })
+            let name = name.map(str::to_owned).ok_or_else(unknown)?;
+            Ok(User { name, publisher: opening.home.publisher().unwrap().clone() })
         })
 }
 
@@ -108,6 +116,18 @@ async fn those_whom_a_filter_names_get_what_is_published() {
     let all = publisher.publish(Messages, &"all".to_owned()).await.unwrap();
     assert_eq!((all.delivered, all.gone, all.failed), (3, 0, 0));
     assert_eq!(bob.hear().await, data(1, "all"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mutation_publishes_with_what_its_context_has() {
+    let server = serve(App::new("rooms").subscriptions(procedures())).await;
+    let mut ada = Client::connect(&server, "?name=ada").await;
+    ada.subscribe(1, "messages", room("own")).await;
+    let params = json!({ "path": "say", "input": "hi" });
+    ada.say(json!({ "id": 2, "method": "mutation", "params": params })).await;
+    let said = [ada.hear().await, ada.hear().await];
+    let answered = json!({ "id": 2, "result": { "type": "data", "data": 1 } });
+    assert!(said.contains(&data(1, "hi")) && said.contains(&answered), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,11 @@ struct Person {
 }
 
 #[derive(Deserialize)]
+struct Door {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Say {
     text: String,
 }
@@ -36,11 +41,9 @@ fn main() -> Result {
 }
 
 /// Everybody may enter who says a name, as `?name=Ada`.
-async fn name(Query(person): Query<Option<Person>>) -> Result<Allow> {
-    match person {
-        Some(person) if !person.name.is_empty() => Ok(Allow::new(person.name)),
-        _ => Err(Error::new(401, "no name")),
-    }
+async fn name(Query(Door { name }): Query<Door>) -> Result<Allow> {
+    let name = name.filter(|name| !name.is_empty());
+    name.map(Allow::new).ok_or_else(|| Error::new(401, "no name"))
 }
 
 async fn enter(

@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 pub(crate) use self::durable::Durable;
 pub use self::durable::LoadError;
 pub(crate) use self::event_id::{Epoch, EventId};
-use crate::HistoryLimits;
+use crate::{HistoryLimits, PublishError};
 
 /// What an event counts beside its bytes.
 const EVENT_BYTES: usize = 128;
@@ -146,9 +146,15 @@ impl Log {
         EventId { epoch: self.epoch, number }
     }
 
-    /// The most bytes that one value may have.
-    pub(crate) fn max_value_bytes(&self) -> usize {
-        self.limits.max_bytes_per_path.min(self.limits.max_bytes).saturating_sub(EVENT_BYTES)
+    /// Whether an event can be kept at all.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::TooLarge`].
+    pub(crate) fn check(&self, event: &Event) -> Result<(), PublishError> {
+        let (bytes, limit) =
+            (event.bytes(), self.limits.max_bytes_per_path.min(self.limits.max_bytes));
+        if bytes > limit { Err(PublishError::TooLarge { bytes, limit }) } else { Ok(()) }
     }
 
     /// Appends an event, and lets go of what is beyond the limits. The events have to come in

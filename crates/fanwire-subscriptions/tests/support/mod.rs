@@ -2,11 +2,11 @@
 #![allow(dead_code, clippy::expect_used, clippy::unwrap_used)]
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fanwire_hub::HubOptions;
-use fanwire_subscriptions::{Arrival, Parts, Procedures, Settings, Subscriptions};
+use fanwire_subscriptions::{Arrival, Parts, Probe, Procedures, Settings, Subscriptions};
 use serde_json::{Value, json};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::{Error, Message, WebSocket, client};
@@ -19,6 +19,8 @@ pub(crate) struct Server {
     pub(crate) plane: Subscriptions,
     pub(crate) address: SocketAddr,
     pub(crate) runtime: tokio::runtime::Runtime,
+    /// What new connections are given to, until the server stops.
+    door: Arc<Mutex<Option<Subscriptions>>>,
 }
 
 impl Server {
@@ -43,14 +45,15 @@ impl Server {
         let plane = Subscriptions::start(settings, parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let accepting = plane.clone();
+        let door = Arc::new(Mutex::new(Some(plane.clone())));
+        let accepting = Arc::clone(&door);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let accepting = accepting.clone();
-                std::thread::spawn(move || accept(&accepting, stream.unwrap()));
+                let Some(plane) = accepting.lock().unwrap().clone() else { return };
+                std::thread::spawn(move || accept(&plane, stream.unwrap()));
             }
         });
-        Self { plane, address, runtime }
+        Self { plane, address, runtime, door }
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -82,7 +85,9 @@ impl Server {
     }
 
     pub(crate) fn stop(self) {
-        self.runtime.block_on(self.plane.stop(Duration::from_secs(5)));
+        self.door.lock().unwrap().take();
+        // Clients that do not read do not say goodbye.
+        self.runtime.block_on(self.plane.stop(Duration::from_millis(100)));
     }
 }
 
@@ -180,6 +185,16 @@ impl Client {
         let mut message = self.next_json();
         assert_eq!((&message["id"], &message["result"]["type"]), (&json!(id), &json!("data")));
         message["result"]["data"].take()
+    }
+
+    /// The server asks whether the client is there. It does not answer yet: the answer to a
+    /// ping goes out with what is read or written next.
+    pub(crate) fn is_asked(&mut self, by: Probe) {
+        let asked = self.socket.read().unwrap();
+        match by {
+            Probe::Ping => assert!(asked.is_ping(), "{asked:?}"),
+            Probe::Text => assert_eq!(asked, Message::text("PING")),
+        }
     }
 
     /// Whatever was on its way is there once the server has answered this.

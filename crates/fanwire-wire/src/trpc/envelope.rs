@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
+use super::members::string;
+
 /// The longest id of a request that is taken, in bytes of JSON. Clients count from 1.
 pub const MAX_ID_BYTES: usize = 256;
 
@@ -34,18 +36,26 @@ impl Id {
     /// The id that `json` is: a number or a string of at most [`MAX_ID_BYTES`].
     pub fn new(json: &RawValue) -> Option<Self> {
         let text = json.get();
-        if text.len() > MAX_ID_BYTES
-            || !text.starts_with(['"', '-'].as_slice())
-                && !text.starts_with(|c: char| c.is_ascii_digit())
-        {
+        if text.len() > MAX_ID_BYTES {
             return None;
         }
-        let natural = text.parse::<u64>().ok().filter(|_| text == "0" || !text.starts_with('0'));
-        Some(Self(natural.map_or_else(|| Spelling::Other(text.into()), Spelling::Natural)))
+        if let Ok(natural) = text.parse::<u64>() {
+            // A JSON number has no zeros before it.
+            return Some(Self(Spelling::Natural(natural)));
+        }
+        // What no program could read back as it was is none.
+        let is_number = || text.parse::<f64>().is_ok_and(f64::is_finite);
+        (string(json).is_some() || is_number()).then(|| Self(Spelling::Other(text.into())))
     }
-}
 
-impl Id {
+    /// The natural number that it is, as clients count.
+    pub fn natural(&self) -> Option<u64> {
+        match self.0 {
+            Spelling::Natural(number) => Some(number),
+            Spelling::Other(_) => None,
+        }
+    }
+
     /// The id as words name it: a string without its quotes.
     pub fn text(&self) -> String {
         match &self.0 {

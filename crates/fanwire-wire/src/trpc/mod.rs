@@ -1,10 +1,13 @@
-//! The WebSocket protocol of tRPC, v10 and v11, as a server speaks it.
+//! The WebSocket protocol of tRPC, v10 and v11, both sides of it.
 //!
 //! Everything is JSON in text messages (reference: trpc.md, section 2). A client sends one
 //! [`ClientMessage`] at a time or a batch of them; [`ClientFrame::parse`] reads both, and the
 //! bare `PING` and `PONG` of v11. A server answers each message by itself: a [`Response`],
 //! sent in the [`Envelope`] of the message that it answers, so that what goes to many clients
 //! is encoded once and only their ids differ.
+//!
+//! The client's side is [`CallRequest`] and its like, which write what [`ClientFrame`] reads,
+//! and [`ServerFrame`], which reads what [`Response`] writes.
 //!
 //! ```
 //! use fanwire_wire::trpc::{ClientFrame, Data, Method, ParseOptions, Response, Transformer};
@@ -43,7 +46,9 @@ mod connection_params;
 mod envelope;
 mod error_code;
 mod members;
+mod request;
 mod response;
+mod server;
 #[cfg(test)]
 mod tests;
 mod transformer;
@@ -54,5 +59,7 @@ pub use self::client::{
 pub use self::connection_params::{ConnectionParams, ConnectionParamsError, connection_params};
 pub use self::envelope::{Envelope, Id, MAX_ID_BYTES};
 pub use self::error_code::ErrorCode;
+pub use self::request::{CallRequest, encode_batch, encode_connection_params, encode_stop};
 pub use self::response::{Data, ErrorShape, PING, PONG, Response};
+pub use self::server::{Event, Failure, Outcome, ServerFrame, ServerFrameError};
 pub use self::transformer::Transformer;

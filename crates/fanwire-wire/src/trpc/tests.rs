@@ -95,6 +95,8 @@ fn faults_have_the_words_of_the_server_of_trpc() {
         (r#"{"method":"query","params":{"path":"a"}}"#, "Invalid request id"),
         (r#"{"id":true,"method":"query"}"#, "Invalid request id"),
         (r#"{"id":{},"method":"query"}"#, "Invalid request id"),
+        (r#"{"id":1e999,"method":"query"}"#, "Invalid request id"),
+        (r#"{"id":"\ud800","method":"query"}"#, "Invalid request id"),
         (&long, "Invalid request id"),
         (r#"{"id":1,"jsonrpc":"1.0","method":"query"}"#, "Must be JSONRPC 2.0"),
         (r#"{"id":1,"jsonrpc":null,"method":"query"}"#, "Must be JSONRPC 2.0"),

@@ -2,17 +2,20 @@
 //!
 //! ```
 //! use fanwire::collection::{Collection, Operator};
-//! # use std::sync::Arc;
-//! # async fn example(store: Arc<dyn fanwire::store::Store>) -> fanwire::Result {
+//! use fanwire::store::Memory;
+//!
 //! #[derive(serde::Serialize, serde::Deserialize)]
 //! struct Player { name: String, score: u32 }
 //!
-//! let players = Collection::<Player>::new("players", store);
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> fanwire::Result {
+//! let players = Collection::<Player>::new("players", Memory::new());
 //! players.doc("ali").set(&Player { name: "Ali".into(), score: 41 }).await?;
 //!
 //! let ali = players.doc("ali").get().await?;
-//! let best = players.query().r#where("score", Operator::Greater, 40).limit(10);
-//! let mut best = best.stream();
+//! assert_eq!(ali.unwrap().name, "Ali");
+//!
+//! let mut best = players.query().r#where("score", Operator::Greater, 40).limit(10).stream();
 //! while let Some(player) = best.try_next().await? {
 //!     println!("{}: {}", player.id, player.content.score);
 //! }
@@ -20,9 +23,40 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Nitric's chat, whole. Its tutorial sends each message back to who has sent it, once for
+//! every other client; this one sends it to the others:
+//!
+//! ```no_run
+//! use fanwire::collection::Collection;
+//! use fanwire::store::Memory;
+//! use fanwire::websocket::{Body, Connection, State, WebSocket};
+//! use fanwire::Result;
+//!
+//! type Connections = State<Collection<()>>;
+//!
+//! async fn connect(connection: Connection, connections: Connections) -> Result {
+//!     Ok(connections.doc(connection.id()).set(&()).await?)
+//! }
+//!
+//! async fn disconnect(connection: Connection, connections: Connections) -> Result {
+//!     Ok(connections.doc(connection.id()).delete().await?)
+//! }
+//!
+//! async fn message(connection: Connection, message: Body, connections: Connections) -> Result {
+//!     let mut others = connections.query().ids().await?;
+//!     others.retain(|id| id != connection.id());
+//!     connection.to_many(others).send(message).await?;
+//!     Ok(())
+//! }
+//!
+//! fn main() -> Result {
+//!     let connections = Collection::new("connections", Memory::new());
+//!     let socket = WebSocket::with_state(connections);
+//!     fanwire::run(socket.connect(connect).disconnect(disconnect).message(message))
+//! }
+//! ```
 
-#[cfg(test)]
-pub(crate) mod double;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -30,7 +64,7 @@ mod tests;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -97,8 +131,9 @@ pub enum CollectionError {
 impl<T> Collection<T> {
     /// The collection of this name in a store. Its documents are kept until they are
     /// deleted.
-    pub fn new(name: impl Into<Arc<str>>, store: Arc<dyn Store>) -> Self {
-        Self { store, name: name.into(), expires_after: None, content: PhantomData }
+    pub fn new(name: impl Into<Arc<str>>, store: impl Store) -> Self {
+        let (store, name) = (Arc::new(store), name.into());
+        Self { store, name, expires_after: None, content: PhantomData }
     }
 
     /// Keeps documents for no longer than `time` after they were set.
@@ -119,7 +154,7 @@ impl<T> Collection<T> {
     }
 
     fn key(&self, id: &str) -> Key {
-        Key { partition: self.name.to_string(), sort: id.to_owned() }
+        Key::new(&*self.name, id)
     }
 }
 
@@ -193,9 +228,11 @@ impl<T: Serialize> DocumentRef<T> {
             Ok(other) => return Err(refused(format!("it is `{other}`"))),
             Err(error) => return Err(refused(error.to_string())),
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let expires_at = self.collection.expires_after.map(|time| (now + time).as_secs_f64());
-        Ok(Item { key: self.collection.key(&self.id), fields, expires_at })
+        let item = Item { key: self.collection.key(&self.id), fields, expires_at: None };
+        Ok(match self.collection.expires_after {
+            Some(time) => item.lasting(time.as_secs_f64()),
+            None => item,
+        })
     }
 }
 

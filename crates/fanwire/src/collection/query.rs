@@ -115,21 +115,27 @@ impl<T> Query<T> {
         T: 'static,
     {
         let reading = Reading { after: None, read: VecDeque::new(), ended: false };
-        let left = self.limit;
-        Box::pin(stream::try_unfold((self, reading, left), async |(query, mut reading, left)| {
-            while left > 0 {
-                while let Some(item) = reading.read.pop_front() {
-                    if query.wants(&item.fields) {
-                        return Ok(Some((item, (query, reading, left - 1))));
-                    }
+        let limit = self.limit;
+        let items = stream::try_unfold((self, reading), async |(query, mut reading)| {
+            let item = query.next(&mut reading).await?;
+            Ok(item.map(|item| (item, (query, reading))))
+        });
+        Box::pin(items.take(limit))
+    }
+
+    /// The next item that is wanted.
+    async fn next(&self, reading: &mut Reading) -> Result<Option<Item>, CollectionError> {
+        loop {
+            while let Some(item) = reading.read.pop_front() {
+                if self.wants(&item.fields) {
+                    return Ok(Some(item));
                 }
-                if reading.ended {
-                    break;
-                }
-                query.read_on(&mut reading).await?;
             }
-            Ok(None)
-        }))
+            if reading.ended {
+                return Ok(None);
+            }
+            self.read_on(reading).await?;
+        }
     }
 
     async fn read_on(&self, reading: &mut Reading) -> Result<(), CollectionError> {

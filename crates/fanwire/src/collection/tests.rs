@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::double::Map;
 use super::*;
+use crate::store::Memory;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Player {
@@ -17,7 +16,7 @@ fn player(name: &str, score: i64) -> Player {
 }
 
 async fn five() -> Collection<Player> {
-    let players = Collection::new("players", Arc::new(Map::default()) as Arc<dyn Store>);
+    let players = Collection::new("players", Memory::new().pages_of(2));
     for (id, score) in [("a", 1), ("b", 20), ("c", 3), ("d", 40), ("e", 5)] {
         players.doc(id).set(&player(id, score)).await.unwrap();
     }
@@ -109,11 +108,11 @@ async fn pages_join_to_the_whole() {
 
 #[tokio::test]
 async fn a_document_may_have_no_fields_and_no_other_form() {
-    let store: Arc<dyn Store> = Arc::new(Map::default());
-    let ids = Collection::<()>::new("ids", Arc::clone(&store));
+    let store = Memory::new();
+    let ids = Collection::<()>::new("ids", store.clone());
     ids.doc("a").set(&()).await.unwrap();
     assert_eq!(ids.doc("a").get().await.unwrap(), Some(()));
-    let maps = Collection::<BTreeMap<String, i64>>::new("ids", Arc::clone(&store));
+    let maps = Collection::<BTreeMap<String, i64>>::new("ids", store.clone());
     assert_eq!(maps.doc("a").get().await.unwrap(), Some(BTreeMap::new()));
     let numbers = Collection::<i64>::new("numbers", store);
     let refused = numbers.doc("a").set(&1).await.unwrap_err();
@@ -122,19 +121,19 @@ async fn a_document_may_have_no_fields_and_no_other_form() {
 
 #[tokio::test]
 async fn what_is_of_another_type_is_named() {
-    let store: Arc<dyn Store> = Arc::new(Map::default());
-    Collection::<()>::new("players", Arc::clone(&store)).doc("a").set(&()).await.unwrap();
+    let store = Memory::new();
+    Collection::<()>::new("players", store.clone()).doc("a").set(&()).await.unwrap();
     let error = Collection::<Player>::new("players", store).doc("a").get().await.unwrap_err();
     assert!(error.to_string().starts_with("document `a` of `players`"), "{error}");
 }
 
 #[tokio::test]
 async fn documents_expire_where_they_shall() {
-    let store = Arc::new(Map::default());
-    let kept = Collection::<()>::new("kept", Arc::clone(&store) as Arc<dyn Store>);
+    let store = Memory::new();
+    let kept = Collection::<()>::new("kept", store.clone());
     kept.doc("a").set(&()).await.unwrap();
     kept.clone().expires_after(Duration::from_secs(60)).doc("b").set(&()).await.unwrap();
-    let items = store.0.lock().unwrap();
-    let expiry: Vec<bool> = items.values().map(|item| item.expires_at.is_some()).collect();
+    let items = store.query("kept", "", None).await.unwrap().items;
+    let expiry: Vec<bool> = items.iter().map(|item| item.expires_at.is_some()).collect();
     assert_eq!(expiry, [false, true]);
 }

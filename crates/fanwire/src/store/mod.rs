@@ -69,6 +69,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Page, StoreError>>;
 }
 
+/// A store that is shared is one.
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn put(&self, items: Vec<Item>) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).put(items)

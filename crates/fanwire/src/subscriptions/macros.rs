@@ -19,9 +19,9 @@
 ///
 /// fanwire::subscription! {
 ///     /// Greets those who watch something.
-///     pub struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
+///     struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
 ///     /// Those of one user who watch one thing.
-///     pub filter UserIdAndName("userIdAndName") { ctx.user_id: String, input.name: String }
+///     filter UserIdAndName("userIdAndName") { ctx.user_id: String, input.name: String }
 /// }
 ///
 /// let subscriber = UserIdAndName::of(
@@ -35,6 +35,8 @@
 ///
 /// - `-> Tracked<T>`: every event has an id, by which a client that comes back says what it
 ///   has seen ([`Tracked`](crate::subscriptions::Tracked)).
+/// - `pub struct` and `pub filter`: as with other types, the context and the input have to be as
+///   visible.
 /// - `ctx.id as owner: String`: the filter's field has another name, for where context and
 ///   input have fields of one name.
 /// - `ctx.user_id: String = "userID"`: its name in JSON, for tables that are shared with

@@ -20,8 +20,8 @@
 //! struct Watch { name: String }
 //!
 //! fanwire::subscription! {
-//!     pub struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
-//!     pub filter UserIdAndName("userIdAndName") { ctx.user_id: String, input.name: String }
+//!     struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
+//!     filter UserIdAndName("userIdAndName") { ctx.user_id: String, input.name: String }
 //! }
 //!
 //! # async fn app(gateway: Arc<dyn Gateway>) -> Result<(), fanwire::subscriptions::PublishError> {

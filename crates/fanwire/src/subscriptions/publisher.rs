@@ -26,8 +26,8 @@ use crate::websocket::Gateway;
 /// # #[derive(Deserialize, Serialize, TS)]
 /// # struct Watch { name: String }
 /// fanwire::subscription! {
-///     pub struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
-///     pub filter UserIdAndName("userIdAndName") { ctx.user_id: String, input.name: String }
+///     struct MySubscription("mySubscription"): (AppContext, Watch) -> String;
+///     filter UserIdAndName("userIdAndName") { ctx.user_id: String, input.name: String }
 /// }
 ///
 /// async fn greet(store: impl Store, gateway: Arc<dyn Gateway>) -> Result<(), PublishError> {

@@ -130,7 +130,7 @@ impl<C: Send + Sync + 'static> Router<C> {
             .boxed()
         });
         self.insert(
-            S::PATH.to_owned(),
+            S::PATH,
             Procedure {
                 kind: ProcedureType::Subscription,
                 placed: true,
@@ -164,7 +164,7 @@ impl<C: Send + Sync + 'static> Router<C> {
             std::future::ready(answer.map(Answer::Stream)).boxed()
         });
         self.insert(
-            path.to_owned(),
+            path,
             Procedure {
                 kind: ProcedureType::Subscription,
                 placed: false,
@@ -185,7 +185,7 @@ impl<C: Send + Sync + 'static> Router<C> {
         F: Fn(Arc<C>, CallInfo) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Arc<C>, TrpcError>> + Send + 'static,
     {
-        self.wrap(Arc::new(middleware))
+        self.wrap(middleware)
     }
 
     /// Makes it a router for another context, from which an async function makes the context
@@ -197,7 +197,7 @@ impl<C: Send + Sync + 'static> Router<C> {
         F: Fn(Arc<P>, CallInfo) -> R + Send + Sync + 'static,
         R: Future<Output = Result<C, TrpcError>> + Send + 'static,
     {
-        self.wrap(Arc::new(move |outer, info| map(outer, info).map(|made| made.map(Arc::new))))
+        self.wrap(move |outer, info| map(outer, info).map(|made| made.map(Arc::new)))
     }
 
     /// Puts all procedures of `inner` at paths that begin with `name` and a dot. Those
@@ -216,7 +216,7 @@ impl<C: Send + Sync + 'static> Router<C> {
             } else {
                 format!("{name}.{path}")
             };
-            self.insert(path, procedure);
+            self.insert(&path, procedure);
         }
         self
     }
@@ -246,20 +246,18 @@ impl<C: Send + Sync + 'static> Router<C> {
             Err(error) => std::future::ready(Err(error)).boxed(),
         });
         let signature = Signature::call::<I, O>();
-        self.insert(
-            path.to_owned(),
-            Procedure { kind, placed: false, filters: &[], signature, run },
-        );
+        self.insert(path, Procedure { kind, placed: false, filters: &[], signature, run });
         self
     }
 
     /// Has every call go through `map` first.
-    fn wrap<P, F, R>(self, map: Arc<F>) -> Router<P>
+    fn wrap<P, F, R>(self, map: F) -> Router<P>
     where
         P: Send + Sync + 'static,
         F: Fn(Arc<P>, CallInfo) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Arc<C>, TrpcError>> + Send + 'static,
     {
+        let map = Arc::new(map);
         let wrapped = self.procedures.into_iter().map(|(path, procedure)| {
             let (map, inner) = (Arc::clone(&map), procedure.run);
             let run: Run<P> = Arc::new(move |outer, call| {
@@ -273,13 +271,13 @@ impl<C: Send + Sync + 'static> Router<C> {
         Router { procedures: wrapped.collect() }
     }
 
-    fn insert(&mut self, path: String, procedure: Procedure<C>) {
+    fn insert(&mut self, path: &str, procedure: Procedure<C>) {
         let fits = |name: &str| {
             let letter = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
             !name.is_empty() && name.chars().all(letter)
         };
         assert!(path.split('.').all(fits), "`{path}` is no path: names joined by dots are");
-        let taken = self.procedures.insert(path.clone(), procedure).is_some();
+        let taken = self.procedures.insert(path.to_owned(), procedure).is_some();
         assert!(!taken, "there are two procedures at `{path}`");
     }
 }

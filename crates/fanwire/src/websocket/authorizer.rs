@@ -39,6 +39,33 @@ pub trait IntoAllow {
     fn into_allow(self) -> Result<Allow>;
 }
 
+/// An answer that API Gateway would not take.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AllowError {
+    /// The principal is empty.
+    #[error("the authorizer lets a client connect without saying who it is: name a principal")]
+    NoPrincipal,
+    /// A value of the context is a list, a map or nothing.
+    #[error(
+        "the authorizer's context `{name}` is no string, number or boolean; write it as JSON text"
+    )]
+    Nested {
+        /// Its name.
+        name: String,
+    },
+    /// The answer is too long.
+    #[error("the authorizer's answer is {bytes} bytes long; API Gateway takes {MAX_BYTES}")]
+    TooLong {
+        /// How long it is, without the policy.
+        bytes: usize,
+    },
+}
+
+/// The longest answer, with the policy that it is sent in (reference: api-gateway.md,
+/// section 2).
+const MAX_BYTES: usize = 8 * 1024;
+
 // === impl Allow ===
 
 impl Allow {
@@ -54,18 +81,36 @@ impl Allow {
         self.context.insert(name.into(), value.into());
         self
     }
+
+    /// Holds the answer to what API Gateway takes, in every home: else an app would be
+    /// found out when it comes to AWS.
+    fn checked(self) -> Result<Self, AllowError> {
+        if self.principal.is_empty() {
+            return Err(AllowError::NoPrincipal);
+        }
+        let mut bytes = self.principal.len();
+        for (name, value) in &self.context {
+            bytes += name.len();
+            match value {
+                Value::String(text) => bytes += text.len(),
+                Value::Number(_) | Value::Bool(_) => bytes += value.to_string().len(),
+                _ => return Err(AllowError::Nested { name: name.clone() }),
+            }
+        }
+        if bytes > MAX_BYTES { Err(AllowError::TooLong { bytes }) } else { Ok(self) }
+    }
 }
 
 // === impl IntoAllow ===
 
 impl IntoAllow for Allow {
     fn into_allow(self) -> Result<Allow> {
-        Ok(self)
+        Ok(self.checked()?)
     }
 }
 
 impl<E: Into<Error>> IntoAllow for Result<Allow, E> {
     fn into_allow(self) -> Result<Allow> {
-        self.map_err(Into::into)
+        self.map_err(Into::into)?.into_allow()
     }
 }

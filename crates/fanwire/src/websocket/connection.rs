@@ -13,8 +13,8 @@ use crate::{Home, Result};
 /// for as long as the connection lives.
 ///
 /// While `connect`'s handler runs, the connection is not there yet: what is sent to it is
-/// lost ([`SendError::Gone`]), as on AWS. Its tags and topics may be set then on Fanwire, by
-/// headers of the reply.
+/// lost ([`SendError::Gone`]), as on AWS. Tags and topics that it is given then, it begins
+/// with.
 ///
 /// ```
 /// use fanwire::websocket::{Connection, Text, WebSocket};

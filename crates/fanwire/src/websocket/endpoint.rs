@@ -10,6 +10,10 @@ use crate::Result;
 
 /// A WebSocket app whose types are gone.
 #[derive(Clone)]
+#[cfg_attr(
+    not(any(feature = "lambda", feature = "server")),
+    allow(dead_code, reason = "homes read it, and without one there is none")
+)]
 pub(crate) struct Endpoint {
     /// Keys of the custom routes, in the order in which they were added.
     pub(crate) routes: Vec<String>,

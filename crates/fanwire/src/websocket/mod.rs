@@ -12,6 +12,7 @@ mod event;
 pub mod extract;
 mod gateway;
 mod handler;
+mod pending;
 mod plugin;
 mod reply;
 mod service;
@@ -19,7 +20,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use self::authorizer::{Allow, IntoAllow};
+pub use self::authorizer::{Allow, AllowError, IntoAllow};
 pub use self::builder::{AppService, WebSocket};
 pub use self::connection::{Audience, Connection, Peer};
 pub(crate) use self::endpoint::{Call, Endpoint};

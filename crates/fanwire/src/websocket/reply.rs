@@ -68,6 +68,31 @@ impl Reply {
         self.header("Sec-WebSocket-Protocol", name)
     }
 
+    /// Gives the connection a tag to begin with. `connection.tag` in `connect`'s handler
+    /// comes to the same. AWS has no tags.
+    #[must_use]
+    pub fn tag(self, tag: &str) -> Self {
+        self.listed("Fanwire-Tags", tag)
+    }
+
+    /// Subscribes the connection to a topic filter to begin with. AWS cannot do that.
+    #[must_use]
+    pub fn topic(self, filter: &str) -> Self {
+        self.listed("Fanwire-Topics", filter)
+    }
+
+    /// Adds to a header that is a list.
+    fn listed(mut self, name: &str, value: &str) -> Self {
+        match self.headers.iter_mut().find(|(known, _)| known == name) {
+            Some((_, list)) => {
+                list.push_str(", ");
+                list.push_str(value);
+                self
+            }
+            None => self.header(name, value),
+        }
+    }
+
     /// Whether it lets a client connect.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

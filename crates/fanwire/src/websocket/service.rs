@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::Value;
 
 use super::endpoint::Call;
+use super::pending::PendingGateway;
 use super::plugin::{AnyPlugin, Hook};
-use super::{Connection, Event, EventKind, Reply};
-use crate::{Home, Result};
+use super::{Connection, Event, EventKind, Gateway, Reply};
+use crate::Result;
 
 /// How a message says for which route it is.
 pub(super) type Select = Arc<dyn Fn(&Value) -> Option<String> + Send + Sync>;
@@ -79,6 +80,7 @@ impl Service {
         if route.is_none() && event.kind == EventKind::Message {
             return forbidden(&event).await;
         }
+        let pending = pending(&mut event);
         self.lead(&mut event);
         let hook = match event.kind {
             EventKind::Connect => Hook::Connect,
@@ -92,20 +94,23 @@ impl Service {
             }
         };
         let plugins = join_all(self.plugins.iter().map(|plugin| plugin.run(hook, &event)));
-        let (reply, plugins) = futures_util::join!(handler, plugins);
+        let (reply, plugins) = join(handler, plugins).await;
         // The handler's error comes first, as it does in lawcket.
         let done = reply.and_then(|reply| plugins.into_iter().collect::<Result>().map(|()| reply));
         if event.kind == EventKind::Connect && !done.as_ref().is_ok_and(Reply::is_success) {
             self.refused(&event).await;
         }
-        done
+        done.map(|reply| match pending {
+            Some(pending) => pending.complete(reply),
+            None => reply,
+        })
     }
 
     /// Puts the gateways of plugins in the place of the event's own.
     fn lead(&self, event: &mut Event) {
         for plugin in &self.plugins {
             if let Some(gateway) = plugin.gateway(event) {
-                event.home = Home::new(gateway, Arc::clone(event.home.broker()));
+                event.home = event.home.with_gateway(gateway);
             }
         }
     }
@@ -116,6 +121,17 @@ impl Service {
         let hooks = self.plugins.iter().map(|plugin| plugin.run(Hook::Refused, event));
         let _ = join_all(hooks).await;
     }
+}
+
+/// Has a connection that is not there yet begin with what its handshake's handler gives it.
+fn pending(event: &mut Event) -> Option<Arc<PendingGateway>> {
+    if event.kind != EventKind::Connect {
+        return None;
+    }
+    let inner = Arc::clone(event.home.gateway());
+    let pending = Arc::new(PendingGateway::new(inner, event.connection.id.clone()));
+    event.home = event.home.with_gateway(Arc::clone(&pending) as Arc<dyn Gateway>);
+    Some(pending)
 }
 
 /// Says that a message has no route, as API Gateway does, and with its spacing

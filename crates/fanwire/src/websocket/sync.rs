@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::{Body, Delivered, Event, Gateway, Group, Plugin, Recipients, SendError};
 use crate::Result;
-use crate::store::{Condition, Item, Key, Store, StoreError};
+use crate::store::{Condition, Item, Key, Store, StoreError, now};
 
 /// How long an item is kept that is never refreshed. Connections on AWS last two hours.
 const EXPIRES_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
@@ -26,19 +26,18 @@ const EXPIRES_AFTER: Duration = Duration::from_secs(4 * 60 * 60);
 ///
 /// ```
 /// use fanwire::websocket::{Connection, ConnectionSync, Text, WebSocket};
-/// # use std::sync::Arc;
-/// # fn app(store: Arc<dyn fanwire::store::Store>) -> WebSocket {
+/// use fanwire::store::Memory;
+///
 /// WebSocket::new()
 ///     .message(async |connection: Connection, Text(text): Text| -> fanwire::Result {
 ///         connection.broadcast(text).await?;
 ///         Ok(())
 ///     })
 ///     .plugin(
-///         ConnectionSync::new(store)
+///         ConnectionSync::new(Memory::new())
 ///             .field("channel", "#general")
 ///             .computed("browser", |event| event.connection.user_agent.clone()),
-///     )
-/// # }
+///     );
 /// ```
 #[derive(Clone)]
 pub struct ConnectionSync {
@@ -75,8 +74,8 @@ struct SyncedGateway {
 impl ConnectionSync {
     /// Keeps connections in `store`, in a partition for each API and stage that is called
     /// `connections#API#STAGE`.
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        let name = "connections".to_owned();
+    pub fn new(store: impl Store) -> Self {
+        let (store, name) = (Arc::new(store), "connections".to_owned());
         Self { store, name, expires_after: EXPIRES_AFTER, fields: Vec::new() }
     }
 
@@ -166,7 +165,7 @@ impl Plugin for ConnectionSync {
             return Ok(());
         }
         let table = self.table(event);
-        let key = table.key(&table.partition, &event.connection.id);
+        let key = Key::new(&table.partition, &event.connection.id);
         if let Some(item) = table.store.get(&key).await? {
             let item = table.item(&table.partition, &event.connection.id, item.fields);
             // A connection that has ended meanwhile stays forgotten.
@@ -177,7 +176,7 @@ impl Plugin for ConnectionSync {
 
     async fn close(&self, event: &Event) -> Result {
         let table = self.table(event);
-        let key = table.key(&table.partition, &event.connection.id);
+        let key = Key::new(&table.partition, &event.connection.id);
         Ok(table.store.delete(vec![key]).await?)
     }
 
@@ -194,13 +193,9 @@ impl Plugin for ConnectionSync {
 // === impl Table ===
 
 impl Table {
-    fn key(&self, partition: &str, id: &str) -> Key {
-        Key { partition: partition.to_owned(), sort: id.to_owned() }
-    }
-
     fn item(&self, partition: &str, id: &str, fields: Map<String, Value>) -> Item {
-        let expires_at = Some(now() + self.expires_after.as_secs_f64());
-        Item { key: self.key(partition, id), fields, expires_at }
+        let item = Item { key: Key::new(partition, id), fields, expires_at: None };
+        item.lasting(self.expires_after.as_secs_f64())
     }
 
     /// The partition with an item for each connection that has a tag. Such an item goes when
@@ -208,10 +203,6 @@ impl Table {
     fn tagged(&self, tag: &str) -> String {
         format!("{}#tag#{tag}", self.partition)
     }
-}
-
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 // === impl SyncedGateway ===
@@ -224,14 +215,14 @@ impl SyncedGateway {
         let mut all = Delivered::default();
         let mut after = None;
         loop {
-            let page = store.query(partition, "", after).await.map_err(stored)?;
+            let page = store.query(partition, "", after).await.map_err(|error| stored(&error))?;
             let ids = page.items.into_iter().map(|item| item.key.sort).collect();
             let sent = self.inner.send_to(Recipients::Ids(ids), body.clone()).await?;
             all.delivered += sent.delivered;
             all.failed += sent.failed;
-            let gone = sent.gone.iter().map(|id| self.table.key(partition, id)).collect::<Vec<_>>();
+            let gone = sent.gone.iter().map(|id| Key::new(partition, id)).collect::<Vec<_>>();
             if !gone.is_empty() {
-                store.delete(gone).await.map_err(stored)?;
+                store.delete(gone).await.map_err(|error| stored(&error))?;
             }
             all.gone.extend(sent.gone);
             after = page.next;
@@ -261,9 +252,9 @@ impl SyncedGateway {
         let stored_tag = if member {
             store.put(vec![self.table.item(&partition, id, Map::new())]).await
         } else {
-            store.delete(vec![self.table.key(&partition, id)]).await
+            store.delete(vec![Key::new(&partition, id)]).await
         };
-        stored_tag.map_err(stored)?;
+        stored_tag.map_err(|error| stored(&error))?;
         // A gateway may have tags and yet not send to them, so both know.
         match self.inner.regroup(id, group, member).await {
             Err(SendError::Unsupported(_)) => Ok(()),
@@ -272,7 +263,7 @@ impl SyncedGateway {
     }
 }
 
-fn stored(error: StoreError) -> SendError {
+fn stored(error: &StoreError) -> SendError {
     SendError::Failed(format!("the connections could not be read: {error}"))
 }
 

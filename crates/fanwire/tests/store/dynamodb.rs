@@ -1,5 +1,5 @@
-//! Tables of DynamoDB: whichever `FANWIRE_TEST_DYNAMODB` names by its URL. Tests in Node.js
-//! (`tests/suite/stores.test.mjs`) start two that have nothing in common, and run these.
+//! Tables of DynamoDB: of the embedded one, or of whichever `FANWIRE_TEST_DYNAMODB` names by
+//! its URL, as `tests/suite/stores.test.mjs` does with one that has nothing in common with it.
 
 use std::sync::Arc;
 
@@ -10,6 +10,13 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use fanwire::store::{Attributes, Condition, DynamoDb, Item, Key, Store, StoreError};
+use fanwire_app::model::WebSocketApi;
+use fanwire_app::{LoadOptions, load};
+use fanwire_dynamodb::DynamoDbOptions;
+use fanwire_functions::Silent;
+use fanwire_realtime::RealtimeEvent;
+use fanwire_server::{Observers, Server, ServerOptions};
+use fanwire_websocket::RequestRecord;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,8 +33,60 @@ fn client(endpoint: &str) -> Client {
     Client::from_conf(config.build())
 }
 
-fn endpoint() -> String {
-    std::env::var("FANWIRE_TEST_DYNAMODB").expect("the URL of a DynamoDB")
+/// A DynamoDB, and what keeps it going.
+struct Tables {
+    endpoint: String,
+    _embedded: Option<(Server, tempfile::TempDir)>,
+}
+
+impl Tables {
+    async fn start() -> Self {
+        if let Ok(endpoint) = std::env::var("FANWIRE_TEST_DYNAMODB") {
+            return Self { endpoint, _embedded: None };
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("fanwire.toml"), "name = \"tables\"\n").unwrap();
+        let app = load(folder.path(), &LoadOptions::default()).unwrap().app;
+        let options = ServerOptions {
+            address: ([127, 0, 0, 1], 0).into(),
+            tables: Some(DynamoDbOptions { folder: folder.path().join("data"), fresh: true }),
+            ..ServerOptions::default()
+        };
+        let server = Server::start(&app, options, observers()).await.unwrap();
+        let endpoint = format!("http://{}", server.address());
+        Self { endpoint, _embedded: Some((server, folder)) }
+    }
+
+    fn client(&self) -> Client {
+        client(&self.endpoint)
+    }
+}
+
+fn observers() -> Observers {
+    let nobody = Arc::new(Nobody);
+    Observers {
+        websocket: nobody.clone(),
+        functions: Arc::new(Silent),
+        realtime: nobody,
+        logs: None,
+    }
+}
+
+/// Looks away.
+struct Nobody;
+
+impl fanwire_websocket::Observer for Nobody {
+    fn request(&self, _: &RequestRecord<'_>) {}
+
+    fn access(&self, _: &WebSocketApi, _: &str) {}
+
+    fn trouble(&self, _: &WebSocketApi, _: &str) {}
+
+    fn execution(&self, _: &WebSocketApi, _: &str, _: &str) {}
+}
+
+impl fanwire_realtime::Observer for Nobody {
+    fn observe(&self, _: &RealtimeEvent<'_>) {}
 }
 
 /// Makes a table with these keys, with a name of its own.
@@ -56,17 +115,17 @@ async fn table(client: &Client, keys: &[&str]) -> String {
 }
 
 #[tokio::test]
-#[ignore = "needs a DynamoDB: tests/suite/stores.test.mjs starts them"]
 async fn dynamodb_is_a_store() {
-    let client = client(&endpoint());
+    let tables = Tables::start().await;
+    let client = tables.client();
     let store = DynamoDb::new(client.clone(), table(&client, &["pk", "sk"]).await);
     suite::run(&|page| Arc::new(store.clone().pages_of(page))).await;
 }
 
 #[tokio::test]
-#[ignore = "needs a DynamoDB: tests/suite/stores.test.mjs starts them"]
 async fn a_table_may_have_other_names_and_no_sort_key() {
-    let client = client(&endpoint());
+    let tables = Tables::start().await;
+    let client = tables.client();
     let attributes =
         Attributes { partition: "connectionId".to_owned(), sort: None, expiry: "ttl".to_owned() };
     let name = table(&client, &["connectionId"]).await;
@@ -75,7 +134,7 @@ async fn a_table_may_have_other_names_and_no_sort_key() {
     assert!(store.put_if(item.clone(), Condition::Absent).await.unwrap());
     assert!(!store.put_if(item.clone(), Condition::Absent).await.unwrap());
     assert_eq!(store.get(&item.key).await.unwrap().as_ref(), Some(&item));
-    assert_eq!(store.query("c1", "", None).await.unwrap().items, [item.clone()]);
+    assert_eq!(store.query("c1", "", None).await.unwrap().items, std::slice::from_ref(&item));
     assert_eq!(store.query("c1", "a", None).await.unwrap().items, []);
     store.delete(vec![item.key.clone()]).await.unwrap();
     assert_eq!(store.get(&item.key).await.unwrap(), None);
@@ -89,9 +148,9 @@ async fn a_table_may_have_other_names_and_no_sort_key() {
 }
 
 #[tokio::test]
-#[ignore = "needs a DynamoDB: tests/suite/stores.test.mjs starts them"]
 async fn items_are_native_ones_that_others_read_and_write() {
-    let client = client(&endpoint());
+    let tables = Tables::start().await;
+    let client = tables.client();
     let name = table(&client, &["pk", "sk"]).await;
     let store = DynamoDb::new(client.clone(), name.clone());
     let text = |text: &str| AttributeValue::S(text.to_owned());

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fanwire::store::Memory;
+use fanwire::subscriptions::{Transformer, tracked};
 use fanwire::websocket::{Body, EventKind};
 use serde_json::{Value, json};
 
-use crate::world::{World, data, subscribe};
+use crate::world::{Ticks, World, data, subscribe};
 
 #[tokio::test]
 async fn queries_and_mutations_are_answered_over_the_socket() {
@@ -189,4 +190,49 @@ async fn activity_has_records_last_on() {
     world.store.calls();
     world.say("c1", "ann", "PING").await;
     assert_eq!(world.store.calls(), 1, "and is not written again at once");
+}
+
+#[tokio::test]
+async fn a_mutation_publishes_with_what_its_context_has() {
+    let world = World::new();
+    world.watch("c1", "ann", "a").await;
+    let tell = json!({ "id": 2, "method": "mutation", "params": { "path": "tell", "input": { "name": "a" } } });
+    let answers = world.say("c1", "ann", &tell.to_string()).await;
+    assert_eq!(answers, [data(1, r#""told""#), data(2, "1")]);
+}
+
+#[tokio::test]
+async fn middlewares_refuse_calls_and_make_contexts() {
+    let world = World::new();
+    for id in ["c1", "c2"] {
+        world.connect(id, "").await;
+    }
+    let query =
+        |path: &str| json!({ "id": 1, "method": "query", "params": { "path": path } }).to_string();
+    assert_eq!(world.say("c1", "root", &query("admin.who")).await, [data(1, r#""admin root""#)]);
+    let nobody = world.say("c1", "root", &query("admin.nobody")).await;
+    assert!(nobody[0].contains("FORBIDDEN"), "{nobody:?}");
+    let ann = world.say("c2", "ann", &query("admin.who")).await;
+    assert!(ann[0].contains("UNAUTHORIZED"), "{ann:?}");
+}
+
+#[tokio::test]
+async fn superjson_is_undone_and_done() {
+    let world = World::with_transformer(Memory::new(), Transformer::SuperJson, |app| app);
+    world.connect("c1", "ann").await;
+    let call = |kind: &str, path: &str, input: Value| {
+        json!({ "id": 1, "method": kind, "params": { "path": path, "input": input } }).to_string()
+    };
+    let greeting = call("query", "greeting", json!({ "json": "Bob" }));
+    let answer = data(1, r#"{"json":"hello Bob from ann"}"#);
+    assert_eq!(world.say("c1", "ann", &greeting).await, [answer]);
+    let undefined = json!({ "json": null, "meta": { "values": ["undefined"] } });
+    let ticks = call("subscription", "nested.ticks", undefined);
+    let started = r#"{"id":1,"result":{"type":"started"}}"#;
+    assert_eq!(world.say("c1", "ann", &ticks).await, [started]);
+    world.publisher().publish(Ticks, &tracked("1", 7)).await.unwrap();
+    let event = r#"{"id":1,"result":{"type":"data","data":{"json":{"id":"1","data":7}},"id":"1"}}"#;
+    assert_eq!(world.gateway.sent("c1").last().unwrap(), event);
+    let failed = world.say("c1", "ann", &call("mutation", "fail", json!({ "json": 0 }))).await;
+    assert!(failed[0].starts_with(r#"{"id":1,"error":{"json":{"message":"not you""#), "{failed:?}");
 }

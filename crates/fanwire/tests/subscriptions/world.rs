@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use fanwire::Home;
 use fanwire::realtime::{Broker, Publication, PublishError};
 use fanwire::store::{Condition, Cursor, Item, Key, Memory, Page, Store, StoreError};
-use fanwire::subscriptions::{ErrorCode, Publisher, Router, Stored, Tracked, TrpcError};
+use fanwire::subscriptions::{
+    ErrorCode, Publisher, Router, Stored, Tracked, Transformer, TrpcError,
+};
 use fanwire::websocket::{
     Body, ConnectionInfo, Delivered, Event, EventKind, Gateway, Group, Recipients, SendError,
 };
@@ -21,6 +23,14 @@ use ts_rs::TS;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AppContext {
     pub(crate) user_id: String,
+    /// What mutations publish with: nothing that a record could have.
+    #[serde(skip)]
+    pub(crate) publisher: Option<Publisher>,
+}
+
+/// The context of procedures that only some users may call.
+pub(crate) struct Admin {
+    pub(crate) name: String,
 }
 
 #[derive(Deserialize, Serialize, TS)]
@@ -39,7 +49,26 @@ fanwire::subscription! {
     pub(crate) filter User("user") { ctx.user_id: String }
 }
 
-pub(crate) fn app(store: impl Store) -> Stored<AppContext> {
+/// Procedures for `root`, and what has happened to them by then.
+fn admin() -> Router<AppContext> {
+    Router::<Admin>::new()
+        .query("who", |admin: Arc<Admin>, (): ()| async move { Ok(admin.name.clone()) })
+        .query("nobody", |_admin, (): ()| async { Ok(()) })
+        .middleware(|admin, call| async move {
+            if call.path == "admin.nobody" {
+                return Err(TrpcError::new(ErrorCode::Forbidden, "nobody may"));
+            }
+            Ok(admin)
+        })
+        .within(|ctx: Arc<AppContext>, _call| async move {
+            if ctx.user_id != "root" {
+                return Err(TrpcError::new(ErrorCode::Unauthorized, "root may"));
+            }
+            Ok(Admin { name: format!("admin {}", ctx.user_id) })
+        })
+}
+
+pub(crate) fn app(store: impl Store, transformer: Transformer) -> Stored<AppContext> {
     let nested = Router::new().subscription(Ticks);
     Router::new()
         .query("greeting", |ctx: Arc<AppContext>, name: String| async move {
@@ -52,6 +81,12 @@ pub(crate) fn app(store: impl Store) -> Stored<AppContext> {
             };
             Err::<(), _>(error.into())
         })
+        .mutation("tell", |ctx: Arc<AppContext>, watch: Watch| async move {
+            let to = UserIdAndName { user_id: ctx.user_id.clone(), name: watch.name };
+            let publisher = ctx.publisher.as_ref().expect("the home has one");
+            Ok(publisher.publish_to(&to, &"told".to_owned()).await?.delivered)
+        })
+        .merge("admin", admin())
         .stream("endless", |_ctx, (): ()| futures_util::stream::pending::<Result<u8, TrpcError>>())
         .subscription_when(MySubscription, |_ctx, input| async move {
             if input.name.is_empty() {
@@ -69,9 +104,10 @@ pub(crate) fn app(store: impl Store) -> Stored<AppContext> {
                     return Err(TrpcError::new(ErrorCode::Unauthorized, "who are you?"));
                 }
             };
-            Ok(AppContext { user_id })
+            Ok(AppContext { user_id, publisher: opening.home.publisher().cloned() })
         })
         .on_error(|_, _| ())
+        .with_transformer(transformer)
         .stored(store)
 }
 
@@ -92,10 +128,20 @@ impl World {
         store: impl Store,
         options: impl FnOnce(Stored<AppContext>) -> Stored<AppContext>,
     ) -> Self {
+        Self::with_transformer(store, Transformer::None, options)
+    }
+
+    pub(crate) fn with_transformer(
+        store: impl Store,
+        transformer: Transformer,
+        options: impl FnOnce(Stored<AppContext>) -> Stored<AppContext>,
+    ) -> Self {
         let store = Counted { inner: Arc::new(store), calls: Arc::default() };
         let gateway = Arc::new(Remembering::default());
         let home = Home::new(Arc::clone(&gateway) as Arc<dyn Gateway>, Arc::new(NoBroker));
-        Self { app: options(app(store.clone())), store, gateway, home }
+        let app = options(app(store.clone(), transformer));
+        let home = home.with_publisher(app.publisher(Arc::clone(&gateway) as Arc<dyn Gateway>));
+        Self { app, store, gateway, home }
     }
 
     pub(crate) fn publisher(&self) -> Publisher {

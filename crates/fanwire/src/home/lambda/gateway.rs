@@ -23,6 +23,8 @@ const CONCURRENT_POSTS: usize = 64;
 const IDS_IN_A_CALL: usize = 10_000;
 /// The type of a body that says itself whom it is for.
 const ENVELOPE: &str = "application/vnd.fanwire.post+json";
+/// The type of a body that is the message.
+const OCTETS: &str = "application/octet-stream";
 
 const NO_ENDPOINT: &str = "it is not known where it is: outside of a connection's events, \
      set AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI to the API's URL with its stage, such as \
@@ -83,7 +85,7 @@ impl ManagementApi {
 
     async fn post(&self, id: &str, body: Bytes) -> Result<(), SendError> {
         let path = format!("/{}", encoded(id));
-        let answer = self.call(Method::POST, &path, Some("application/octet-stream"), body).await?;
+        let answer = self.call(Method::POST, &path, Some(OCTETS), body).await?;
         done(&answer, id)
     }
 
@@ -105,22 +107,30 @@ impl ManagementApi {
         delivered
     }
 
-    /// One call for many, which only Fanwire has. `None`: not this one.
+    /// One call for many, whom the body names.
     async fn post_many(
         &self,
         recipients: Value,
         body: &Body,
     ) -> Result<Option<Delivered>, SendError> {
-        if !self.extended.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
         let mut envelope = recipients;
         match body {
             Body::Text(text) => envelope["text"] = json!(text),
             Body::Binary(bytes) => envelope["base64"] = json!(STANDARD.encode(bytes)),
         }
-        let answer = self.call(Method::POST, "", Some(ENVELOPE), envelope.to_string().into());
-        let answer = answer.await?;
+        self.post_extended(ENVELOPE, envelope.to_string().into()).await
+    }
+
+    /// A call that only Fanwire has. `None`: this is not Fanwire, or it does not allow it.
+    async fn post_extended(
+        &self,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<Option<Delivered>, SendError> {
+        if !self.extended.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let answer = self.call(Method::POST, "", Some(content_type), body).await?;
         if self.is_unknown(answer.status) {
             return Ok(None);
         }
@@ -170,13 +180,17 @@ impl Gateway for ManagementApi {
 
     fn send_to(&self, to: Recipients, body: Body) -> BoxFuture<'_, Result<Delivered, SendError>> {
         Box::pin(async move {
-            let group = match to {
+            let sent = match to {
                 Recipients::Ids(ids) => return self.send_to_ids(ids, body).await,
-                Recipients::Group(Group::Tag(tag)) => json!({ "tags": [tag] }),
-                Recipients::Group(Group::Topic(topic)) => json!({ "topics": [topic] }),
-                Recipients::All => json!({}),
+                Recipients::Group(Group::Tag(tag)) => {
+                    self.post_many(json!({ "tags": [tag] }), &body).await
+                }
+                Recipients::Group(Group::Topic(topic)) => {
+                    self.post_many(json!({ "topics": [topic] }), &body).await
+                }
+                Recipients::All => self.post_extended(OCTETS, body.into_bytes()).await,
             };
-            self.post_many(group, &body).await?.ok_or(NO_GROUPS)
+            sent?.ok_or(NO_GROUPS)
         })
     }
 

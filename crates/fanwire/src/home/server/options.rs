@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fanwire_hub::HubOptions;
+use fanwire_subscriptions::{HistoryLimits, KeepAlive, Probe, Settings, Transformer};
+
+/// How long a client has to say something that was asked by a ping.
+const PING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where an app listens, and where it keeps what outlives the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,11 @@ pub struct ServerOptions {
     pub data: Option<PathBuf>,
     /// The path of procedures. Default `/trpc`.
     pub subscriptions_path: String,
+    /// Clients of procedures that have been silent for so long are asked by a ping, and
+    /// disconnected where 5 s later nothing has come. Default: never.
+    pub keep_alive: Option<Duration>,
+    /// Tracked events of one path that are kept for clients that come back. Default 1,000.
+    pub max_kept_events: usize,
     /// How long clients and handlers have when the server stops. Default 5 s.
     pub grace: Duration,
     /// Connections at once, over all of the app. Default 1,000,000.
@@ -60,6 +69,20 @@ impl ServerOptions {
         self
     }
 
+    /// How the plane of procedures behaves whose clients have this transformer.
+    pub(super) fn subscriptions(&self, transformer: Transformer) -> Settings {
+        let by_ping = |after| KeepAlive { after, patience: PING_PATIENCE, by: Probe::Ping };
+        Settings {
+            transformer,
+            history: HistoryLimits {
+                max_events_per_path: self.max_kept_events,
+                ..HistoryLimits::default()
+            },
+            keep_alive: self.keep_alive.map(by_ping),
+            ..Settings::default()
+        }
+    }
+
     pub(super) fn hub(&self) -> HubOptions {
         HubOptions { max_connections: self.max_connections, ..HubOptions::default() }
     }
@@ -72,6 +95,8 @@ impl Default for ServerOptions {
             address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 3001),
             data: None,
             subscriptions_path: "/trpc".to_owned(),
+            keep_alive: None,
+            max_kept_events: HistoryLimits::default().max_events_per_path,
             grace: Duration::from_secs(5),
             max_connections: 1_000_000,
         }

@@ -7,8 +7,7 @@ use fanwire_server::SubscriptionsEndpoint;
 use fanwire_subscriptions::{
     Answer as PlaneAnswer, Call as PlaneCall, CallError, Context, Interest as PlaneInterest,
     Observer, Opening as PlaneOpening, Payload, Procedures, Publication as PlanePublication,
-    PublishError as PlanePublishError, Settings, StreamEvent, Subscriptions, SubscriptionsEvent,
-    Tracking,
+    PublishError as PlanePublishError, StreamEvent, Subscriptions, SubscriptionsEvent, Tracking,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -42,7 +41,7 @@ pub(super) fn endpoint_of(
     options: &ServerOptions,
 ) -> SubscriptionsEndpoint {
     let procedures = endpoint.procedures;
-    let settings = Settings { transformer: procedures.transformer(), ..Settings::default() };
+    let settings = options.subscriptions(procedures.transformer());
     let served = Served { procedures, authorizer, home: Arc::clone(home) };
     SubscriptionsEndpoint {
         settings,
@@ -203,7 +202,8 @@ impl Delivery for OwnDelivery {
                 PlanePublishError::EventId(_) => PublishError::EventId(error.to_string()),
                 other => PublishError::Failed(other.to_string()),
             })?;
-            Ok(Report { delivered: published.delivered, gone: 0, failed: published.slow })
+            // Those that were too slow for it are connections, and among those it was sent to.
+            Ok(Report { delivered: published.delivered, ..Report::default() })
         }
         .boxed()
     }

@@ -134,7 +134,7 @@ impl StoredDelivery {
             .buffer_unordered(self.concurrency)
             .collect()
             .await;
-        sent.into_iter().for_each(|(connection, sent)| round.count(connection, sent));
+        sent.into_iter().for_each(|(connection, sent)| round.count(connection, &sent));
         for (envelope, connections) in together {
             let (count, body) = (connections.len(), Body::Text(response.encode(&envelope)));
             match self.gateway.send_to(Recipients::Ids(connections), body).await {
@@ -193,7 +193,7 @@ impl Round {
             .collect()
     }
 
-    fn count(&mut self, connection: String, sent: Result<(), SendError>) {
+    fn count(&mut self, connection: String, sent: &Result<(), SendError>) {
         match sent {
             Ok(()) => self.report.delivered += 1,
             Err(SendError::Gone { .. }) => {

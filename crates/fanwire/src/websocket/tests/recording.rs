@@ -77,6 +77,9 @@ impl Gateway for Recording {
         if !self.groups {
             return Box::pin(ready(Err(SendError::Unsupported("no groups"))));
         }
+        if self.gone.contains(&id) {
+            return Box::pin(ready(Err(SendError::Gone { id: id.to_owned() })));
+        }
         self.note(format!("{id} {} {group:?}", if member { "joins" } else { "leaves" }));
         Box::pin(ready(Ok(())))
     }

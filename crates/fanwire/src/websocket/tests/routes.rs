@@ -168,3 +168,46 @@ async fn an_authorizer_says_who_a_client_is() {
     let allow = authorizer(asked).await.unwrap();
     assert_eq!(allow, Allow::new("ali").context("admin", true));
 }
+
+#[tokio::test]
+async fn an_authorizers_answer_is_one_that_api_gateway_takes() {
+    let gateway = Arc::new(Recording::default());
+    let too_long = "x".repeat(8192);
+    for (allow, expected) in [
+        (Allow::new(""), AllowError::NoPrincipal),
+        (
+            Allow::new("ali").context("roles", vec!["admin"]),
+            AllowError::Nested { name: "roles".to_owned() },
+        ),
+        (Allow::new("ali").context("a", too_long), AllowError::TooLong { bytes: 8196 }),
+    ] {
+        let app = WebSocket::with_state(allow)
+            .authorizer(async |State(allow): State<Allow>| Result::<Allow>::Ok(allow));
+        let authorizer = app.into_endpoint().authorizer.unwrap();
+        let error = authorizer(event(EventKind::Connect, &gateway)).await.unwrap_err();
+        assert_eq!(error.status(), 500);
+        assert_eq!(error.downcast_ref(), Some(&expected));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_begins_with_what_its_handshake_gave_it() {
+    let connect = async |connection: Connection| -> Result {
+        connection.tag("a").await?;
+        connection.tag("b").await?;
+        connection.tag("c").await?;
+        connection.untag("b").await?;
+        connection.subscribe("news/#").await?;
+        Ok(())
+    };
+    let pending = Recording { groups: true, gone: vec!["a"], ..Recording::default() };
+    let connecting = event(EventKind::Connect, &Arc::new(pending));
+    let accepted = reply(WebSocket::new().connect(connect), connecting).await.unwrap();
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expected = [header("Fanwire-Tags", "a, c"), header("Fanwire-Topics", "news/#")];
+    assert_eq!(accepted.headers, expected);
+    // AWS has none, and says so then too.
+    let connecting = event(EventKind::Connect, &Arc::default());
+    let error = reply(WebSocket::new().connect(connect), connecting).await.unwrap_err();
+    assert!(matches!(error.downcast_ref(), Some(SendError::Unsupported(_))));
+}

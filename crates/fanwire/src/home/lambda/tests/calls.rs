@@ -77,7 +77,7 @@ async fn many_are_one_call_where_the_gateway_can() {
         [
             r#"POST /dev/@connections {"ids":["a","b","c"],"text":"x"}"#,
             r#"POST /dev/@connections {"tags":["room"],"base64":"/w=="}"#,
-            r#"POST /dev/@connections {"text":"x"}"#,
+            "POST /dev/@connections x",
         ]
     );
 }

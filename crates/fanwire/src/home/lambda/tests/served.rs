@@ -1,5 +1,7 @@
 //! The management API of a real server, called as from a function.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -30,8 +32,13 @@ async fn connect(server: &Server) -> (Client, String) {
     (client, id)
 }
 
+async fn next(client: &mut Client) -> Message {
+    let next = tokio::time::timeout(Duration::from_secs(20), client.next());
+    next.await.expect("a message in time").unwrap().unwrap()
+}
+
 async fn said(client: &mut Client) -> String {
-    client.next().await.unwrap().unwrap().into_text().unwrap().to_string()
+    next(client).await.into_text().unwrap().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +50,7 @@ async fn messages_reach_one_many_a_group_and_all() {
     gateway.send(&a_id, "one".into()).await.unwrap();
     assert_eq!(said(&mut a).await, "one");
     gateway.send(&a_id, Body::from(vec![0xff])).await.unwrap();
-    assert_eq!(a.next().await.unwrap().unwrap(), Message::binary(vec![0xff]));
+    assert_eq!(next(&mut a).await, Message::binary(vec![0xff]));
     let ids = Recipients::Ids(vec![a_id.clone(), b_id.clone()]);
     assert_eq!(gateway.send_to(ids, "many".into()).await.unwrap().delivered, 2);
     assert_eq!((said(&mut a).await, said(&mut b).await), ("many".into(), "many".into()));
@@ -64,7 +71,7 @@ async fn a_connection_is_closed_with_code_and_reason_and_is_gone_then() {
     let (server, home) = serve().await;
     let (mut client, id) = connect(&server).await;
     home.gateway().close(&id, 4001, "so long & good bye").await.unwrap();
-    let Message::Close(Some(frame)) = client.next().await.unwrap().unwrap() else { panic!() };
+    let Message::Close(Some(frame)) = next(&mut client).await else { panic!() };
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (4001, "so long & good bye"));
     while client.next().await.is_some() {}
     // Its end is the shard's to see, which may be a moment later.
