@@ -9,6 +9,7 @@
 //! [`Swarm`]: swarm::Swarm
 
 mod broadcast;
+mod cold_start;
 mod echo;
 mod idle;
 mod mqtt;
@@ -18,6 +19,7 @@ mod reload;
 mod report;
 mod serve;
 mod server;
+mod subscriptions;
 mod swarm;
 
 use std::path::PathBuf;
@@ -41,13 +43,14 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
     name = "bench",
     after_help = "\
 Examples:
-  ./bench                               every scenario but mqtt
+  ./bench                               every scenario but those that have to be named
   ./bench idle --connections 50000
   ./bench broadcast --receivers 1000 --json
+  ./bench subscriptions --subscribers 1000
   ./bench mqtt fan-out idle --quick"
 )]
 struct Args {
-    /// One scenario [default: all of them but mqtt].
+    /// One scenario [default: all but subscriptions, cold-start and mqtt].
     #[command(subcommand)]
     scenario: Option<Scenario>,
     #[command(flatten)]
@@ -111,6 +114,33 @@ enum Scenario {
     },
     /// The MQTT broker beside others.
     Mqtt(mqtt::Wanted),
+    /// Subscriptions of tRPC beside @trpc/server, and through a store.
+    Subscriptions(subscriptions::Wanted),
+    /// The size and the start of a function.
+    ColdStart {
+        /// The programs.
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "target/lambda/echo,target/lambda/hello-lambda"
+        )]
+        programs: Vec<PathBuf>,
+        /// How often each is started.
+        #[arg(long, default_value_t = 20)]
+        starts: usize,
+    },
+    /// Serve procedures in this process, and take commands on standard input.
+    #[command(hide = true)]
+    Procedures {
+        /// The port to listen on.
+        port: u16,
+    },
+    /// Serve procedures as a function.
+    #[command(hide = true)]
+    Function,
+    /// Publish to subscribers in a store, and take commands on standard input.
+    #[command(hide = true)]
+    Publisher,
     /// Serve the app without code in this process, and take commands on standard input.
     #[command(hide = true)]
     Serve {
@@ -123,6 +153,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.scenario {
         Some(Scenario::Serve { port }) => serve::run(port, &args.settings.peers),
+        Some(Scenario::Procedures { port }) => subscriptions::serve(port),
+        Some(Scenario::Function) => subscriptions::function(),
+        Some(Scenario::Publisher) => subscriptions::publish_on_request(),
         scenario => measure(scenario, &args.settings),
     };
     match result {
@@ -159,7 +192,16 @@ fn measure(scenario: Option<Scenario>, settings: &Settings) -> Result<()> {
             Scenario::Post { connections } => post::run(&connections, settings, &mut report)?,
             Scenario::Reload { saves } => reload::run(saves, settings, &mut report)?,
             Scenario::Mqtt(wanted) => mqtt::run(&wanted, open_files, settings, &mut report)?,
-            Scenario::Serve { .. } => {}
+            Scenario::Subscriptions(wanted) => {
+                subscriptions::run(&wanted, settings, &mut report)?;
+            }
+            Scenario::ColdStart { programs, starts } => {
+                cold_start::run(&programs, starts, &mut report)?;
+            }
+            Scenario::Serve { .. }
+            | Scenario::Procedures { .. }
+            | Scenario::Function
+            | Scenario::Publisher => {}
         }
     }
     report.finish()

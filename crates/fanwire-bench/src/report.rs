@@ -34,6 +34,7 @@ impl Report {
             "kernel": std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
             "node": node_version(),
             "ws": version("ws"),
+            "@trpc/server": version("@trpc/server"),
             "serverless-offline": version("serverless-offline"),
             "seconds": settings.seconds.as_secs_f64(),
         });

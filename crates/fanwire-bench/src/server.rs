@@ -1,5 +1,6 @@
 //! Servers under test: processes that are started, fed with commands, and ended.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -19,6 +20,15 @@ const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Clients that most servers can take at once: fewer than a listener's backlog.
 const HANDSHAKES: usize = 100;
+
+/// The core that servers run on, where they are pinned to one.
+const SERVERS_CORE: &str = "0";
+
+/// The core that the clients run on then.
+const CLIENTS_CORE: &str = "1";
+
+/// Has something published: `publish COUNT TEXT`.
+pub(crate) const PUBLISH: &str = "publish";
 
 /// A server that is running.
 pub(crate) struct Server {
@@ -67,6 +77,23 @@ impl Server {
         command.arg(settings.peers.join("ws-server.mjs")).arg(port.to_string());
         command.stdout(Stdio::null());
         Self::start("ws", "/", port, command)
+    }
+
+    /// Procedures that this program serves natively, on the servers' core.
+    pub(crate) fn procedures(name: &'static str) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = pinned(std::env::current_exe()?);
+        command.args(["procedures", &port.to_string()]).stdout(Stdio::null());
+        Self::start(name, "/trpc", port, command)
+    }
+
+    /// The same that `@trpc/server` serves, in one of the styles that it has.
+    pub(crate) fn trpc(name: &'static str, style: &str, settings: &Settings) -> Result<Self> {
+        let port = free_port()?;
+        let mut command = pinned("node");
+        command.arg(settings.peers.join("trpc-server.mjs"));
+        command.args([&port.to_string(), style]).stdout(Stdio::null());
+        Self::start(name, "/", port, command)
     }
 
     /// serverless-offline on the app, with handlers in worker threads (its default) or
@@ -148,6 +175,11 @@ impl Server {
         self.tell(&format!("{} {count} {text}", serve::BROADCAST))
     }
 
+    /// Has it publish a text to its subscribers, `count` times at once.
+    pub(crate) fn publish(&mut self, count: usize, text: &str) -> Result<()> {
+        self.tell(&format!("{PUBLISH} {count} {text}"))
+    }
+
     /// The bytes that it has allocated. Only [`Server::fanwire_in_process`] knows.
     pub(crate) fn heap_bytes(&mut self) -> Result<u64> {
         self.tell(serve::HEAP_BYTES)?;
@@ -183,6 +215,24 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A program on the servers' core.
+pub(crate) fn pinned(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", SERVERS_CORE]).arg(program);
+    command
+}
+
+/// Keeps this program, the clients, off the servers' core.
+pub(crate) fn pin_clients() -> Result<()> {
+    let pid = std::process::id().to_string();
+    let pinned = Command::new("taskset")
+        .args(["-a", "-p", "-c", CLIENTS_CORE, &pid])
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|error| format!("taskset of util-linux: {error}"))?;
+    if pinned.success() { Ok(()) } else { Err("taskset could not pin this program".into()) }
 }
 
 /// A port that was free a moment ago.

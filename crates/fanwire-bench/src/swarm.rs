@@ -1,6 +1,7 @@
 //! Very many WebSocket clients on one thread, light enough not to be what is measured:
 //! one read buffer for all, no timers, and frames that are encoded once.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ const CLIENTS_PER_SOURCE: usize = 20_000;
 
 /// How long without any progress until the server is said to hang.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Clients that have a request under way at once.
+const ASKING: usize = 100;
 
 const SCRATCH: usize = 256 * 1024;
 
@@ -87,6 +91,29 @@ impl Swarm {
     /// Sends a frame made by [`frame`].
     pub(crate) fn send(&mut self, client: usize, frame: &[u8]) -> Result<()> {
         Ok(write_all(&mut self.clients[client].socket, frame)?)
+    }
+
+    /// Has every client send a frame made by [`frame`], and waits until each has heard a
+    /// message with `answer` in it.
+    pub(crate) fn ask_all(&mut self, frame: &[u8], answer: &str) -> Result<()> {
+        let wanted = answer.as_bytes();
+        for start in (0..self.clients.len()).step_by(ASKING) {
+            let batch = start..self.clients.len().min(start + ASKING);
+            let answered = Cell::new(0);
+            for nth in batch.clone() {
+                self.send(nth, frame)?;
+            }
+            self.turn_until(
+                |_| answered.get() == batch.len(),
+                |_, payload| {
+                    if payload.windows(wanted.len()).any(|part| part == wanted) {
+                        answered.set(answered.get() + 1);
+                    }
+                    Then::Wait
+                },
+            )?;
+        }
+        Ok(())
     }
 
     /// Takes turns until `done`, or until nothing has come for too long.

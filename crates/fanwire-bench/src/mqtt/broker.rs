@@ -9,14 +9,8 @@ use clap::ValueEnum;
 use tempfile::TempDir;
 
 use super::packet::Transport;
-use crate::server::{Server, free_port};
+use crate::server::{Server, free_port, pinned};
 use crate::{Result, Settings};
-
-/// The core that brokers run on.
-const BROKER_CORE: &str = "0";
-
-/// The core that the clients run on.
-const CLIENTS_CORE: &str = "1";
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -94,8 +88,8 @@ impl Product {
         let config = folder.path().join(self.config_file());
         std::fs::write(&config, self.config(tcp, websocket, &folder))?;
 
-        let mut command = Command::new("taskset");
-        command.args(["-c", BROKER_CORE]).arg(program).stdout(Stdio::null());
+        let mut command = pinned(program);
+        command.stdout(Stdio::null());
         match self {
             Self::Fanwire => {
                 command.arg("dev").arg(folder.path());
@@ -174,15 +168,4 @@ fn rumqttd_config(tcp: u16, websocket: u16) -> String {
         );
     }
     config
-}
-
-/// Keeps this program, the clients, off the brokers' core.
-pub(super) fn pin_clients() -> Result<()> {
-    let pid = std::process::id().to_string();
-    let pinned = Command::new("taskset")
-        .args(["-a", "-p", "-c", CLIENTS_CORE, &pid])
-        .stdout(Stdio::null())
-        .status()
-        .map_err(|error| format!("taskset of util-linux: {error}"))?;
-    if pinned.success() { Ok(()) } else { Err("taskset could not pin this program".into()) }
 }

@@ -23,6 +23,7 @@ use self::fleet::Fleet;
 use self::load::{Load, Shape, Spent};
 use self::packet::{QoS, Transport};
 use crate::report::{Report, Row};
+use crate::server::pin_clients;
 use crate::{Result, Settings, procfs};
 
 /// The broker that the others are compared with.
@@ -185,7 +186,7 @@ struct Bench {
 
 impl Bench {
     fn new(wanted: &Wanted, open_files: usize, settings: &Settings) -> Result<Self> {
-        broker::pin_clients()?;
+        pin_clients()?;
         let mut settings = settings.clone();
         let mut most = open_files.saturating_sub(SPARE_FILES);
         if wanted.quick {

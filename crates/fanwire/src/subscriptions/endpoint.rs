@@ -24,6 +24,7 @@ pub struct Endpoint {
 }
 
 /// Procedures whose context may be of any type.
+#[cfg_attr(not(feature = "server"), expect(dead_code, reason = "what servers need"))]
 pub(crate) trait AnyProcedures: Send + Sync {
     /// Makes the context of a client.
     fn open(&self, opening: Opening) -> BoxFuture<'static, Result<Context, TrpcError>>;
