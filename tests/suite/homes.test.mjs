@@ -9,9 +9,9 @@ import { join, unique } from '../harness/mqtt.mjs';
 import { VERSIONS, client } from '../harness/trpc.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
-/** Describes an example in each home. */
-function each(folder, name, tests) {
-  for (const { home, start } of HOMES) {
+/** Describes an example in each home that it is built for. */
+function each(folder, name, tests, homes = HOMES) {
+  for (const { home, start } of homes) {
     describe(`${folder} as ${home}`, () => {
       const held = {};
       before(async () => Object.assign(held, { app: await start(folder, name) }));
@@ -58,6 +58,14 @@ each('rust-lawcket', 'lawcket', (app) => {
     await client.close();
   });
 });
+
+each('rust-echo', 'echo', (app) => {
+  test('says what it hears', async () => {
+    const client = await connect(app().websocket);
+    assert.equal(await client.ask('hello'), 'hello');
+    await client.close();
+  });
+}, HOMES.filter(({ home }) => home === 'a function'));
 
 each('rust-nitric-chat', 'nitric-chat', (app) => {
   test('tells all others, and not who said it', async () => {
