@@ -58,12 +58,6 @@ async fn live(app: App, home: HomeKind) -> Result {
         #[cfg(feature = "lambda")]
         HomeKind::Lambda => crate::home::lambda::run(app).await,
         #[cfg(not(feature = "lambda"))]
-        #[cfg(feature = "lambda")]
-        HomeKind::Lambda => {
-            let parts = crate::home::lambda::Parts { websocket: app.websocket };
-            crate::home::lambda::run(parts).await
-        }
-        #[cfg(not(feature = "lambda"))]
         HomeKind::Lambda => Err(not_built("lambda", "this is a function's environment", &app)),
         #[cfg(feature = "server")]
         HomeKind::Server => crate::home::server::run(app).await,
@@ -72,8 +66,8 @@ async fn live(app: App, home: HomeKind) -> Result {
     }
 }
 
-#[cfg(not(all(feature = "lambda", feature = "server")))]
 /// What a program says that was built for another home.
+#[cfg(not(all(feature = "lambda", feature = "server")))]
 fn not_built(feature: &str, found: &str, app: &App) -> Error {
     let why = format!(
         "{}: {found}, and the feature `{feature}` of the crate fanwire is not compiled in",
