@@ -11,17 +11,14 @@ use fanwire_store::{Store, StoreError, StoreOptions};
 use fanwire_subscriptions::{
     Arrival, Observer, Parts, Pending, Procedures, Settings, Subscriptions,
 };
-use fanwire_wire::ws::handshake::check;
-use http::{Request, StatusCode, Version};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::runtime::Handle;
 
-use crate::head_tap::HeadTap;
 use crate::response::{self, Answer};
 use crate::router::{Router, Source};
-use crate::upgrade::{not_a_handshake, switching_protocols};
+use crate::upgrade::{out_of_http, switching_protocols};
 
 /// Procedures to serve, and where. A WebSocket handshake at the path is for them, whatever
 /// other API the path could mean; browsers of any origin may connect, as with the other
@@ -122,18 +119,10 @@ impl Router {
         mut request: Request<Incoming>,
         source: &Source,
     ) -> Answer {
-        let upgrade = match check(request.headers(), request.method()) {
+        let upgrade = match self.check_upgrade(&request) {
             Ok(upgrade) => upgrade,
-            Err(error) => return not_a_handshake(error),
+            Err(answer) => return *answer,
         };
-        // A connection cannot be upgraded in HTTP/1.0 (RFC 6455, section 4.1).
-        if request.version() < Version::HTTP_11 {
-            let body = response::message("a WebSocket handshake needs HTTP/1.1");
-            return response::error(StatusCode::BAD_REQUEST, "BadRequestException", body);
-        }
-        if self.is_stopping() {
-            return response::stopping();
-        }
         let on_upgrade = hyper::upgrade::on(&mut request);
         let query = request.uri().query().unwrap_or_default().to_owned();
         let (head, _) = request.into_parts();
@@ -151,10 +140,7 @@ impl Router {
 /// Waits until the 101 is written, then gives the bare socket to its shard.
 async fn hand_over(on_upgrade: OnUpgrade, pending: Pending) {
     // Where the client has left there is nobody to be told.
-    let Ok(upgraded) = on_upgrade.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<HeadTap>>() else { return };
-    let early = parts.read_buf.to_vec();
-    if let Ok(transport) = parts.io.into_inner().into_inner().into_transport() {
+    if let Some((transport, early)) = out_of_http(on_upgrade).await {
         pending.open(transport, early);
     }
 }

@@ -1,8 +1,9 @@
 //! From an HTTP request to a WebSocket connection on a shard.
 
 use bytes::Bytes;
+use fanwire_hub::Transport;
 use fanwire_websocket::{ApiIndex, ClientRequest, Handshake, Pending, request_id};
-use fanwire_wire::ws::handshake::{HandshakeError, check};
+use fanwire_wire::ws::handshake::{HandshakeError, Upgrade, check};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, TRANSFER_ENCODING, UPGRADE,
 };
@@ -20,6 +21,22 @@ const OURS: [HeaderName; 5] =
     [CONNECTION, UPGRADE, SEC_WEBSOCKET_ACCEPT, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 impl Router {
+    /// Whether a request is a handshake that can be taken now; else its answer.
+    pub(crate) fn check_upgrade<B>(&self, request: &Request<B>) -> Result<Upgrade, Box<Answer>> {
+        let upgrade = check(request.headers(), request.method());
+        let upgrade = upgrade.map_err(|error| Box::new(not_a_handshake(error)))?;
+        // A connection cannot be upgraded in HTTP/1.0 (RFC 6455, section 4.1).
+        if request.version() < Version::HTTP_11 {
+            let body = response::message("a WebSocket handshake needs HTTP/1.1");
+            let error = response::error(StatusCode::BAD_REQUEST, "BadRequestException", body);
+            return Err(Box::new(error));
+        }
+        if self.is_stopping() {
+            return Err(Box::new(response::stopping()));
+        }
+        Ok(upgrade)
+    }
+
     /// Answers a request to the address of an API: a handshake, or a mistake.
     pub(crate) async fn upgrade(
         &self,
@@ -27,18 +44,10 @@ impl Router {
         mut request: Request<Incoming>,
         source: &Source,
     ) -> Answer {
-        let upgrade = match check(request.headers(), request.method()) {
+        let upgrade = match self.check_upgrade(&request) {
             Ok(upgrade) => upgrade,
-            Err(error) => return not_a_handshake(error),
+            Err(answer) => return *answer,
         };
-        // A connection cannot be upgraded in HTTP/1.0 (RFC 6455, section 4.1).
-        if request.version() < Version::HTTP_11 {
-            let body = response::message("a WebSocket handshake needs HTTP/1.1");
-            return response::error(StatusCode::BAD_REQUEST, "BadRequestException", body);
-        }
-        if self.is_stopping() {
-            return response::stopping();
-        }
         let headers = source.head.take_headers().unwrap_or_else(|| headers_of(&request));
         let query = request.uri().query();
         let arrival = self.arrival(source.peer, source.head.is_tls());
@@ -57,12 +66,18 @@ impl Router {
 /// Waits until the 101 is written, then gives the bare socket to its shard.
 async fn hand_over(on_upgrade: OnUpgrade, pending: Pending) {
     // Where the client has left, dropping `pending` tells the API.
-    let Ok(upgraded) = on_upgrade.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<HeadTap>>() else { return };
-    let early = parts.read_buf.to_vec();
-    if let Ok(transport) = parts.io.into_inner().into_inner().into_transport() {
+    if let Some((transport, early)) = out_of_http(on_upgrade).await {
         pending.open(transport, early);
     }
+}
+
+/// What a connection goes over once its 101 is written, and what the client has sent since
+/// its request. `None`: the client has left.
+pub(crate) async fn out_of_http(on_upgrade: OnUpgrade) -> Option<(Transport, Vec<u8>)> {
+    let parts = on_upgrade.await.ok()?.downcast::<TokioIo<HeadTap>>().ok()?;
+    let early = parts.read_buf.to_vec();
+    let transport = parts.io.into_inner().into_inner().into_transport().ok()?;
+    Some((transport, early))
 }
 
 pub(crate) fn switching_protocols(accept: &str, headers: &[(String, String)]) -> Answer {
@@ -84,7 +99,7 @@ pub(crate) fn switching_protocols(accept: &str, headers: &[(String, String)]) ->
     response
 }
 
-pub(crate) fn not_a_handshake(error: HandshakeError) -> Answer {
+fn not_a_handshake(error: HandshakeError) -> Answer {
     let status = error.status();
     let body = response::message(&error.to_string());
     let mut answer = response::error(status, "BadRequestException", body);

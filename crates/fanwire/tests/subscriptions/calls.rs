@@ -146,7 +146,7 @@ async fn a_call_waits_for_the_connection_params_that_it_has_overtaken() {
     world.connect_with("c1", &[("connectionParams", "1")]).await;
     let text = r#"{"id":1,"method":"query","params":{"path":"greeting","input":"B"}}"#;
     let params = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::advance(Duration::from_millis(300)).await;
         world.say("c1", "", r#"{"method":"connectionParams","data":{"token":"T"}}"#).await
     };
     let (_, _) = tokio::join!(world.say("c1", "", text), params);
