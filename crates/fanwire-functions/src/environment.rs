@@ -108,7 +108,7 @@ pub(crate) fn log_stream() -> String {
 mod tests {
     use std::time::Duration;
 
-    use fanwire_app::model::{Code, Runtime};
+    use fanwire_app::model::{Code, Links, Runtime};
     use indexmap::IndexMap;
 
     use super::*;
@@ -132,6 +132,7 @@ mod tests {
             timeout: Duration::from_secs(3),
             memory_mb: 512,
             environment: map(own),
+            links: Links::All,
             concurrency: None,
         };
         let options = HostOptions { environment: map(platform), ..HostOptions::default() };

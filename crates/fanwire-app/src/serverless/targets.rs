@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::cloudformation::Stack;
-use crate::model::{Code, Function};
+use crate::model::{Code, Function, Links};
 
 use super::{Service, stack};
 
@@ -39,6 +39,7 @@ pub(super) fn add_remote(
             timeout: REMOTE_TIMEOUT,
             memory_mb: 128,
             environment: IndexMap::new(),
+            links: Links::All,
             concurrency: None,
         },
     );
