@@ -9,6 +9,7 @@ mod identity_source;
 mod limits;
 mod realtime;
 mod realtime_limits;
+mod service;
 mod table;
 mod websocket;
 
@@ -27,6 +28,7 @@ pub use self::realtime::{
     RealtimeListener, RealtimeProtocol, RealtimeUser, SqlVersion, TopicRule,
 };
 pub use self::realtime_limits::{Denied, RealtimeLimits};
+pub use self::service::Service;
 pub use self::table::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 pub use self::websocket::{
     AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, LogSettings,
