@@ -7,7 +7,7 @@ use base64::Engine;
 
 use crate::decode::refuse;
 use crate::diagnostic::{Issue, Issues};
-use crate::node::{Entry, Map, Node, Value, json};
+use crate::node::{Entry, Map, Node, Value};
 use crate::source::Span;
 
 use super::{Parameter, Stack};
@@ -164,7 +164,7 @@ impl Stack {
                 }
                 None => malformed(name, "Fn::Length: [values]", span, issues),
             },
-            "Fn::ToJsonString" => text(json::value(&self.evaluate(argument, issues)?).to_string()),
+            "Fn::ToJsonString" => text(self.evaluate(argument, issues)?.to_json().to_string()),
             "Fn::GetAZs" => {
                 let given = self.text(argument, issues).filter(|region| !region.is_empty());
                 let region = given.unwrap_or_else(|| self.region.clone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::model::{Code, Function};
+use crate::model::{Code, Function, Links};
 
 use super::Stack;
 
@@ -25,7 +25,8 @@ impl Stack {
     }
 }
 
-/// Adds a function in AWS, by a name where that is free, else by its ARN. Returns its key.
+/// Adds a function in AWS, by a name where that is free, else by a form of its ARN. Returns
+/// its key.
 pub(crate) fn add_remote(
     name: &str,
     arn: &str,
@@ -33,7 +34,8 @@ pub(crate) fn add_remote(
 ) -> String {
     // A function of the file may have the name; it stays.
     let taken = functions.get(name).is_some_and(|known| !is_remote(known, arn));
-    let key = if taken { arn } else { name }.to_owned();
+    let key = if taken { arn } else { name };
+    let key = key.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-");
     functions.insert(
         key.clone(),
         Function {
@@ -42,6 +44,7 @@ pub(crate) fn add_remote(
             timeout: REMOTE_TIMEOUT,
             memory_mb: 128,
             environment: IndexMap::new(),
+            links: Links::All,
             concurrency: None,
         },
     );

@@ -1,5 +1,5 @@
-//! JSON as a tree, and a tree as JSON. Only files that a variable includes are read here,
-//! so each value has the place of the whole file.
+//! JSON as a tree. Only files that a variable includes are JSON, so each value
+//! has the place of the whole file.
 
 use crate::diagnostic::Issue;
 use crate::source::{FileId, Span};
@@ -42,19 +42,4 @@ fn tree(value: serde_json::Value, span: Span) -> Node {
         ),
     };
     Node::new(value, span)
-}
-
-/// A tree as JSON. What JSON cannot say, such as an infinite number, is null there.
-pub(crate) fn value(node: &Node) -> serde_json::Value {
-    match &node.value {
-        Value::Null | Value::Unresolved(_) => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Int(value) => (*value).into(),
-        Value::Float(value) => (*value).into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(value).collect(),
-        Value::Map(map) => {
-            map.iter().map(|(key, entry)| (key.clone(), value(&entry.node))).collect()
-        }
-    }
 }

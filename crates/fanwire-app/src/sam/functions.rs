@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use crate::cloudformation::{Stack, type_of};
 use crate::decode::check;
 use crate::diagnostic::{Issue, Issues};
-use crate::model::Function;
+use crate::model::{Function, Links};
 use crate::node::{Entry, Map, Node, Value};
 use crate::not_served::Kinds;
 use crate::reading::Reading;
@@ -82,6 +82,7 @@ fn function(
         timeout: Duration::from_secs(timeout),
         memory_mb: number("MemorySize").unwrap_or(DEFAULT_MEMORY_MB),
         environment,
+        links: Links::All,
         concurrency: number("ReservedConcurrentExecutions"),
     })
 }

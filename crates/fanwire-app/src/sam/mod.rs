@@ -99,6 +99,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         realtime,
         tables,
         links: IndexMap::new(),
+        sites: IndexMap::new(),
         not_served: not_served.into_list(),
     })
 }

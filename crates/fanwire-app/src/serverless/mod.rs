@@ -87,6 +87,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         tables,
         dynamodb,
         links: IndexMap::new(),
+        sites: IndexMap::new(),
         not_served: service.not_served.into_list(),
     })
 }
