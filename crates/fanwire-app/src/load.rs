@@ -6,28 +6,29 @@ use crate::diagnostic::{Diagnostic, LoadError};
 use crate::model::App;
 use crate::node::{toml, yaml};
 use crate::reading::{LoadOptions, Loaded, Reading};
-use crate::{native, serverless};
+use crate::{native, serverless, sst};
 
 /// The largest project file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The files that are looked for in a folder, in this order.
-const FILE_NAMES: [&str; 3] = ["fanwire.toml", "serverless.yml", "serverless.yaml"];
+const FILE_NAMES: [&str; 4] =
+    ["fanwire.toml", "serverless.yml", "serverless.yaml", "sst.config.ts"];
 
 /// Project files that exist in the wild and are not read, and what to do.
-const UNREAD_FILES: [(&str, &str); 7] = [
+const UNREAD_FILES: [(&str, &str); 6] = [
     ("serverless.ts", "programs are not evaluated yet"),
     ("serverless.js", "programs are not evaluated yet"),
     ("serverless.cjs", "programs are not evaluated yet"),
     ("serverless.mjs", "programs are not evaluated yet"),
     ("serverless.json", "only serverless.yml is read so far"),
-    ("sst.config.ts", "SST apps are not read yet"),
     ("nitric.yaml", "Nitric apps are not read yet"),
 ];
 
 /// Loads an App from a project file, or from the project file of a folder:
-/// `fanwire.toml`, else `serverless.yml`, else `serverless.yaml`. Only reads files:
-/// nothing is run and nothing is fetched.
+/// `fanwire.toml`, else `serverless.yml`, else `serverless.yaml`, else `sst.config.ts`.
+/// Only reads files, but for the last one, which is a program: it is run in Node.js, for a
+/// limited time and without a network. Nothing is fetched.
 ///
 /// # Errors
 ///
@@ -45,9 +46,10 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
     let format: Importer = match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => read_toml,
         Some("yml" | "yaml") => read_yaml,
+        _ if name == "sst.config.ts" => sst::import,
         _ => {
             let fault = "this is not a project file that Fanwire reads";
-            let expected = "a file whose name ends in .toml, .yml or .yaml";
+            let expected = "a file whose name ends in .toml, .yml or .yaml, or sst.config.ts";
             let diagnostic = Diagnostic::about_file(path, fault);
             return Err(Diagnostic { expected: Some(expected.to_owned()), ..diagnostic }.into());
         }

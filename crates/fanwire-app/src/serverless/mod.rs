@@ -6,7 +6,7 @@
 //! ([`functions`]), their code ([`code`]), their routes ([`websocket`]), the realtime
 //! endpoint ([`realtime`]) and the tables ([`tables`]) are built.
 
-mod cargo;
+pub(crate) mod cargo;
 mod code;
 mod functions;
 mod keys;
