@@ -10,6 +10,7 @@ mod limits;
 mod link;
 mod realtime;
 mod realtime_limits;
+mod service;
 mod site;
 mod table;
 mod websocket;
@@ -30,6 +31,7 @@ pub use self::realtime::{
     RealtimeListener, RealtimeProtocol, RealtimeUser, SqlVersion, TopicRule,
 };
 pub use self::realtime_limits::{Denied, RealtimeLimits};
+pub use self::service::Service;
 pub use self::site::Site;
 pub use self::table::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 pub use self::websocket::{

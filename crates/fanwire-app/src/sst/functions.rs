@@ -9,7 +9,7 @@ use crate::diagnostic::Issue;
 use crate::model::{Code, Function, Links};
 use crate::reading::Reading;
 use crate::rules;
-use crate::serverless::cargo;
+use crate::code::cargo;
 use crate::source::Span;
 
 use super::description::{self, texts};
