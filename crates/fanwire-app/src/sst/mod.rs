@@ -17,8 +17,9 @@ use indexmap::IndexMap;
 
 use crate::aws_id::account_id;
 use crate::diagnostic::Issue;
-use crate::model::{App, Links, NotServed, Profile, Site};
+use crate::model::{App, Links, Profile, Site};
 use crate::native;
+use crate::not_served::Kinds;
 use crate::reading::Reading;
 use crate::source::Span;
 use crate::variables::dotenv;
@@ -147,6 +148,8 @@ fn build(
         // The server adds it.
         links.shift_remove(&realtime.name);
     }
+    let mut not_served = Kinds::default();
+    description.not_served.iter().for_each(|each| not_served.add(&each.kind, &each.name));
     let dynamodb = reading.options.dynamodb.clone().unwrap_or_default();
     Some(App {
         service: facts.name.clone(),
@@ -163,7 +166,7 @@ fn build(
         tables,
         links,
         sites: sites(&description.sites, reading),
-        not_served: not_served(&description.not_served),
+        not_served: not_served.into_list(),
     })
 }
 
@@ -176,17 +179,4 @@ fn sites(described: &[description::Site], reading: &Reading<'_>) -> IndexMap<Str
         links: Links::Only(site.links.clone()),
     };
     described.iter().map(|each| (each.name.clone(), site(each))).collect()
-}
-
-/// One entry a kind, in the order of the first of each.
-fn not_served(described: &[description::NotServed]) -> Vec<NotServed> {
-    let mut kinds: IndexMap<&str, Vec<String>> = IndexMap::new();
-    for each in described {
-        let names = kinds.entry(&each.kind).or_default();
-        if !names.contains(&each.name) {
-            names.push(each.name.clone());
-        }
-    }
-    let entry = |(kind, used_by): (&str, Vec<String>)| NotServed { kind: kind.to_owned(), used_by };
-    kinds.into_iter().map(entry).collect()
 }
