@@ -130,7 +130,7 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         };
         match subscriptions.call(Arc::clone(&context), owned).await? {
             Answer::Value(value) => {
-                let data = Data::new(&value);
+                let data = Data { meta: value.meta.as_deref(), ..Data::new(&value.json) };
                 Ok(Some(Response::data(&data, subscriptions.transformer())))
             }
             Answer::Subscribed(interest) => {
