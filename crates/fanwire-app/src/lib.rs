@@ -16,14 +16,17 @@
 
 mod aws_id;
 mod cloudformation;
+mod code;
 mod decode;
 mod diagnostic;
 mod load;
 pub mod model;
 mod native;
 mod node;
+mod not_served;
 mod reading;
 mod rules;
+mod sam;
 pub mod selection;
 mod serverless;
 mod source;

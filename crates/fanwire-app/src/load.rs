@@ -4,15 +4,22 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, LoadError};
 use crate::model::App;
-use crate::node::{toml, yaml};
+use crate::node::{json, toml, yaml};
 use crate::reading::{LoadOptions, Loaded, Reading};
-use crate::{native, serverless};
+use crate::{native, sam, serverless};
 
 /// The largest project file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The files that are looked for in a folder, in this order.
-const FILE_NAMES: [&str; 3] = ["fanwire.toml", "serverless.yml", "serverless.yaml"];
+const FILE_NAMES: [&str; 6] = [
+    "fanwire.toml",
+    "serverless.yml",
+    "serverless.yaml",
+    "template.yaml",
+    "template.yml",
+    "template.json",
+];
 
 /// Project files that exist in the wild and are not read, and what to do.
 const UNREAD_FILES: [(&str, &str); 7] = [
@@ -45,6 +52,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
     let format: Importer = match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => read_toml,
         Some("yml" | "yaml") => read_yaml,
+        Some("json" | "template") => read_template,
         _ => {
             let fault = "this is not a project file that Fanwire reads";
             let expected = "a file whose name ends in .toml, .yml or .yaml";
@@ -68,7 +76,24 @@ fn read_toml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
 
 fn read_yaml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
     match yaml::parse(reading.file_id, text, &mut reading.issues) {
+        Ok(root) if sam::is_template(&root) => sam::import(reading, &root),
         Ok(root) => serverless::import(reading, &root),
+        Err(issue) => {
+            reading.issues.push(issue);
+            None
+        }
+    }
+}
+
+/// A template, in YAML or JSON: the latter is nearly always the former, too, and as such
+/// has places.
+fn read_template(reading: &mut Reading<'_>, text: &str) -> Option<App> {
+    let root = match yaml::parse(reading.file_id, text, &mut reading.issues) {
+        Ok(root) => Ok(root),
+        Err(_) => json::parse(reading.file_id, text),
+    };
+    match root {
+        Ok(root) => sam::import(reading, &root),
         Err(issue) => {
             reading.issues.push(issue);
             None

@@ -176,7 +176,7 @@ fn a_table_that_dynamodb_would_refuse_is_refused_at_its_place() {
             ":10:47",
             &["did you mean `NEW_IMAGE`?"],
         ),
-        (&[ID, "KeySchema: !If [A, [], []]"], ":9:20", &["Fn::If is not evaluated"]),
+        (&[ID, "KeySchema: !If [A, [], []]"], ":9:25", &["there is no condition `A`"]),
     ] {
         assert_table_fault(properties, place, parts);
     }
@@ -281,7 +281,7 @@ fn two_tables_with_one_name_are_refused() {
 #[test]
 fn a_name_that_cannot_be_evaluated_is_made_up_and_told() {
     for (name, part) in [
-        ("!If [IsProd, users, people]", "the CloudFormation function Fn::If is not evaluated"),
+        ("!Cidr [10.0.0.0/16, 2, 8]", "the CloudFormation function Fn::Cidr is not evaluated"),
         ("'${ssm:/users}'", "its value is in AWS"),
     ] {
         let name = format!("TableName: {name}");

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanwire_app::model::{Code, Function, Runtime};
+use fanwire_app::model::{Code, Function, Links, Runtime};
 use fanwire_functions::{
     FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, WatchdogCommand, watchdog,
 };
@@ -132,6 +132,7 @@ def handler(event, context):
                 timeout: Duration::from_secs(600),
                 memory_mb: 128,
                 environment: IndexMap::new(),
+                links: Links::All,
                 concurrency: Some(1),
             };
             (format!("f{n}"), function)

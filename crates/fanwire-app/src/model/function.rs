@@ -6,6 +6,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::Links;
+
 /// A function of the App.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Function {
@@ -18,8 +20,11 @@ pub struct Function {
     pub timeout: Duration,
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MB. Told to the function; not enforced.
     pub memory_mb: u32,
-    /// The function's own environment variables, all references resolved.
+    /// The function's own environment variables, all references resolved. They may hold
+    /// [`SERVER_ADDRESS`](super::SERVER_ADDRESS).
     pub environment: IndexMap<String, String>,
+    /// The links that it finds, besides the App's name and stage.
+    pub links: Links,
     /// The most processes (so: events at a time) of this function. `None` takes the
     /// host's default.
     pub concurrency: Option<u32>,

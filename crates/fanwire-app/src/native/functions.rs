@@ -12,7 +12,7 @@ use crate::node::{Entry, Node};
 use crate::reading::Reading;
 use crate::rules;
 
-use super::{Project, text_map, texts};
+use super::{Project, links, text_map, texts};
 
 /// What holds where a function says nothing.
 const DEFAULT_RUNTIME: &str = "nodejs20.x";
@@ -60,6 +60,7 @@ pub(super) fn build(
             timeout,
             memory_mb: number("memory").unwrap_or(DEFAULT_MEMORY_MB),
             environment,
+            links: links::given(node),
             concurrency: number("concurrency"),
         };
         let place = node.get("name").map_or(entry.key, |name| name.span);

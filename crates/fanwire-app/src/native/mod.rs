@@ -3,13 +3,14 @@
 //!
 //! [`keys`] is the table of all keys. The tree is checked against it first, so that
 //! what reads the values ([`functions`], [`websocket`], [`realtime`], [`tables`],
-//! [`links`]) need only look at what the keys mean together.
+//! [`links`], [`sites`]) need only look at what the keys mean together.
 
 mod functions;
 mod keys;
 mod links;
 mod realtime;
 mod realtime_limits;
+mod sites;
 mod tables;
 mod websocket;
 
@@ -78,6 +79,10 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     let websocket_apis = websocket::build(&project, reading);
     let realtime = realtime::build(&project, &websocket_apis, reading);
     let links = links::build(&project, realtime.as_ref(), &mut reading.issues);
+    let named = links::Named::of(&links, realtime.as_ref());
+    named.check(&project, "functions", &mut reading.issues);
+    named.check(&project, "sites", &mut reading.issues);
+    let sites = sites::build(&project, reading);
     let tables = tables::build(&project, &mut reading.issues);
     let in_file = text("dynamodb").and_then(|choice| choice.parse().ok());
     let dynamodb = options.dynamodb.clone().or(in_file).unwrap_or_default();
@@ -96,6 +101,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         tables,
         dynamodb,
         links,
+        sites,
         not_served: Vec::new(),
     })
 }

@@ -57,9 +57,21 @@ pub(crate) fn check_function_exists(
     place: Span,
     issues: &mut Issues,
 ) {
+    check_name_exists("function", name, known, message, place, issues);
+}
+
+/// Reports a name that is not one of the file's things of a kind, such as `link`.
+pub(crate) fn check_name_exists(
+    what: &str,
+    name: &str,
+    known: &[&str],
+    message: String,
+    place: Span,
+    issues: &mut Issues,
+) {
     if !known.contains(&name) {
         let expected = match known {
-            [] => "a function, of which the file has none".to_owned(),
+            [] => format!("a {what}, of which the file has none"),
             known => format!("one of {}", known.join(", ")),
         };
         let issue = Issue::error(place, message).expected(expected);

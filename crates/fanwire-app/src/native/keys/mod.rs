@@ -66,8 +66,13 @@ pub(super) static FILE: Table = Table {
         ),
         Key::new(
             "links",
-            Kind::TextMaps,
-            "values that functions and pages find by name, as SST's Resource.NAME: a table of texts for each, `type` among them",
+            Kind::ValueMaps,
+            "values that functions and sites find by name, as SST's Resource.NAME: a table of properties for each, `type` among them; may hold ${server:address}",
+        ),
+        Key::new(
+            "sites",
+            Kind::Tables(&SITE),
+            "the app's sites by name: what serves them is started by `--with-sites`",
         ),
     ],
 };
@@ -129,7 +134,41 @@ static FUNCTION: Table = Table {
             Kind::Integer(1, 100_000),
             "the most events at a time; default: the host's",
         ),
-        Key::new("environment", Kind::TextMap, "environment variables, over those of the file"),
+        Key::new(
+            "environment",
+            Kind::TextMap,
+            "environment variables, over those of the file; may hold ${server:address}",
+        ),
+        Key::new(
+            "links",
+            Kind::TextList,
+            "the names of the links that it finds; default: every link",
+        ),
+    ],
+};
+
+static SITE: Table = Table {
+    name: "a site",
+    doc: "A site, which its own tool serves while one works on it.",
+    others: Others::Refused,
+    keys: &[
+        Key::new("kind", Kind::Text, "what kind of site it is; default \"site\""),
+        Key::new(
+            "path",
+            Kind::Text,
+            "the folder that the command is run in, relative to the file; default: the file's folder",
+        ),
+        Key::new(
+            "command",
+            Kind::Text,
+            "the command that serves the site, a line for the shell such as \"npm run dev\"; default: none",
+        ),
+        Key::new("environment", Kind::TextMap, "environment variables; may hold ${server:address}"),
+        Key::new(
+            "links",
+            Kind::TextList,
+            "the names of the links that it finds; default: every link",
+        ),
     ],
 };
 

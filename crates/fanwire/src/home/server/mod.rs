@@ -177,6 +177,7 @@ fn model_of(app: &App, options: &ServerOptions) -> Result<Model> {
         tables: IndexMap::new(),
         dynamodb: DynamoDb::default(),
         links: IndexMap::new(),
+        sites: IndexMap::new(),
         not_served: Vec::new(),
     })
 }

@@ -4,33 +4,38 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::cloudformation::Stack;
-use crate::model::{Code, Function};
+use crate::model::{Code, Function, Links};
 
-use super::{Service, stack};
+use super::Stack;
 
 /// How long a function in AWS may take: its own timeout decides, not Fanwire's.
 const REMOTE_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// The key of the function of this file that an ARN is the one of.
-pub(super) fn own(arn: &str, service: &Service<'_>, stack: &Stack) -> Option<String> {
-    let is_it = |key: &&String| {
-        let id = format!("{}LambdaFunction", stack::normalized(key));
-        let resource = stack.resources.get(&id);
-        resource.and_then(|resource| resource.attributes.get("Arn")).is_some_and(|it| it == arn)
-    };
-    service.functions.keys().find(is_it).cloned()
+impl Stack {
+    /// The key of the function of this file that an ARN is the one of, or a version or an
+    /// alias of that.
+    pub(crate) fn function_of(&self, arn: &str) -> Option<String> {
+        let is_it = |(id, _): &(&String, &String)| {
+            let resource = self.resources.get(*id);
+            let own = resource.and_then(|resource| resource.attributes.get("Arn"));
+            let rest = own.and_then(|own| arn.strip_prefix(own.as_str()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
+        self.functions.iter().find(is_it).map(|(_, key)| key.clone())
+    }
 }
 
-/// Adds a function in AWS, by a name where that is free, else by its ARN. Returns its key.
-pub(super) fn add_remote(
+/// Adds a function in AWS, by a name where that is free, else by a form of its ARN. Returns
+/// its key.
+pub(crate) fn add_remote(
     name: &str,
     arn: &str,
     functions: &mut IndexMap<String, Function>,
 ) -> String {
     // A function of the file may have the name; it stays.
     let taken = functions.get(name).is_some_and(|known| !is_remote(known, arn));
-    let key = if taken { arn } else { name }.to_owned();
+    let key = if taken { arn } else { name };
+    let key = key.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-");
     functions.insert(
         key.clone(),
         Function {
@@ -39,6 +44,7 @@ pub(super) fn add_remote(
             timeout: REMOTE_TIMEOUT,
             memory_mb: 128,
             environment: IndexMap::new(),
+            links: Links::All,
             concurrency: None,
         },
     );
@@ -46,7 +52,7 @@ pub(super) fn add_remote(
 }
 
 /// The name at an ARN's end.
-pub(super) fn last_part(arn: &str) -> &str {
+pub(crate) fn last_part(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)
 }
 

@@ -2,7 +2,6 @@
 
 use indexmap::IndexMap;
 
-use crate::cloudformation::Stack;
 use crate::decode::check;
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{AttributeType, Projection, StreamView, Table};
@@ -10,12 +9,10 @@ use crate::node::{Entry, Map, Node, Value};
 use crate::rules::table::{IndexDraft, IndexKeyDraft, KeyDraft, Placed, TableDraft};
 use crate::source::Span;
 
-use super::keys;
-use super::stack::is_table;
+use super::{Stack, is_table, keys};
 
-/// The tables of the App, by logical id. Conditions are not evaluated: every table
-/// that is declared exists.
-pub(super) fn build(
+/// The tables of the App, by logical id.
+pub(crate) fn build(
     resources: &Map,
     stack: &Stack,
     issues: &mut Issues,
