@@ -9,15 +9,15 @@ use crate::decode::units::duration;
 use crate::diagnostic::Issue;
 use crate::model::{Code, Function};
 use crate::node::{Entry, Node};
-use crate::reading::Reading;
+use crate::reading::{Reading, join};
 use crate::rules;
 
 use super::{Project, links, text_map, texts};
 
 /// What holds where a function says nothing.
-const DEFAULT_RUNTIME: &str = "nodejs20.x";
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
-const DEFAULT_MEMORY_MB: u32 = 1024;
+pub(super) const DEFAULT_RUNTIME: &str = "nodejs20.x";
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
+pub(super) const DEFAULT_MEMORY_MB: u32 = 1024;
 
 /// Lambda's longest timeout.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
@@ -104,7 +104,7 @@ fn code(
     }
     let text = |key: &str| node.get(key).and_then(Node::scalar_text);
     let root = match text("root") {
-        Some(root) => reading.folder.join(root),
+        Some(root) => join(&reading.folder, &root),
         None => reading.folder.clone(),
     };
     match *form {

@@ -8,7 +8,7 @@ use crate::diagnostic::Issue;
 use crate::model::{Code, Runtime};
 use crate::node::Node;
 use crate::not_served::Kinds;
-use crate::reading::Reading;
+use crate::reading::{Reading, relative};
 use crate::rules;
 use crate::source::Span;
 
@@ -182,6 +182,7 @@ fn executable(
 ) -> Option<Code> {
     let method = described.metadata(&["BuildMethod"]).and_then(Node::scalar_text);
     let artifacts = reading.folder.join(BUILD_FOLDER).join(described.id);
+    let artifacts = relative(&root, &artifacts);
     let built = |build: Vec<String>, root: PathBuf| {
         let command = vec![artifacts.join("bootstrap").to_string_lossy().into_owned()];
         Some(Code::Command { command, root, handler: handler.to_owned(), build: Some(build) })

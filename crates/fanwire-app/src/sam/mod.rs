@@ -60,6 +60,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     check(root, &keys::TEMPLATE, &mut reading.issues);
     root.as_map()?;
     let config = Config::read(reading);
+    check_options(reading);
     let options = reading.options;
     let name = config.stack_name.clone().unwrap_or_else(|| folder_name(reading));
     let region = options.region.clone().or_else(|| config.region.clone());
@@ -185,13 +186,30 @@ fn list_others(resources: &Map, not_served: &mut Kinds) {
     }
 }
 
+/// Reports a stage or a region of the command line that cannot be one.
+fn check_options(reading: &mut Reading<'_>) {
+    const EXPECTED: &str = "letters, digits, hyphens and underscores";
+    let options = reading.options;
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    for (option, value) in [("stage", &options.stage), ("region", &options.region)] {
+        if let Some(value) = value.as_ref().filter(|it| it.is_empty() || !it.chars().all(valid)) {
+            reading.bad_option(option, value, EXPECTED);
+        }
+    }
+}
+
+/// Whether a text can be the name of a stack (CloudFormation, "Stack name").
+fn is_stack_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 /// The name of the folder that the template is in, as a stack's.
 fn folder_name(reading: &Reading<'_>) -> String {
     let folder = reading.folder.file_name().unwrap_or_default().to_string_lossy();
     let name = folder.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let name = name.trim_matches('-');
-    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if valid {
+    if is_stack_name(name) {
         name.to_owned()
     } else {
         format!("{DEFAULT_NAME}-{name}").trim_matches('-').to_owned()
