@@ -24,7 +24,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// The keys that say what a function is, each with those that may stand beside it.
 const CODE_KEYS: [(&str, &[&str]); 4] = [
-    ("handler", &["runtime", "root"]),
+    ("handler", &["runtime", "root", "code"]),
     ("command", &["handler", "build", "root"]),
     ("arn", &["endpoint"]),
     ("url", &[]),
@@ -94,7 +94,7 @@ fn code(
         reading.issues.push(issue.expected("one of handler, command, arn and url"));
         return None;
     };
-    for other in ["handler", "runtime", "build", "root", "endpoint"] {
+    for other in ["handler", "runtime", "build", "root", "endpoint", "code"] {
         if let Some(entry) =
             node.entry(other).filter(|_| other != *form && !allowed.contains(&other))
         {
@@ -144,9 +144,13 @@ fn handler(
     let identifier = runtime_node.and_then(Node::scalar_text);
     let identifier = identifier.unwrap_or_else(|| DEFAULT_RUNTIME.to_owned());
     match rules::language(&identifier) {
-        Some(runtime) => {
-            Some(Code::Handler { runtime, handler, root: root.to_owned(), identifier })
-        }
+        Some(runtime) => Some(match node.get("code").and_then(Node::scalar_text) {
+            Some(source) => {
+                let root = reading.folder.join(Code::inline_folder(key));
+                Code::Inline { runtime, source, handler, root, identifier }
+            }
+            None => Code::Handler { runtime, handler, root: root.to_owned(), identifier },
+        }),
         None => {
             let place = runtime_node.map_or(place, |node| node.span);
             let message = format!("the runtime `{identifier}` is not supported with a handler");

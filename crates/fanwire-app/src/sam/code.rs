@@ -35,6 +35,15 @@ impl Described<'_> {
         self.properties.get(key).map_or(self.place, |node| node.span)
     }
 
+    /// The code itself, where the template has it.
+    fn inline(&self) -> Option<String> {
+        let node = match self.is_sam {
+            true => self.properties.get("InlineCode"),
+            false => self.properties.at(&["Code", "ZipFile"]),
+        };
+        node.and_then(Node::scalar_text)
+    }
+
     fn metadata(&self, path: &[&str]) -> Option<&Node> {
         self.metadata.and_then(|metadata| metadata.at(path))
     }
@@ -60,8 +69,11 @@ pub(super) fn of(
         reading.issues.push(Issue::error(*place, message).expected(expected));
         return None;
     };
-    let root = folder(described, not_served, reading)?;
     let language = rules::language(&identifier);
+    if let (Some(runtime), Some(source)) = (language, described.inline()) {
+        return inline(described, runtime, source, identifier, reading);
+    }
+    let root = folder(described, not_served, reading)?;
     let own = identifier.starts_with("provided") || identifier == "go1.x";
     let handler = described.text("Handler");
     match (language, handler) {
@@ -91,6 +103,25 @@ pub(super) fn of(
             None
         }
     }
+}
+
+/// Code that the template has itself: CloudFormation makes a file `index` of it.
+fn inline(
+    described: &Described<'_>,
+    runtime: Runtime,
+    source: String,
+    identifier: String,
+    reading: &mut Reading<'_>,
+) -> Option<Code> {
+    let handler = described.text("Handler").unwrap_or_else(|| "index.handler".to_owned());
+    if handler.strip_prefix("index.").is_none_or(str::is_empty) {
+        let place = described.place_of("Handler");
+        let message = format!("`{handler}` is not in the file `index`, which inline code is");
+        reading.issues.push(Issue::error(place, message).expected("index.NAME"));
+        return None;
+    }
+    let root = reading.folder.join(Code::inline_folder(described.id));
+    Some(Code::Inline { runtime, source, handler, root, identifier })
 }
 
 /// The folder of the code: `CodeUri`, or a local `Code`.

@@ -1,6 +1,7 @@
 //! A SAM or CloudFormation template as an App.
 //!
-//! The template is read as CloudFormation would: parameters get their values
+//! The template is read as CloudFormation would: files that it includes are put in and loops
+//! are written out ([`macros`]), parameters get their values
 //! ([`parameters`], with those of `samconfig.toml`, [`config`]), SAM's own types become
 //! CloudFormation's ([`expand`]), conditions say which resources exist, and the references
 //! between them are resolved by the layer that all importers share
@@ -12,6 +13,7 @@ mod config;
 mod expand;
 mod functions;
 mod keys;
+mod macros;
 mod parameters;
 
 use indexmap::IndexMap;
@@ -43,7 +45,8 @@ const DEFAULT_STAGE: &str = "default";
 const FUNCTION_TYPES: [&str; 2] = ["AWS::Serverless::Function", "AWS::Lambda::Function"];
 
 /// Types of SAM and Lambda that add nothing to what is served.
-const SILENT_TYPES: [&str; 4] = [
+const SILENT_TYPES: [&str; 5] = [
+    "AWS::CDK::Metadata",
     "AWS::Serverless::Connector",
     "AWS::Lambda::Version",
     "AWS::Lambda::Alias",
@@ -57,6 +60,7 @@ pub(crate) fn is_template(root: &Node) -> bool {
 
 /// Builds the App, or reports why that cannot be.
 pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
+    let root = &macros::with_includes(root, reading);
     check(root, &keys::TEMPLATE, &mut reading.issues);
     root.as_map()?;
     let config = Config::read(reading);
@@ -122,6 +126,7 @@ fn stack(
     stack.parameters.extend(parameters::values(&declared, config, reading));
     let issues = &mut reading.issues;
     stack.mappings = section(root, "Mappings", issues);
+    let root = &macros::written_out(root, &stack, issues);
     stack.conditions = evaluate_conditions(&section(root, "Conditions", issues), &stack);
     let declared = stack.existing(&section(root, "Resources", issues));
     check_conditions(&declared, &stack, issues);

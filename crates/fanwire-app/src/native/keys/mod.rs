@@ -89,6 +89,11 @@ static FUNCTION: Table = Table {
         ),
         Key::new("runtime", Kind::Text, "nodejs… or python…; default: the file's runtime"),
         Key::new(
+            "code",
+            Kind::Text,
+            "the code itself, of a handler `index.NAME`; default: it is in a file",
+        ),
+        Key::new(
             "command",
             Kind::TextList,
             "an executable that speaks the Lambda Runtime API, and its arguments",

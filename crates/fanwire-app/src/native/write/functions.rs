@@ -16,13 +16,11 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn of(app: &App) -> Self {
-        let mut runtimes = app.functions.values().filter_map(|function| match &function.code {
-            Code::Handler { identifier, .. } => Some(identifier),
-            _ => None,
-        });
+        let handlers = app.functions.values().filter_map(|function| function.code.handler());
+        let mut runtimes = handlers.map(|handler| handler.identifier);
         let first = runtimes.next();
         let is_shared = runtimes.all(|other| Some(other) == first);
-        let runtime = first.filter(|_| is_shared).map_or(DEFAULT_RUNTIME, String::as_str);
+        let runtime = first.filter(|_| is_shared).unwrap_or(DEFAULT_RUNTIME);
         Self { runtime: runtime.to_owned(), environment: environment(app) }
     }
 
@@ -77,6 +75,13 @@ fn code(app: &App, function: &Function, shared: &Shared, document: &mut Document
                 document.set("runtime", identifier);
             }
             document.set_some("root", folder(app, root));
+        }
+        Code::Inline { source, handler, identifier, .. } => {
+            document.set("handler", handler);
+            if *identifier != shared.runtime {
+                document.set("runtime", identifier);
+            }
+            document.set("code", source);
         }
         Code::Command { command, root, handler, build } => {
             document.set("command", Literal::texts(command));
