@@ -146,6 +146,7 @@ fn handler(
     match rules::language(&identifier) {
         Some(runtime) => Some(match node.get("code").and_then(Node::scalar_text) {
             Some(source) => {
+                rules::check_inline_handler(&handler, place, &mut reading.issues);
                 let root = reading.folder.join(Code::inline_folder(key));
                 Code::Inline { runtime, source, handler, root, identifier }
             }

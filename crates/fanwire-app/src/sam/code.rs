@@ -114,10 +114,8 @@ fn inline(
     reading: &mut Reading<'_>,
 ) -> Option<Code> {
     let handler = described.text("Handler").unwrap_or_else(|| "index.handler".to_owned());
-    if handler.strip_prefix("index.").is_none_or(str::is_empty) {
-        let place = described.place_of("Handler");
-        let message = format!("`{handler}` is not in the file `index`, which inline code is");
-        reading.issues.push(Issue::error(place, message).expected("index.NAME"));
+    let place = described.place_of("Handler");
+    if !rules::check_inline_handler(&handler, place, &mut reading.issues) {
         return None;
     }
     let root = reading.folder.join(Code::inline_folder(described.id));
