@@ -88,13 +88,22 @@ function compileFault(error) {
     const { file, line, column } = first.location;
     return { message: first.text, place: { file: path.resolve(ROOT, file), line, column: column + 1 } };
   }
-  if (!(error instanceof SyntaxError)) return undefined;
-  const [, file, line] = /^(?:file:\/\/)?(\/[^\n]*?):(\d+)\n/.exec(error.stack) || [];
-  if (!file || !sources.has(file)) return undefined;
-  const column = error.stack.split('\n').slice(2, 3).map((mark) => mark.indexOf('^') + 1)[0] || 1;
+  const [, name] = /^The requested module '(.+)' does not provide an export/.exec(error.message) || [];
+  if (!name) return undefined;
+  const importer = [...sources.keys()].find((file) => importPlace(name, file).found);
+  return { message: error.message, place: importer ? importPlace(name, importer) : null };
+}
+
+// Node.js does not tell where in a module a syntax error is, but for when it only checks.
+function locatedSyntaxError(error, file, code) {
+  const { spawnSync } = require('child_process');
+  const args = ['--no-warnings', '--input-type=module', '--check', '-'];
+  const { stderr } = ours(() => spawnSync(process.execPath, args, { input: code, encoding: 'utf8' }));
+  const [, line, mark = ''] = /^\[stdin\]:(\d+)\n.*\n(.*)\n/.exec(stderr) || [];
   const isUncompiled = compile === null && /\.[cm]?tsx?$/.test(file);
   const help = isUncompiled ? 'if this is TypeScript: npm install --save-dev tsx, or use Node.js 22.18 or later' : undefined;
-  return { message: error.message, help, place: mapped(file, Number(line), column) };
+  const place = line ? mapped(file, Number(line), mark.indexOf('^') + 1) : { file, line: 1, column: 1 };
+  return new Fault(error.message, help, place);
 }
 
 const INLINE_MAP = /\/\/# sourceMappingURL=data:application\/json[^,]*;base64,([A-Za-z0-9+/=]+)\s*$/;
