@@ -6,13 +6,14 @@
 //! - [`model`]: what an App is: functions, WebSocket APIs, routes, authorizers, limits,
 //!   tables; and what differs between two versions of one.
 //! - [`selection`]: route selection expressions, parsed once and evaluated per message.
-//! - [`load`]: reads `serverless.yml` or `fanwire.toml` into an App, or tells with
-//!   [`Diagnostic`]s what is wrong, where, and what to do.
-//! - [`schema`]: the JSON Schema of `fanwire.toml`.
+//! - [`load`]: reads `serverless.yml`, a SAM or CloudFormation template, or `fanwire.toml`
+//!   into an App, or tells with [`Diagnostic`]s what is wrong, where, and what to do.
+//! - [`schema`]: the JSON Schema of `fanwire.toml`; [`to_toml`]: any App as one.
 //!
 //! Inside, a file's text becomes a tree of values with places (`node`), variables are
 //! replaced (`variables`), the tree is checked against tables of keys (`decode`), and
-//! an importer (`serverless`, `native`) builds the App from it.
+//! an importer (`serverless`, `sam`, `native`) builds the App from it. What the first two
+//! have in common is `cloudformation`.
 
 mod aws_id;
 mod cloudformation;

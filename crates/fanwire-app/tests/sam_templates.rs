@@ -1,8 +1,6 @@
 //! SAM and CloudFormation templates as the public documentation shows them, loaded into an
 //! App. `tests/sam` holds the templates.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
-
 use std::path::{Path, PathBuf};
 
 use fanwire_app::model::{Code, ExecutionLogLevel, IdentitySource, Integration, SqlVersion};
@@ -233,6 +231,7 @@ fn tables_follow_conditions() {
     );
     assert_eq!(tables["Full"].ttl_attribute.as_deref(), Some("expires"));
     assert_eq!((tables["Full"].global_indexes.len(), tables["Full"].local_indexes.len()), (1, 1));
+    assert_eq!(tables["Words"].ttl_attribute.as_deref(), Some("off-at"), "`yes` is a boolean");
     let without = loaded_with("tables.yaml", &[("Ttl", "false")]).app;
     assert_eq!(without.tables["Full"].ttl_attribute, None);
 }
