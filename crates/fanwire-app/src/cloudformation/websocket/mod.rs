@@ -259,7 +259,8 @@ fn logs(stage: &Part<'_>) -> LogSettings {
     let level = at(&["DefaultRouteSettings", "LoggingLevel"]).and_then(Node::scalar_text);
     let trace = at(&["DefaultRouteSettings", "DataTraceEnabled"]).and_then(Node::boolean);
     LogSettings {
-        access: format.map(|format| AccessLog { format, file: None }),
+        // A block of YAML ends with a line break, of which each line has one already.
+        access: format.map(|format| AccessLog { format: format.trim_end().to_owned(), file: None }),
         execution: match level.as_deref() {
             Some("INFO") => ExecutionLogLevel::Info,
             Some("ERROR") => ExecutionLogLevel::Error,
