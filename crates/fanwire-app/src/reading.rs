@@ -26,6 +26,10 @@ pub struct LoadOptions {
     pub profile: Option<Profile>,
     /// `--dynamodb`; it wins over the file's.
     pub dynamodb: Option<DynamoDbChoice>,
+    /// A command, the program and its arguments, that takes the path of a file in
+    /// TypeScript and prints it without its types: for an `sst.config.ts` of a project
+    /// that has no tool for it. Empty: there is none.
+    pub strip_types: Vec<String>,
 }
 
 /// An App, and what its file says that has no effect or an unexpected one.
@@ -36,7 +40,7 @@ pub struct Loaded {
     /// Faults that do not keep the App from running.
     pub warnings: Vec<Diagnostic>,
     /// Every file that decided what the App is, as absolute paths: the project file,
-    /// what its variables include and `.env` files. Some may not exist: once they do,
+    /// what its variables include or it imports, and `.env` files. Some may not exist: once they do,
     /// the App is another one.
     pub files: Vec<PathBuf>,
 }

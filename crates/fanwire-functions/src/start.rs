@@ -104,7 +104,7 @@ fn write_inline(runtime: Runtime, source: &str, root: &Path) -> std::io::Result<
 fn settings(spec: &Spec) -> serde_json::Value {
     let redirect = spec.options.redirect.as_ref();
     let redirect = redirect.map(|to| json!({ "port": to.port, "hosts": to.hosts }));
-    json!({ "arn": spec.arn, "redirect": redirect, "sources": spec.options.report_sources, "inspect": spec.inspect() })
+    json!({ "arn": spec.arn, "redirect": redirect, "sources": spec.options.report_sources, "inspect": spec.inspect(), "compiler": spec.options.typescript })
 }
 
 async fn start_command(

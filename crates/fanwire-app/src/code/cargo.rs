@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 /// The binaries of the package in a folder, and of its members where it is a
 /// workspace.
-pub(super) fn binaries(folder: &Path) -> Vec<String> {
+pub(crate) fn binaries(folder: &Path) -> Vec<String> {
     let Some(manifest) = manifest(folder) else { return Vec::new() };
     let mut names = of_package(folder, &manifest);
     for member in strings(&manifest, "workspace", "members") {
@@ -27,7 +27,7 @@ pub(super) fn binaries(folder: &Path) -> Vec<String> {
 
 /// Where cargo puts what it builds in a folder, unless the environment says
 /// otherwise: beside the workspace's `Cargo.toml`, else the folder's own.
-pub(super) fn target_folder(folder: &Path) -> PathBuf {
+pub(crate) fn target_folder(folder: &Path) -> PathBuf {
     let own = PathBuf::from("target");
     let Ok(full) = folder.canonicalize() else { return own };
     for ancestor in full.ancestors() {

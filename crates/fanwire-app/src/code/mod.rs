@@ -1,7 +1,7 @@
 //! Which program a function with a runtime of its own is: one that is built already, or
 //! one that cargo builds.
 
-mod cargo;
+pub(crate) mod cargo;
 
 use std::path::PathBuf;
 

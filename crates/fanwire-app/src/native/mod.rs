@@ -30,6 +30,11 @@ pub fn schema() -> serde_json::Value {
     json_schema(&keys::FILE, "fanwire.toml")
 }
 
+/// Whether a text can be the name of an app, a stage or a region, or what would be.
+pub(crate) fn check_name(text: &str) -> Result<(), String> {
+    keys::name(text)
+}
+
 /// What holds for the whole file.
 struct Project<'n> {
     tree: &'n Node,

@@ -142,12 +142,12 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Serves an app as the environment says, until it is told to stop.
-pub(crate) async fn run(app: App) -> Result {
+/// Serves an app until it is told to stop.
+pub(crate) async fn run(app: App, options: ServerOptions) -> Result {
     // Caught before anybody can know that there is something to stop.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = Server::start(app, ServerOptions::from_env()?).await?;
+    let server = Server::start(app, options).await?;
     Log.line(format_args!("serving ws://{}; Ctrl-C stops", server.address()));
     tokio::select! {
         _ = terminate.recv() => {}

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use fanwire_server::SubscriptionsEndpoint;
 use fanwire_subscriptions::{
     Answer as PlaneAnswer, Call as PlaneCall, CallError, Context, Interest as PlaneInterest,
-    Observer, Opening as PlaneOpening, Payload, Procedures, Publication as PlanePublication,
-    PublishError as PlanePublishError, StreamEvent, Subscriptions, SubscriptionsEvent, Tracking,
+    Observer, Opening as PlaneOpening, Payload as PlanePayload, Procedures,
+    Publication as PlanePublication, PublishError as PlanePublishError, StreamEvent, Subscriptions,
+    SubscriptionsEvent, Tracking,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -17,8 +18,8 @@ use super::log::Log;
 use super::options::ServerOptions;
 use crate::home::Home;
 use crate::subscriptions::{
-    Answer, AnyProcedures, Audience, Call, Delivery, Endpoint, ErrorCode, Opening, Publication,
-    PublishError, Report, Said, Sent, TrpcError, encode_key,
+    Answer, AnyProcedures, Audience, Call, Delivery, Endpoint, ErrorCode, Opening, Payload,
+    Publication, PublishError, Report, Said, Sent, TrpcError, encode_key,
 };
 use crate::websocket::{self, Allow, ConnectionInfo, Event, EventKind};
 
@@ -106,7 +107,7 @@ fn answer_of(
     path: String,
 ) -> PlaneAnswer {
     match answer {
-        Answer::Value(value) => PlaneAnswer::Value(value.into()),
+        Answer::Value(value) => PlaneAnswer::Value(payload_of(value)),
         Answer::Subscribed(interest) => PlaneAnswer::Subscribed(PlaneInterest {
             path: interest.path.to_owned(),
             keys: interest.keys().collect(),
@@ -114,11 +115,22 @@ fn answer_of(
         }),
         Answer::Stream(stream) => {
             let event = move |sent: Result<Sent, TrpcError>| match sent {
-                Ok(Sent { event_id, data }) => Ok(StreamEvent { id: event_id, data: data.into() }),
+                Ok(Sent { event_id, data }) => {
+                    Ok(StreamEvent { id: event_id, data: payload_of(data) })
+                }
                 Err(error) => Err(failed(&*procedures, &error, Some(&path))),
             };
             PlaneAnswer::Stream(stream.map(event).boxed())
         }
+    }
+}
+
+/// A value as the plane takes it.
+fn payload_of(Payload { json, meta }: Payload) -> PlanePayload {
+    let payload = PlanePayload::from(json);
+    match meta {
+        Some(meta) => payload.with_meta(meta),
+        None => payload,
     }
 }
 
@@ -193,7 +205,7 @@ impl Delivery for OwnDelivery {
         let publication = PlanePublication {
             path: path.to_owned(),
             filter,
-            data: Payload::from(sent.data),
+            data: payload_of(sent.data),
             tracking: sent.event_id.map_or(Tracking::Untracked, Tracking::Named),
         };
         let published = self.0.publish(publication);
