@@ -34,8 +34,8 @@ const UNREAD_FILES: [(&str, &str); 6] = [
 
 /// Loads an App from a project file, or from the project file of a folder:
 /// `fanwire.toml`, else `serverless.yml`, else `serverless.yaml`, else `sst.config.ts`, else
-/// a SAM or CloudFormation template: `template.yaml`, `.yml` or `.json`. Only reads files,
-/// but for `sst.config.ts`, which is a program: it is run in Node.js, for a limited time and
+/// a SAM or CloudFormation template: `template.yaml`, `.yml` or `.json`. Only reads files, but
+/// for `sst.config.ts`, which is a program: it is run in Node.js, for a limited time and
 /// without a network. Nothing is fetched.
 ///
 /// # Errors

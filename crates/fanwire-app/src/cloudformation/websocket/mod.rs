@@ -215,7 +215,7 @@ impl<'a> Builder<'a, '_> {
             return DEFAULT_STAGE.to_owned();
         };
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if name.is_empty() || !name.chars().all(valid) {
+        if name != "$default" && (name.is_empty() || !name.chars().all(valid)) {
             let issue = Issue::error(
                 part.place_of("StageName"),
                 format!("`{name}` is not a valid name of a stage"),
