@@ -190,10 +190,15 @@ struct Held(#[allow(dead_code, reason = "held")] Arc<()>);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_an_app_is_left_once_its_server_has_stopped() {
-    let held = Held(Arc::new(()));
-    let weak = Arc::downgrade(&held.0);
-    let (of_topics, of_subscriber, of_context) = (held.clone(), held.clone(), held.clone());
-    let websocket = WebSocket::with_state(held)
+    let parts = ["routes", "authorizer of topics", "subscriber", "context"];
+    let held = parts.map(|_| Held(Arc::new(())));
+    let weak = held.each_ref().map(|held| Arc::downgrade(&held.0));
+    let left = || -> Vec<_> {
+        let parts = parts.iter().zip(&weak).map(|(part, weak)| (*part, weak.strong_count()));
+        parts.filter(|(_, count)| *count > 0).collect()
+    };
+    let [of_routes, of_topics, of_subscriber, of_context] = held;
+    let websocket = WebSocket::with_state(of_routes)
         .authorizer(async |State(_): State<Held>| Allow::new("ada"))
         .disconnect(async |State(_): State<Held>| ())
         .message(async |connection: Connection, State(_): State<Held>| -> Result<String> {
@@ -222,18 +227,18 @@ async fn nothing_of_an_app_is_left_once_its_server_has_stopped() {
     assert!(said.to_string().contains("hello"), "{said}");
     let said = Publication { topic: "a".to_owned(), payload: "b".into(), qos: 1, retain: false };
     home.broker().publish(said).await.unwrap();
-    assert!(weak.strong_count() > 0);
+    assert_eq!(left().len(), parts.len());
     drop((client, caller));
     server.stop().await;
 
-    // Threads of the server that are ending still have it for a moment.
+    // What ends with the server, such as its threads, still has it for a moment.
     let dropped = async {
-        while weak.strong_count() > 0 {
+        while !left().is_empty() {
             tokio::task::yield_now().await;
         }
     };
     let dropped = tokio::time::timeout(PATIENCE, dropped).await;
-    assert!(dropped.is_ok(), "{} are left", weak.strong_count());
+    assert!(dropped.is_ok(), "{:?} are left", left());
     let sent = home.gateway().send("AAAAAAAAAAAAAAA=", Body::Text("late".to_owned())).await;
     assert!(sent.unwrap_err().to_string().contains("the server has stopped"));
 }
