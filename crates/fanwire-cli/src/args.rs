@@ -83,6 +83,7 @@ Examples:
   fanwire dev --port 4000 --stage test
   fanwire dev --param tableName=chat-dev --json
   fanwire dev --fresh --inspect say
+  fanwire dev --with-sites
   fanwire dev examples/native/fanwire.toml
 
 Connect with any WebSocket client, for instance:
@@ -116,6 +117,10 @@ pub(crate) struct DevArgs {
     /// Leave functions and the app as they are when files change.
     #[arg(long)]
     pub(crate) no_reload: bool,
+
+    /// Start what serves the app's sites, too, such as `npm run dev`.
+    #[arg(long)]
+    pub(crate) with_sites: bool,
 
     /// Processes of each function at the most, where the project file does not say.
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]

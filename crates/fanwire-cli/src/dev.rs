@@ -20,6 +20,7 @@ use crate::args::DevArgs;
 use crate::console::{Console, Style};
 use crate::data::Announced;
 use crate::live::{Live, LoadTeller};
+use crate::sites::{self, Sites};
 use crate::{EXIT_USAGE, TYPESCRIPT_ARGUMENT, WATCHDOG_ARGUMENT};
 use crate::{banner, data, inspect, project};
 
@@ -102,7 +103,8 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     };
     // All before anybody is told that the server is ready: no save is missed then, and
     // the other commands find it.
-    let live = follow(&loaded, args, &server, &console);
+    let sites = Sites::start(args.with_sites, app, &server);
+    let live = follow(&loaded, args, &server, &sites, &console);
     let announced = announce_to_tools(app, args, server.address());
     announce(&console, app, args, server.address(), authority.as_deref());
     for note in server.table_notes() {
@@ -119,8 +121,9 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     }
     drop(announced);
     console.note("stopping (Ctrl-C again to stop at once)");
+    let stop = async { tokio::join!(sites.stop(STOP_GRACE), server.stop(STOP_GRACE)) };
     let status = tokio::select! {
-        () = server.stop(STOP_GRACE) => ExitCode::SUCCESS,
+        _ = stop => ExitCode::SUCCESS,
         () = signals.next() => ExitCode::from(EXIT_INTERRUPTED),
     };
     console.finish();
@@ -176,12 +179,13 @@ fn follow<'a>(
     loaded: &Loaded,
     args: &'a DevArgs,
     server: &'a Server,
+    sites: &'a Sites,
     console: &'a Console,
 ) -> Following<'a> {
     if args.no_reload {
         return Following(None);
     }
-    let live = Live::new(&args.project, server, console, loaded);
+    let live = Live::new(&args.project, server, sites, console, loaded);
     if let Err(error) = &live {
         console.news(format!("changes of files will not be noticed: {error}"));
     }
@@ -246,6 +250,7 @@ fn announce(
                 "mqtt": format!("mqtt://{host}"),
             })),
             "functions": functions.collect::<Vec<_>>(),
+            "sites": app.sites.keys().collect::<Vec<_>>(),
             "notServed": app.not_served,
         }));
         return;
@@ -257,6 +262,9 @@ fn announce(
     console.text(banner::of_server(app, &host, authority.is_some()));
     if !args.host.is_loopback() {
         console.note("listening beyond this machine: `dev` checks no credentials");
+    }
+    if let Some(note) = sites::left_out(app, args.with_sites) {
+        console.note(&note);
     }
     console.note("ready; Ctrl-C stops");
 }

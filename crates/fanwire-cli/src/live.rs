@@ -16,12 +16,14 @@ use tokio::sync::Notify;
 use crate::args::ProjectArgs;
 use crate::console::Console;
 use crate::project;
+use crate::sites::Sites;
 use crate::watch::Watcher;
 
 /// A served App and what it follows.
 pub(crate) struct Live<'a> {
     pub(crate) project: &'a ProjectArgs,
     pub(crate) server: &'a Server,
+    sites: &'a Sites,
     pub(crate) console: &'a Console,
     app: App,
     /// The files that the App was read from, and those that would be if they were there.
@@ -55,13 +57,14 @@ impl<'a> Live<'a> {
     pub(crate) fn new(
         project: &'a ProjectArgs,
         server: &'a Server,
+        sites: &'a Sites,
         console: &'a Console,
         loaded: &Loaded,
     ) -> notify::Result<Self> {
         let watcher = Watcher::new()?;
         let files = loaded.files.iter().map(|file| real(file)).collect();
         let app = loaded.app.clone();
-        let mut live = Self { project, server, console, app, files, watcher };
+        let mut live = Self { project, server, sites, console, app, files, watcher };
         live.watch()?;
         Ok(live)
     }
@@ -137,6 +140,7 @@ impl<'a> Live<'a> {
                 for note in applied.tables {
                     self.console.news(note.to_string());
                 }
+                self.sites.update(&app, self.server);
                 self.app = app;
                 [applied.functions.added, applied.functions.changed].concat()
             }

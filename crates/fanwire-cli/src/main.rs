@@ -28,6 +28,7 @@ mod realtime;
 mod record;
 mod replay;
 mod send;
+mod sites;
 mod table;
 mod trust;
 mod typescript;

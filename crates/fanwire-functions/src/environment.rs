@@ -49,6 +49,17 @@ pub(crate) fn inherited(own: impl Iterator<Item = (OsString, OsString)>) -> Envi
     own.filter(|(name, _)| name.to_str().is_none_or(|name| !is_of_another_function(name))).collect()
 }
 
+/// Variables with AWS credentials that mean nothing, for SDKs to sign with: what is served
+/// here asks for none in particular. Nothing where `has` tells of a variable that leads to
+/// credentials, which are left alone.
+pub fn stand_in_credentials(
+    has: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let has_own = CREDENTIAL_SOURCES.into_iter().any(has);
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    names.into_iter().filter(move |_| !has_own).map(|name| (name, "fanwire"))
+}
+
 /// The environment of one process of a function, but for `AWS_LAMBDA_RUNTIME_API`.
 ///
 /// `inherited` is the environment of this process; `log_stream` is the name of the
@@ -63,17 +74,15 @@ pub(crate) fn of(
     log_stream: &str,
 ) -> Environment {
     let mut environment = self::inherited(inherited);
-    let has_credentials =
-        CREDENTIAL_SOURCES.iter().any(|name| environment.contains_key(std::ffi::OsStr::new(name)));
+    let has = |name: &str| environment.contains_key(std::ffi::OsStr::new(name));
+    let stand_ins: Vec<_> = stand_in_credentials(has).collect();
     let mut set = |name: &str, value: &str| environment.insert(name.into(), value.into());
 
     set("TZ", ":UTC");
     set("AWS_LAMBDA_LOG_FORMAT", "Text");
     set("AWS_LAMBDA_LOG_LEVEL", "");
-    if !has_credentials {
-        set("AWS_ACCESS_KEY_ID", "fanwire");
-        set("AWS_SECRET_ACCESS_KEY", "fanwire");
-        set("AWS_SESSION_TOKEN", "fanwire");
+    for (name, value) in stand_ins {
+        set(name, value);
     }
 
     for (name, value) in &function.environment {

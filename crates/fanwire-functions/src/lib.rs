@@ -71,6 +71,7 @@ mod update;
 pub mod watchdog;
 mod worker;
 
+pub use environment::stand_in_credentials;
 pub use host::{Functions, StartError};
 pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
 pub use options::{AsyncRetry, CommandLine, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect};
