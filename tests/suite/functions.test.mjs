@@ -425,6 +425,77 @@ describe('a handler', { concurrency: 4 }, () => {
       await rm(folder, { recursive: true });
     }
   });
+
+  for (const tools of [[], ['esbuild'], ['tsx']]) {
+    test(`in TypeScript may await at its top level, with ${tools.join() || 'no tool'}`, async () => {
+      const folder = await projectWith(...tools);
+      await writeFile(path.join(folder, 'node/typed.ts'), [
+        'const greeting: string = await Promise.resolve("Hello");',
+        'export const handler = async (event: { name: string }) => `${greeting}, ${event.name}`;',
+      ].join('\n'));
+      try {
+        const server = await start(folder);
+        try {
+          assert.equal((await invoke(server, 'typed-dev-hello', { name: 'you' })).value, 'Hello, you');
+        } finally {
+          await server.stop();
+        }
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+  }
+
+  test('in TypeScript without a tool has of packages what a bundle would', async () => {
+    const folder = await projectWith();
+    const files = {
+      // The workspaces of SST's own template.
+      'packages/core/package.json': '{ "name": "@shop/core", "exports": { "./*": ["./src/*/index.ts", "./src/*.ts"] } }',
+      'packages/core/src/order/index.ts': "export const order: string = 'order';\n",
+      'packages/core/src/price.ts': "import * as all from 'common';\nexport const price: number = all.two;\n",
+      // Names that cannot be told from the text.
+      'node_modules/common/package.json': '{ "main": "main" }',
+      'node_modules/common/main.js': "const all = {};\n['one', 'two'].forEach((name, at) => { all[name] = at + 1; });\nmodule.exports = all;\n",
+      'node_modules/common/inner/index.js': "module.exports = () => 'inner';\n",
+      'node_modules/transpiled/index.js': "Object.defineProperty(exports, '__esModule', { value: true });\nexports.default = 'its default';\nexports.other = 'other';\n",
+      'node/old.cts': "import path = require('node:path');\nexport = { base: path.basename(__filename) };\n",
+      'node/typed.ts': [
+        "import * as all from 'common';",
+        "import { one, nothing } from 'common';",
+        "import inner from 'common/inner';",
+        "import theDefault, { other } from 'transpiled';",
+        "import { order } from '@shop/core/order';",
+        "import { price } from '@shop/core/price';",
+        "import old from './old.cjs';",
+        "import * as fs from 'fs';",
+        'const { two } = all;',
+        'class Resource { [Symbol.dispose]() { seen.push("disposed"); } }',
+        'const seen: string[] = [];',
+        'function use() { using _ = new Resource(); }',
+        'export const handler = async () => {',
+        '  if (Symbol.dispose) use(); else seen.push("disposed");',
+        '  return [all.one, two, one, typeof nothing, inner(), theDefault, other, order, price, old.base, typeof fs.existsSync, ...seen];',
+        '};',
+      ].join('\n'),
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+      await writeFile(path.join(folder, name), text);
+    }
+    await mkdir(path.join(folder, 'node_modules/@shop'));
+    await symlink('../../packages/core', path.join(folder, 'node_modules/@shop/core'));
+    try {
+      const server = await start(folder);
+      try {
+        const { value } = await invoke(server, 'typed-dev-hello', {});
+        assert.deepEqual(value, [1, 2, 1, 'undefined', 'inner', 'its default', 'other', 'order', 2, 'old.cts', 'function', 'disposed']);
+      } finally {
+        await server.stop();
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 });
 
 /** A project of its own, outside this one, with the TypeScript handler and tools for it. */

@@ -20,6 +20,7 @@ const NODE: &str = concat!(
     include_str!("bootstrap/node/redirect.cjs"),
     include_str!("bootstrap/node/sources.cjs"),
     include_str!("bootstrap/node/syntax.cjs"),
+    include_str!("bootstrap/node/compiled.cjs"),
     include_str!("bootstrap/node/typescript.cjs"),
     include_str!("bootstrap/node/handler.cjs"),
     include_str!("bootstrap/node/life.cjs"),

@@ -17,6 +17,7 @@
 mod error;
 mod imports;
 mod module;
+mod names;
 mod resolve;
 
 use std::collections::VecDeque;

@@ -19,11 +19,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::CompileError;
-use crate::imports;
 use crate::resolve::{Config, Project};
+use crate::{imports, names};
 
 /// The longest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The oldest Node.js that functions run on: what it lacks is written in other words.
+const TARGET: &str = "node18";
 
 /// What CommonJS has in every file and ES modules have not. Bundlers give it to both. On
 /// one line with what follows, so that no line moves.
@@ -37,6 +40,7 @@ const COMMON_NAMES: [&str; 3] = ["require", "__filename", "__dirname"];
 
 /// A file of the project, compiled.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Module {
     /// Its text, with an inline source map.
     pub code: String,
@@ -45,6 +49,12 @@ pub struct Module {
     /// Where its imports lead, by what is written. What leads to Node.js itself, or
     /// nowhere, is not among them.
     pub imports: IndexMap<String, PathBuf>,
+    /// Which names it takes of what it imports, by what is written; `*` where it takes a
+    /// module as a whole. What it passes on as a whole is not among them.
+    pub names: IndexMap<String, Vec<String>>,
+    /// Whether its package says that its files are ES modules: the default import of one
+    /// in CommonJS is then all that it exports, and not a `default` of its own.
+    pub in_module_package: bool,
 }
 
 /// A kind of module in Node.js.
@@ -96,8 +106,12 @@ pub(crate) fn compile(
     let leads = specifiers
         .into_iter()
         .filter_map(|specifier| Some((specifier.clone(), project.resolve(path, &specifier)?)));
+    let imports = leads.collect();
+    let names = names::of(&program);
     let code = print(path, &mut program, takes_names && format == Format::Module);
-    Ok(Module { code, format, imports: leads.collect() })
+    let in_module_package = path.extension().is_some_and(|extension| extension == "mts")
+        || Project::is_in_module_package(path);
+    Ok(Module { code, format, imports, names, in_module_package })
 }
 
 fn read(path: &Path) -> Result<String, CompileError> {
@@ -132,7 +146,8 @@ fn json(path: &Path, text: &str) -> Result<Module, CompileError> {
         // Writing to a text never fails.
         let _ = write!(code, "const value{at}=value[{name}];export{{value{at} as {name}}};");
     }
-    Ok(Module { code, format: Format::Module, imports: IndexMap::new() })
+    let (imports, names) = (IndexMap::new(), IndexMap::new());
+    Ok(Module { code, format: Format::Module, imports, names, in_module_package: true })
 }
 
 /// Whether a statement is TypeScript's own way to write CommonJS.
@@ -150,7 +165,7 @@ fn options(config: &Config, is_assigned: bool) -> TransformOptions {
     let mut options = TransformOptions {
         env: EnvOptions {
             module: if is_assigned { ModuleOption::CommonJS } else { ModuleOption::Preserve },
-            ..EnvOptions::default()
+            ..EnvOptions::from_target(TARGET).unwrap_or_default()
         },
         helper_loader: HelperLoaderOptions {
             mode: HelperLoaderMode::External,
@@ -162,12 +177,21 @@ fn options(config: &Config, is_assigned: bool) -> TransformOptions {
     options.decorator.legacy = given.experimental_decorators == Some(true);
     options.decorator.emit_decorator_metadata = given.emit_decorator_metadata == Some(true);
     options.typescript.only_remove_type_imports = given.verbatim_module_syntax == Some(true);
-    if given.use_define_for_class_fields == Some(false) {
+    let defines = given.use_define_for_class_fields;
+    if !defines.unwrap_or_else(|| given.target.as_deref().is_none_or(has_class_fields)) {
         options.assumptions.set_public_class_fields = true;
         options.typescript.remove_class_fields_without_initializer = true;
     }
     options.jsx = jsx(given);
     options
+}
+
+/// Whether TypeScript leaves class fields as they are for a target, as it does from ES2022
+/// on: before, it assigns them in the constructor.
+fn has_class_fields(target: &str) -> bool {
+    let target = target.to_ascii_lowercase();
+    target == "esnext"
+        || target.strip_prefix("es").is_some_and(|year| year.len() == 4 && year >= "2022")
 }
 
 fn jsx(given: &oxc_resolver::CompilerOptions) -> JsxOptions {

@@ -47,6 +47,14 @@ impl Project {
         Some(found.path().to_owned())
     }
 
+    /// Whether the nearest `package.json` says `"type": "module"`.
+    pub(crate) fn is_in_module_package(file: &Path) -> bool {
+        let mut above = file.ancestors().skip(1).map(|folder| folder.join("package.json"));
+        let text = above.find_map(|manifest| std::fs::read_to_string(manifest).ok());
+        let value = text.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        value.is_some_and(|value| value["type"] == "module")
+    }
+
     /// What `tsconfig.json` says of a file. One that cannot be read says nothing: Node.js
     /// would not look at it either.
     pub(crate) fn config(&self, file: &Path) -> Config {

@@ -155,3 +155,51 @@ fn files_that_import_each_other_are_compiled_once() {
     ]);
     assert_eq!(folder.compile("a.ts").modules.len(), 2);
 }
+
+#[test]
+fn the_names_that_are_taken_of_each_import_are_told() {
+    let folder = Folder::with(&[(
+        "a.ts",
+        "import type { T } from 'types'; import one, { two as zwei, type Three } from 'named';\n\
+         import * as all from 'whole'; export { four } from 'named'; export * from 'passed';\n\
+         const { five, 'six': sechs } = all; export { sechs };\n\
+         export const used: T = [one, zwei, five, all.seven, all['eight']] as Three;",
+    )]);
+    let names = &folder.compile("a.ts").modules[0].names;
+    let told: Vec<_> = names.iter().map(|(module, names)| (module.as_str(), names.join(" "))).collect();
+    let expected = [("named", "default two four"), ("whole", "* five six seven")];
+    assert_eq!(told, expected.map(|(module, names)| (module, names.to_owned())));
+}
+
+#[test]
+fn class_fields_are_assigned_where_the_target_is_before_es2022() {
+    let text = "export class A { x = this.p; constructor(private p: string) {} }";
+    let code = |options: &str| {
+        let config = format!("{{\"compilerOptions\":{options}}}");
+        let folder = Folder::with(&[("tsconfig.json", &config), ("a.ts", text)]);
+        folder.compile("a.ts").modules[0].code.clone()
+    };
+    assert!(code("{\"target\":\"es2020\"}").contains("this.x = this.p"));
+    assert!(!code("{\"target\":\"es2022\"}").contains("this.x = "));
+    assert!(!code("{\"target\":\"es5\",\"useDefineForClassFields\":true}").contains("this.x = "));
+}
+
+#[test]
+fn what_the_oldest_node_lacks_is_written_in_other_words() {
+    let made = code("export function f(file: any) { using open = file; return open; }");
+    assert!(made.contains("babelHelpers.usingCtx()") && !made.contains("using open"), "{made}");
+}
+
+#[test]
+fn a_package_says_whether_its_files_are_es_modules() {
+    let folder = Folder::with(&[
+        ("package.json", "{\"type\":\"module\"}"),
+        ("a.ts", "import './old/b'; import './c.mjs';"),
+        ("old/package.json", "{}"),
+        ("old/b.ts", "export const b = 1;"),
+        ("c.mts", "export const c = 1;"),
+    ]);
+    let compiled = folder.compile("a.ts");
+    let told: Vec<_> = compiled.modules.values().map(|module| module.in_module_package).collect();
+    assert_eq!(told, [true, false, true]);
+}

@@ -32,22 +32,8 @@ function loadWithEsbuild(esbuild, file, packages) {
   return compiled.exports;
 }
 
-// The most that the compiler may write.
-const MOST_COMPILED = 256 * 1024 * 1024;
-
-// Compiles a file and what it imports of its project with Fanwire's own compiler.
-function compileWith({ program, args }, file) {
-  const { spawnSync } = require('child_process');
-  const { status, stdout, stderr, error } = spawnSync(program, [...args, file], {
-    encoding: 'utf8',
-    maxBuffer: MOST_COMPILED,
-  });
-  if (error) throw error;
-  if (status !== 0) throw new SyntaxError(stderr.trim());
-  return JSON.parse(stdout);
-}
-
-// Decorators of the kind that came before the standard's, for what is compiled to use them.
+// Decorators of the kind that came before the standard's, and `using` declarations, for
+// what is compiled to use them.
 const BABEL_HELPERS = `globalThis.babelHelpers = {
   decorate(decorators, target, key, described) {
     const of = arguments.length < 3 ? target : described === null ? Object.getOwnPropertyDescriptor(target, key) : described;
@@ -60,70 +46,57 @@ const BABEL_HELPERS = `globalThis.babelHelpers = {
   },
   decorateParam: (index, decorator) => (target, key) => decorator(target, key, index),
   decorateMetadata: (key, value) => (typeof Reflect.metadata === 'function' ? Reflect.metadata(key, value) : () => {}),
+  usingCtx() {
+    const stack = [];
+    const none = {};
+    const failed = (error, before) => {
+      if (before === none) return error;
+      const both = new Error('An error was suppressed during disposal.');
+      return Object.assign(both, { name: 'SuppressedError', error, suppressed: before });
+    };
+    const using = (isAsync, value) => {
+      if (value === null || value === undefined) {
+        if (isAsync) stack.push({ isAsync });
+        return value;
+      }
+      let dispose = isAsync ? value[Symbol.asyncDispose || Symbol.for('Symbol.asyncDispose')] : undefined;
+      if (dispose === undefined) dispose = value[Symbol.dispose || Symbol.for('Symbol.dispose')];
+      if (typeof dispose !== 'function') throw new TypeError('Object is not disposable.');
+      stack.push({ isAsync, value, dispose });
+      return value;
+    };
+    return {
+      e: none,
+      u: (value) => using(false, value),
+      a: (value) => using(true, value),
+      d() {
+        let error = this.e;
+        const next = () => {
+          for (let each; (each = stack.pop()) !== undefined; ) {
+            try {
+              const done = each.dispose && each.dispose.call(each.value);
+              if (each.isAsync) {
+                return Promise.resolve(done).then(next, (thrown) => {
+                  error = failed(thrown, error);
+                  return next();
+                });
+              }
+            } catch (thrown) {
+              error = failed(thrown, error);
+            }
+          }
+          if (error !== none) throw error;
+        };
+        return next();
+      },
+    };
+  },
 };`;
 
-// In the thread of the hooks: what was compiled is where its imports lead, and what it is.
-const COMPILED_HOOKS = `
-  import { createRequire } from 'node:module';
-  import { fileURLToPath, pathToFileURL } from 'node:url';
-  let modules, compile;
-  export function initialize({ compiled, compiler, source }) {
-    modules = new Map(Object.entries(compiled.modules));
-    compile = (file) => {
-      const made = new Function('require', source)(createRequire(import.meta.url))(compiler, file).modules;
-      for (const [name, module] of Object.entries(made)) modules.set(name, module);
-    };
-  }
-  function moduleAt(url) {
-    if (!url || !url.startsWith('file:')) return undefined;
-    return modules.get(fileURLToPath(url));
-  }
-  export async function resolve(specifier, context, next) {
-    const from = moduleAt(context.parentURL);
-    const lead = from && from.imports[specifier];
-    if (lead && modules.has(lead)) return { url: pathToFileURL(lead).href, shortCircuit: true };
-    try {
-      return await next(specifier, context);
-    } catch (error) {
-      // Bundlers find what Node.js asks to be written out.
-      if (!lead) throw error;
-      return { url: pathToFileURL(lead).href, shortCircuit: true };
-    }
-  }
-  export async function load(url, context, next) {
-    if (/^file:.*\\.([cm]ts|tsx?)$/.test(url) && !moduleAt(url)) compile(fileURLToPath(url));
-    const module = moduleAt(url);
-    if (!module) return next(url, context);
-    if (module.format === 'commonjs') return { format: 'commonjs', shortCircuit: true };
-    return { format: 'module', source: module.code, shortCircuit: true };
-  }`;
-
-// Runs a TypeScript file, and all that it imports, as Fanwire's own compiler makes it.
-function importCompiled(compiler, file, settings) {
-  const { Module, register } = require('module');
-  if (!register) {
-    throw named('Runtime.ImportModuleError', 'Error: ' + file + ' is TypeScript, which needs Node.js 18.19 or later.');
-  }
-  const compiled = compileWith(compiler, file);
-  const modules = new Map(Object.entries(compiled.modules));
-  for (const name of [...modules.keys(), ...compiled.configs]) noteFile(name);
-  const load = (module, name) => {
-    if (!modules.has(name)) {
-      for (const [each, made] of Object.entries(compileWith(compiler, name).modules)) modules.set(each, made);
-    }
-    const { code, format } = modules.get(name);
-    if (format === 'module') {
-      throw Object.assign(new Error('require() of the ES module ' + name + ' is not supported'), { code: 'ERR_REQUIRE_ESM' });
-    }
-    module._compile(code, name);
-  };
-  for (const extension of ['.ts', '.cts', '.mts', '.tsx']) Module._extensions[extension] = load;
-  if (process.setSourceMapsEnabled) process.setSourceMapsEnabled(true);
-  require('vm').runInThisContext(BABEL_HELPERS);
-  const hooks = 'data:text/javascript,' + encodeURIComponent(COMPILED_HOOKS);
-  const source = 'const MOST_COMPILED = ' + MOST_COMPILED + '; return ' + compileWith;
-  register(hooks, { data: { compiled, compiler, source } });
-  return importFile(file, settings);
+// What the project's tools cannot load because they make CommonJS of it, and a bundle of
+// ES modules, as SST makes, can.
+function wantsModules(error) {
+  return isError(error) && (FOR_IMPORT_ALONE.includes(error.code) || /Top-level await is currently not supported/.test(error.message));
 }
 
 // The host looked for the project's tsx and esbuild before it started this process: with
@@ -144,10 +117,10 @@ async function loadTypeScript(file, extension, asModule, settings) {
     return require(file);
   } catch (error) {
     // Deployed, such a handler is a bundle.
-    if (!error || !FOR_IMPORT_ALONE.includes(error.code)) throw error;
-    if (esbuild) return loadWithEsbuild(esbuild, file, 'bundle');
+    if (!wantsModules(error)) throw error;
     if (compiler) return importCompiled(compiler, file, settings);
-    throw error;
+    if (!esbuild) throw error;
+    return loadWithEsbuild(esbuild, file, 'bundle');
   }
 }
 
