@@ -78,7 +78,16 @@ function ownCommand() {
 
 function nodeItself() {
   const { stripTypeScriptTypes } = require('module');
-  return stripTypeScriptTypes && ((_, text) => stripTypeScriptTypes(text));
+  if (!stripTypeScriptTypes) return undefined;
+  return (file, text) => {
+    try {
+      return stripTypeScriptTypes(text);
+    } catch (error) {
+      const [, line, marked = ''] = /^:(\d+)\n([^]*?)\n\n/.exec(error.stack) || [];
+      const [mark = ''] = /^ *\^/m.exec(marked) || [];
+      throw line ? new Fault(error.message, undefined, { file, line: Number(line), column: mark.length || 1 }) : error;
+    }
+  };
 }
 
 // A fault that a compiler, or Node.js itself, found in the text of a file.
