@@ -2,13 +2,15 @@
 // and parameters that samconfig.toml gives.
 
 import assert from 'node:assert/strict';
+import { cpSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
-import { app, example, start } from '../harness/fanwire.mjs';
+import { ROOT, app, example, fanwire, start } from '../harness/fanwire.mjs';
+import { temporaryFolder } from '../harness/folder.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
 let browser;
@@ -96,6 +98,84 @@ test('--param wins over samconfig.toml', async () => {
   const server = await start(app('sam'), { args: ['--param', 'Rooms=hall', '--param', 'Environment=prod', '--param', 'Secret=x'] });
   try {
     assert.match(server.url(), /\/prod$/);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('what `check --as toml` prints runs the same app, without its template', async () => {
+  const folder = temporaryFolder('native');
+  cpSync(path.join(app('sam'), 'src'), path.join(folder, 'src'), { recursive: true });
+  symlinkSync(path.join(ROOT, 'tests/node_modules'), path.join(folder, 'node_modules'));
+  const { stdout, stderr, status } = await fanwire(['check', '--as', 'toml', app('sam')]);
+  assert.equal(status, 0, stderr);
+  writeFileSync(path.join(folder, 'fanwire.toml'), stdout);
+  const server = await start(folder);
+  try {
+    const pass = 'attic:open sesame';
+    const ada = await connect(server.url(`?${new URLSearchParams({ name: 'Ada', pass })}`));
+    ada.send('hello');
+    assert.deepEqual(new Set([await ada.next(), await ada.next()]), new Set(['Ada: hello', 'welcome to the test']));
+    assert.equal((await refused(server.url())).status, 401);
+    await ada.close();
+  } finally {
+    await server.stop();
+  }
+});
+
+test('code in the template itself runs, in Node and in Python', async () => {
+  const folder = temporaryFolder('inline');
+  const code = (lines) => lines.map((line) => `          ${line}`).join('\n');
+  const integrated = (name, route) => `
+  ${name}Integration:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties:
+      ApiId: !Ref Api
+      IntegrationType: AWS_PROXY
+      IntegrationUri: !Sub arn:aws:apigateway:\${AWS::Region}:lambda:path/2015-03-31/functions/\${${name}.Arn}/invocations
+  ${name}Route:
+    Type: AWS::ApiGatewayV2::Route
+    Properties:
+      ApiId: !Ref Api
+      RouteKey: ${route}
+      RouteResponseSelectionExpression: $default
+      Target: !Sub integrations/\${${name}Integration}
+  ${name}Response:
+    Type: AWS::ApiGatewayV2::RouteResponse
+    Properties: {ApiId: !Ref Api, RouteId: !Ref ${name}Route, RouteResponseKey: $default}
+`;
+  writeFileSync(path.join(folder, 'template.yaml'), `AWSTemplateFormatVersion: 2010-09-09
+Resources:
+  Api:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: {Name: inline, ProtocolType: WEBSOCKET, RouteSelectionExpression: $request.body.to}
+  Stage:
+    Type: AWS::ApiGatewayV2::Stage
+    Properties: {ApiId: !Ref Api, StageName: test, AutoDeploy: true}
+  Node:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: nodejs22.x
+      Handler: index.handler
+      Role: arn:aws:iam::000000000000:role/any
+      Code:
+        ZipFile: |
+${code(["exports.handler = async ({ body }) => ({ statusCode: 200, body: `node: ${JSON.parse(body).text}` });"])}
+  Python:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.13
+      Handler: index.handler
+      Role: arn:aws:iam::000000000000:role/any
+      Code:
+        ZipFile: |
+${code(['import json', 'def handler(event, context):', '    return {"statusCode": 200, "body": "python: " + json.loads(event["body"])["text"]}'])}
+${integrated('Node', 'node')}${integrated('Python', 'python')}`);
+  const server = await start(folder);
+  try {
+    const client = await connect(server.url());
+    for (const to of ['node', 'python']) assert.equal(await client.ask({ to, text: 'hi' }), `${to}: hi`);
+    await client.close();
   } finally {
     await server.stop();
   }

@@ -37,5 +37,5 @@ mod variables;
 pub use diagnostic::{Diagnostic, LoadError, Place, Severity, nearest};
 pub use load::load;
 pub use model::App;
-pub use native::schema;
+pub use native::{schema, to_toml};
 pub use reading::{LoadOptions, Loaded};

@@ -295,6 +295,25 @@ fn a_name_that_cannot_be_evaluated_is_made_up_and_told() {
 }
 
 #[test]
+fn a_table_whose_condition_does_not_hold_does_not_exist() {
+    let table = |id: &str, condition: &str| {
+        format!(
+            "    {id}: {{Type: 'AWS::DynamoDB::Table', Condition: {condition}, Properties: {{TableName: !If [IsProd, users, people], {ID}, {HASH}}}}}\n"
+        )
+    };
+    let text = format!(
+        "service: chat\nprovider: {{name: aws}}\nresources:\n  Conditions:\n    IsProd: !Equals ['${{sls:stage}}', prod]\n    \
+         IsDev: !Not [!Condition IsProd]\n  Resources:\n{}{}",
+        table("Users", "IsProd"),
+        table("People", "IsDev")
+    );
+    let tables = load_text(&text).unwrap().app.tables;
+    let named: Vec<_> =
+        tables.iter().map(|(id, table)| (id.as_str(), table.name.as_str())).collect();
+    assert_eq!(named, [("People", "people")]);
+}
+
+#[test]
 fn resources_that_cannot_be_read_are_told_and_do_not_keep_the_app_from_running() {
     let head = "service: chat\nprovider: {name: aws}\n";
     for resources in [

@@ -73,7 +73,7 @@ mod worker;
 
 pub use host::{Functions, StartError};
 pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
-pub use options::{AsyncRetry, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect, WatchdogCommand};
+pub use options::{AsyncRetry, CommandLine, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect};
 pub use outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};
 pub use remote::HttpClient;
 pub use services::{ServiceState, Supervisor};

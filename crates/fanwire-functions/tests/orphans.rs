@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanwire_app::model::{Code, Function, Links, Runtime};
 use fanwire_functions::{
-    FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, WatchdogCommand, watchdog,
+    CommandLine, FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, watchdog,
 };
 use indexmap::IndexMap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -139,7 +139,7 @@ def handler(event, context):
         })
         .collect();
     let program = std::env::current_exe().unwrap();
-    let watchdog = WatchdogCommand { program, args: vec!["watchdog".to_owned()] };
+    let watchdog = CommandLine { program, args: vec!["watchdog".to_owned()] };
     let options = HostOptions {
         watchdog: Some(watchdog),
         init_timeout: Duration::from_secs(600),

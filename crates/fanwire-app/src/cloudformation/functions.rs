@@ -177,8 +177,10 @@ impl Stack {
                     "the export `{export}` of another stack is in AWS, which Fanwire does not \
                      call; a placeholder stands for it"
                 );
-                issues
-                    .push(Issue::warning(span, message).help("use ${param:NAME, …} for its value"));
+                issues.push(
+                    Issue::warning(span, message)
+                        .help("a parameter in its place can have the value"),
+                );
                 text(format!("import:{export}"))
             }
             _ => {

@@ -1,6 +1,6 @@
 //! A function: code that takes an event and answers a result.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -45,6 +45,20 @@ pub enum Code {
         /// The runtime identifier that the file gave, such as `nodejs20.x`.
         identifier: String,
     },
+    /// A handler whose code stands in the project file itself, which is the file `index`
+    /// of a folder of its own.
+    Inline {
+        /// The language.
+        runtime: Runtime,
+        /// The whole of the code.
+        source: String,
+        /// The handler, in the file `index`: `index.handler`.
+        handler: String,
+        /// The folder that the file is put in, below the project's.
+        root: PathBuf,
+        /// The runtime identifier that the file gave, such as `nodejs20.x`.
+        identifier: String,
+    },
     /// An executable that speaks the Lambda Runtime API.
     Command {
         /// The program and its arguments. Not empty. A program with a path
@@ -70,6 +84,38 @@ pub enum Code {
         /// An `http://` or `https://` URL.
         url: String,
     },
+}
+
+/// A handler that a bootstrap of Fanwire's runs, wherever its code comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Handler<'a> {
+    /// The language.
+    pub runtime: Runtime,
+    /// The file and the function in it, as in Lambda.
+    pub handler: &'a str,
+    /// The folder of the file.
+    pub root: &'a Path,
+    /// The runtime identifier.
+    pub identifier: &'a str,
+}
+
+impl Code {
+    /// The folder, in the project's, of a function's code that stands in the project file.
+    pub(crate) fn inline_folder(key: &str) -> String {
+        format!(".fanwire/inline/{key}")
+    }
+
+    /// The handler, where the code is one in a language that Fanwire brings a bootstrap
+    /// for.
+    pub fn handler(&self) -> Option<Handler<'_>> {
+        match self {
+            Self::Handler { runtime, handler, root, identifier }
+            | Self::Inline { runtime, handler, root, identifier, .. } => {
+                Some(Handler { runtime: *runtime, handler, root, identifier })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A language that Fanwire brings a bootstrap for.

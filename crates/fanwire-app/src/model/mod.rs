@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub(crate) use self::dynamodb::EXPECTED as DYNAMODB_EXPECTED;
 pub use self::dynamodb::{DynamoDb, DynamoDbChoice, DynamoDbChoiceError};
-pub use self::function::{Code, Function, Runtime};
+pub use self::function::{Code, Function, Handler, Runtime};
 pub use self::identity_source::{IdentitySource, IdentitySourceError};
 pub use self::limits::{Limits, Profile};
 pub use self::link::{Links, SERVER_ADDRESS};

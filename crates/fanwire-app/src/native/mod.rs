@@ -3,7 +3,8 @@
 //!
 //! [`keys`] is the table of all keys. The tree is checked against it first, so that
 //! what reads the values ([`functions`], [`websocket`], [`realtime`], [`tables`],
-//! [`links`], [`sites`]) need only look at what the keys mean together.
+//! [`links`], [`sites`]) need only look at what the keys mean together. [`write`] goes the
+//! other way, from an App to a text.
 
 mod functions;
 mod keys;
@@ -13,6 +14,7 @@ mod realtime_limits;
 mod sites;
 mod tables;
 mod websocket;
+mod write;
 
 use crate::aws_id::account_id;
 use crate::decode::{check, json_schema};
@@ -20,6 +22,8 @@ use crate::model::{App, Profile};
 use crate::node::Node;
 use crate::reading::Reading;
 use crate::variables::{Format, Resolver};
+
+pub use self::write::to_toml;
 
 /// The JSON Schema of `fanwire.toml`, for editors.
 pub fn schema() -> serde_json::Value {
@@ -74,9 +78,11 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         region: given(&options.region, "region", "us-east-1"),
         profile: options.profile.unwrap_or(in_file),
     };
-    for (option, value) in [("stage", &options.stage), ("region", &options.region)] {
-        if let Some((value, Err(expected))) = value.as_ref().map(|value| (value, keys::name(value)))
-        {
+    for (option, value, check) in [
+        ("stage", &options.stage, keys::stage as fn(&str) -> _),
+        ("region", &options.region, keys::name),
+    ] {
+        if let Some((value, Err(expected))) = value.as_ref().map(|value| (value, check(value))) {
             reading.bad_option(option, value, &expected);
         }
     }

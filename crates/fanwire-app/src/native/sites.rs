@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use crate::model::Site;
 use crate::node::Node;
-use crate::reading::Reading;
+use crate::reading::{Reading, join};
 
 use super::{Project, links, text_map};
 
@@ -20,7 +20,7 @@ pub(super) fn build(project: &Project<'_>, reading: &mut Reading<'_>) -> IndexMa
         Site {
             kind: text("kind").unwrap_or_else(|| DEFAULT_KIND.to_owned()),
             path: match text("path") {
-                Some(path) => reading.folder.join(path),
+                Some(path) => join(&reading.folder, &path),
                 None => reading.folder.clone(),
             },
             command: text("command"),

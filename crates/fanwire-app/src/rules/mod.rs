@@ -147,6 +147,17 @@ pub(crate) fn language(identifier: &str) -> Option<Runtime> {
     }
 }
 
+/// Reports a handler of code that stands in the project file, which is not in the one file
+/// that is made of it. Returns whether it is.
+pub(crate) fn check_inline_handler(handler: &str, place: Span, issues: &mut Issues) -> bool {
+    let valid = handler.strip_prefix("index.").is_some_and(|name| !name.is_empty());
+    if !valid {
+        let message = format!("`{handler}` is not in the file `index`, which inline code is");
+        issues.push(Issue::error(place, message).expected("index.NAME"));
+    }
+    valid
+}
+
 /// Reports a handler that is not `path/to/file.function`.
 pub(crate) fn check_handler(handler: &str, function: &str, place: Span, issues: &mut Issues) {
     let valid = handler

@@ -8,7 +8,7 @@ use crate::diagnostic::Issue;
 use crate::model::{Code, Runtime};
 use crate::node::Node;
 use crate::not_served::Kinds;
-use crate::reading::Reading;
+use crate::reading::{Reading, relative};
 use crate::rules;
 use crate::source::Span;
 
@@ -33,6 +33,15 @@ impl Described<'_> {
 
     fn place_of(&self, key: &str) -> Span {
         self.properties.get(key).map_or(self.place, |node| node.span)
+    }
+
+    /// The code itself, where the template has it.
+    fn inline(&self) -> Option<String> {
+        let node = match self.is_sam {
+            true => self.properties.get("InlineCode"),
+            false => self.properties.at(&["Code", "ZipFile"]),
+        };
+        node.and_then(Node::scalar_text)
     }
 
     fn metadata(&self, path: &[&str]) -> Option<&Node> {
@@ -60,8 +69,11 @@ pub(super) fn of(
         reading.issues.push(Issue::error(*place, message).expected(expected));
         return None;
     };
-    let root = folder(described, not_served, reading)?;
     let language = rules::language(&identifier);
+    if let (Some(runtime), Some(source)) = (language, described.inline()) {
+        return inline(described, runtime, source, identifier, reading);
+    }
+    let root = folder(described, not_served, reading)?;
     let own = identifier.starts_with("provided") || identifier == "go1.x";
     let handler = described.text("Handler");
     match (language, handler) {
@@ -91,6 +103,23 @@ pub(super) fn of(
             None
         }
     }
+}
+
+/// Code that the template has itself: CloudFormation makes a file `index` of it.
+fn inline(
+    described: &Described<'_>,
+    runtime: Runtime,
+    source: String,
+    identifier: String,
+    reading: &mut Reading<'_>,
+) -> Option<Code> {
+    let handler = described.text("Handler").unwrap_or_else(|| "index.handler".to_owned());
+    let place = described.place_of("Handler");
+    if !rules::check_inline_handler(&handler, place, &mut reading.issues) {
+        return None;
+    }
+    let root = reading.folder.join(Code::inline_folder(described.id));
+    Some(Code::Inline { runtime, source, handler, root, identifier })
 }
 
 /// The folder of the code: `CodeUri`, or a local `Code`.
@@ -182,6 +211,7 @@ fn executable(
 ) -> Option<Code> {
     let method = described.metadata(&["BuildMethod"]).and_then(Node::scalar_text);
     let artifacts = reading.folder.join(BUILD_FOLDER).join(described.id);
+    let artifacts = relative(&root, &artifacts);
     let built = |build: Vec<String>, root: PathBuf| {
         let command = vec![artifacts.join("bootstrap").to_string_lossy().into_owned()];
         Some(Code::Command { command, root, handler: handler.to_owned(), build: Some(build) })

@@ -10,6 +10,8 @@ use crate::node::{Node, toml, yaml};
 use crate::reading::Reading;
 use crate::source::Span;
 
+use super::is_stack_name;
+
 /// The files that are looked for beside the template, in this order.
 const FILE_NAMES: [&str; 3] = ["samconfig.toml", "samconfig.yaml", "samconfig.yml"];
 
@@ -58,6 +60,11 @@ impl Config {
         };
         text("stack_name", &mut self.stack_name);
         text("region", &mut self.region);
+        if let Some(name) = self.stack_name.take_if(|name| !is_stack_name(name)) {
+            let place = node.get("stack_name").unwrap_or(node).span;
+            let issue = Issue::error(place, format!("`{name}` is not a valid name of a stack"));
+            faults.push(issue.expected("a letter, then letters, digits and hyphens"));
+        }
         if let Some(node) = node.get("parameter_overrides") {
             self.take_overrides(node, faults);
         }

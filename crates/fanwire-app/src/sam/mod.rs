@@ -1,6 +1,7 @@
 //! A SAM or CloudFormation template as an App.
 //!
-//! The template is read as CloudFormation would: parameters get their values
+//! The template is read as CloudFormation would: files that it includes are put in and loops
+//! are written out ([`macros`]), parameters get their values
 //! ([`parameters`], with those of `samconfig.toml`, [`config`]), SAM's own types become
 //! CloudFormation's ([`expand`]), conditions say which resources exist, and the references
 //! between them are resolved by the layer that all importers share
@@ -12,6 +13,7 @@ mod config;
 mod expand;
 mod functions;
 mod keys;
+mod macros;
 mod parameters;
 
 use indexmap::IndexMap;
@@ -43,7 +45,8 @@ const DEFAULT_STAGE: &str = "default";
 const FUNCTION_TYPES: [&str; 2] = ["AWS::Serverless::Function", "AWS::Lambda::Function"];
 
 /// Types of SAM and Lambda that add nothing to what is served.
-const SILENT_TYPES: [&str; 4] = [
+const SILENT_TYPES: [&str; 5] = [
+    "AWS::CDK::Metadata",
     "AWS::Serverless::Connector",
     "AWS::Lambda::Version",
     "AWS::Lambda::Alias",
@@ -57,9 +60,11 @@ pub(crate) fn is_template(root: &Node) -> bool {
 
 /// Builds the App, or reports why that cannot be.
 pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
+    let root = &macros::with_includes(root, reading);
     check(root, &keys::TEMPLATE, &mut reading.issues);
     root.as_map()?;
     let config = Config::read(reading);
+    check_options(reading);
     let options = reading.options;
     let name = config.stack_name.clone().unwrap_or_else(|| folder_name(reading));
     let region = options.region.clone().or_else(|| config.region.clone());
@@ -121,6 +126,7 @@ fn stack(
     stack.parameters.extend(parameters::values(&declared, config, reading));
     let issues = &mut reading.issues;
     stack.mappings = section(root, "Mappings", issues);
+    let root = &macros::written_out(root, &stack, issues);
     stack.conditions = evaluate_conditions(&section(root, "Conditions", issues), &stack);
     let declared = stack.existing(&section(root, "Resources", issues));
     check_conditions(&declared, &stack, issues);
@@ -185,13 +191,30 @@ fn list_others(resources: &Map, not_served: &mut Kinds) {
     }
 }
 
+/// Reports a stage or a region of the command line that cannot be one.
+fn check_options(reading: &mut Reading<'_>) {
+    const EXPECTED: &str = "letters, digits, hyphens and underscores";
+    let options = reading.options;
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    for (option, value) in [("stage", &options.stage), ("region", &options.region)] {
+        if let Some(value) = value.as_ref().filter(|it| it.is_empty() || !it.chars().all(valid)) {
+            reading.bad_option(option, value, EXPECTED);
+        }
+    }
+}
+
+/// Whether a text can be the name of a stack (CloudFormation, "Stack name").
+fn is_stack_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 /// The name of the folder that the template is in, as a stack's.
 fn folder_name(reading: &Reading<'_>) -> String {
     let folder = reading.folder.file_name().unwrap_or_default().to_string_lossy();
     let name = folder.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let name = name.trim_matches('-');
-    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if valid {
+    if is_stack_name(name) {
         name.to_owned()
     } else {
         format!("{DEFAULT_NAME}-{name}").trim_matches('-').to_owned()

@@ -234,7 +234,7 @@ impl<'a> Builder<'a, '_> {
                 && mapping.text("Stage").as_deref() == Some(stage);
             let key = mapping.text("ApiMappingKey").filter(|key| !key.is_empty());
             match key.filter(|_| is_ours) {
-                Some(key) if key.contains('/') || found.is_some() => {
+                Some(key) if !is_segment(&key) || found.is_some() => {
                     self.not_served.add("AWS::ApiGatewayV2::ApiMapping", mapping.id);
                 }
                 Some(key) => found = Some(key),
@@ -244,6 +244,12 @@ impl<'a> Builder<'a, '_> {
         }
         found
     }
+}
+
+/// Whether a mapping key is one segment of a path.
+fn is_segment(key: &str) -> bool {
+    key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && !key.chars().all(|c| c == '.')
 }
 
 /// `AccessLogSettings` and `DefaultRouteSettings`.

@@ -23,7 +23,7 @@ pub(super) static FILE: Table = Table {
         ),
         Key::new(
             "stage",
-            Kind::Checked(name),
+            Kind::Checked(stage),
             "the stage, which is also the first segment of the URL's path; `--stage` wins; default \"dev\"",
         ),
         Key::new(
@@ -89,6 +89,11 @@ static FUNCTION: Table = Table {
         ),
         Key::new("runtime", Kind::Text, "nodejs… or python…; default: the file's runtime"),
         Key::new(
+            "code",
+            Kind::Text,
+            "the code itself, of a handler `index.NAME`; default: it is in a file",
+        ),
+        Key::new(
             "command",
             Kind::TextList,
             "an executable that speaks the Lambda Runtime API, and its arguments",
@@ -131,7 +136,7 @@ static FUNCTION: Table = Table {
         ),
         Key::new(
             "concurrency",
-            Kind::Integer(1, 100_000),
+            Kind::Integer(0, 100_000),
             "the most events at a time; default: the host's",
         ),
         Key::new(
@@ -183,7 +188,7 @@ static WEBSOCKET: Table = Table {
             Kind::Checked(api_id),
             "the API's id; default: derived from the names, the same at every start",
         ),
-        Key::new("stage", Kind::Checked(name), "the API's stage; default: the app's"),
+        Key::new("stage", Kind::Checked(stage), "the API's stage; default: the app's"),
         Key::new(
             "base_path",
             Kind::Checked(segment),
@@ -449,6 +454,12 @@ pub(super) const STREAM_VIEWS: [&str; 4] =
 pub(super) fn name(text: &str) -> Result<(), String> {
     let valid = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     valid.then_some(()).ok_or_else(|| "letters, digits and hyphens".to_owned())
+}
+
+pub(super) fn stage(text: &str) -> Result<(), String> {
+    let valid = !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    valid.then_some(()).ok_or_else(|| "letters, digits, hyphens and underscores".to_owned())
 }
 
 fn segment(text: &str) -> Result<(), String> {

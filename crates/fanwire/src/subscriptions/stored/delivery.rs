@@ -12,7 +12,7 @@ use super::history;
 use super::records::{Layout, Range, SUBSCRIPTION, Subscriber, connection_partition};
 use crate::store::{Item, Key, Store, StoreError};
 use crate::subscriptions::publisher::{Delivery, Publication, PublishError, Report};
-use crate::subscriptions::{Audience, FilterInfo, Sent};
+use crate::subscriptions::{Audience, FilterInfo, Payload, Sent};
 use crate::websocket::{Body, Gateway, Recipients, SendError};
 
 /// How many messages one publication has under way at once, unless said otherwise.
@@ -207,11 +207,9 @@ impl Round {
 
 /// What subscribers are sent, but for their ids.
 pub(super) fn response(sent: &Sent, transformer: Transformer) -> Response {
-    let data = match &sent.event_id {
-        Some(id) => Data::tracked(id, &sent.data),
-        None => Data::new(&sent.data),
-    };
-    Response::data(&data, transformer)
+    let Payload { json, meta } = &sent.data;
+    let event_id = sent.event_id.as_deref();
+    Response::data(&Data { json: Some(json), meta: meta.as_deref(), event_id }, transformer)
 }
 
 /// Removes everything that a store has of a connection. `filters` has those of the procedure

@@ -9,9 +9,9 @@ use fanwire_wire::trpc::{
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Deserialize;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
-use super::records::Begun;
+use super::records::{Begun, SUBSCRIPTION, connection_partition};
 use super::{Stored, connection, delivery, history};
 use crate::Result;
 use crate::store::{Condition, StoreError};
@@ -26,7 +26,7 @@ pub(super) async fn answer<C: Send + Sync + 'static>(
     stored: &Stored<C>,
     event: &Event,
 ) -> Result<()> {
-    let message = Message { stored, event, context: OnceCell::new() };
+    let message = Message { stored, event, context: OnceCell::new(), room: OnceCell::new() };
     let Ok(text) = std::str::from_utf8(event.body.as_bytes()) else {
         return message.refuse("a message must be text").await;
     };
@@ -72,6 +72,8 @@ struct Message<'a, C> {
     event: &'a Event,
     /// Made once for all of a batch, where something is called.
     context: OnceCell<Arc<C>>,
+    /// How many more subscriptions the connection may have; counted where one is begun.
+    room: OnceCell<Semaphore>,
 }
 
 // === impl Message ===
@@ -130,7 +132,7 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         };
         match subscriptions.call(Arc::clone(&context), owned).await? {
             Answer::Value(value) => {
-                let data = Data::new(&value);
+                let data = Data { meta: value.meta.as_deref(), ..Data::new(&value.json) };
                 Ok(Some(Response::data(&data, subscriptions.transformer())))
             }
             Answer::Subscribed(interest) => {
@@ -154,6 +156,22 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         self.stored.subscriptions.open(opening).await
     }
 
+    /// How many more subscriptions the connection may have.
+    async fn count_room(&self) -> Result<Semaphore, StoreError> {
+        let most = self.stored.max_subscriptions.min(Semaphore::MAX_PERMITS);
+        let partition = connection_partition(&self.event.connection.id);
+        let (mut there, mut after) = (0, None);
+        while there < most {
+            let page = self.stored.store.query(&partition, SUBSCRIPTION, after).await?;
+            there += page.items.len();
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(Semaphore::new(most.saturating_sub(there)))
+    }
+
     /// Begins a subscription: its records first, so that nothing is missed from the moment
     /// at which the client knows that it has begun.
     async fn begin(
@@ -164,9 +182,15 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         context: &C,
     ) -> Result<(), TrpcError> {
         let connection = &self.event.connection.id;
+        let room = self.room.get_or_try_init(|| self.count_room()).await?;
+        let Ok(place) = room.try_acquire() else {
+            let why = "a connection has too many subscriptions; stop some";
+            return Err(TrpcError::new(ErrorCode::TooManyRequests, why));
+        };
         let write_context = self.stored.write_context;
         let context = write_context.map(|write| write(context)).transpose()?;
         self.write(&Begun { connection, envelope, interest, input: call.input, context }).await?;
+        place.forget();
         match self.give(&Response::STARTED, envelope).await {
             Ok(()) => {}
             // It has left, and perhaps was forgotten before this was written.

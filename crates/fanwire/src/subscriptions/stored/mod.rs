@@ -25,6 +25,9 @@ use crate::websocket::{Event, EventKind, Gateway, Reply};
 /// How long records last unless there is activity: 4 hours, as in `aws-trpc-subscriptions`.
 const LIFETIME: Duration = Duration::from_secs(4 * 3600);
 
+/// How many subscriptions a connection may have unless said otherwise: as many as on a server.
+const MAX_SUBSCRIPTIONS: usize = 1024;
+
 /// Serves clients from functions: what the routes `$connect`, `$disconnect` and `$default`
 /// of a WebSocket API call.
 ///
@@ -62,6 +65,7 @@ pub struct Stored<C> {
     store: Arc<dyn Store>,
     layout: Layout,
     lifetime: Duration,
+    max_subscriptions: usize,
     /// How a context is written, where the layout has contexts.
     write_context: Option<fn(&C) -> serde_json::Result<Value>>,
 }
@@ -70,8 +74,14 @@ pub struct Stored<C> {
 
 impl<C: Send + Sync + 'static> Stored<C> {
     pub(super) fn new(subscriptions: Subscriptions<C>, store: Arc<dyn Store>) -> Self {
-        let layout = Layout::default();
-        Self { subscriptions, store, layout, lifetime: LIFETIME, write_context: None }
+        Self {
+            subscriptions,
+            store,
+            layout: Layout::default(),
+            lifetime: LIFETIME,
+            max_subscriptions: MAX_SUBSCRIPTIONS,
+            write_context: None,
+        }
     }
 
     /// Has records last so long, 4 hours unless said otherwise. They are written anew by
@@ -80,6 +90,18 @@ impl<C: Send + Sync + 'static> Stored<C> {
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
+        self
+    }
+
+    /// Lets a connection have so many subscriptions, 1,024 unless said otherwise. One more
+    /// fails with [`ErrorCode::TooManyRequests`](super::ErrorCode::TooManyRequests).
+    ///
+    /// They are counted once for each message that begins some, by a query of the
+    /// connection's records; those that two messages begin at the same moment do not see each
+    /// other.
+    #[must_use]
+    pub fn with_max_subscriptions(mut self, most: usize) -> Self {
+        self.max_subscriptions = most;
         self
     }
 
@@ -168,6 +190,7 @@ impl<C> fmt::Debug for Stored<C> {
             .field("store", &self.store)
             .field("layout", &self.layout)
             .field("lifetime", &self.lifetime)
+            .field("max_subscriptions", &self.max_subscriptions)
             .finish()
     }
 }
