@@ -111,7 +111,8 @@ export class Fanwire {
     // Several servers run the same app at once, so none keeps its tables in the app's folder.
     this.data = args.includes('--data') ? args[args.indexOf('--data') + 1] : temporaryFolder('data');
     const data = args.includes('--data') ? [] : ['--data', this.data];
-    this.child = spawn(FANWIRE, ['dev', target, '--port', '0', '--json', ...data, ...args], {
+    const port = args.includes('--port') ? [] : ['--port', '0'];
+    this.child = spawn(FANWIRE, ['dev', target, ...port, '--json', ...data, ...args], {
       env: { ...Object.fromEntries(inherited), FANWIRE_HOME: HOME, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -30,9 +30,10 @@ async function dev(folder) {
   };
 }
 
-async function serve(name) {
-  const env = { ...process.env, FANWIRE_ADDRESS: '127.0.0.1:0', FANWIRE_DATA: temporaryFolder('data') };
-  const child = spawn(program(name), [], { env, stdio: ['ignore', 'inherit', 'pipe'] });
+/** Starts a program as a server of its own; resolves once it serves. `env` is what it is told beside. */
+export async function serve(name, env = { FANWIRE_DATA: temporaryFolder('data') }) {
+  const all = { ...process.env, FANWIRE_ADDRESS: '127.0.0.1:0', ...env };
+  const child = spawn(program(name), [], { env: all, stdio: ['ignore', 'inherit', 'pipe'] });
   running.add(child);
   const exited = new Promise((resolve) => child.on('close', (code, signal) => {
     running.delete(child);
@@ -51,11 +52,17 @@ async function serve(name) {
     websocket: `ws://${host}/`,
     procedures: `ws://${host}/trpc`,
     mqtt: `ws://${host}/mqtt`,
+    port: host.split(':')[1],
     told: () => told,
     /** Ends it as Ctrl-C does. */
     stop() {
       child.kill('SIGINT');
       return within(exited, `${name} stops`);
+    },
+    /** Ends it with no chance to say anything. */
+    kill() {
+      child.kill('SIGKILL');
+      return within(exited, `${name} is gone`);
     },
   };
 }

@@ -1,15 +1,14 @@
-// Unmodified clients of tRPC, old and new, and the server of procedures that they talk to.
+// Unmodified clients of tRPC, old and new, and the app that they talk to.
 
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
 import superjson from 'superjson';
 import { WebSocket } from 'ws';
 
-import { ROOT } from './fanwire.mjs';
-import { Feed, within } from './patience.mjs';
+import { ROOT, app, start } from './fanwire.mjs';
+import { serve } from './home.mjs';
+import { Feed } from './patience.mjs';
 
 /** The versions of `@trpc/client` that are tested, each with what it can do. */
 export const VERSIONS = ['10.40', '10.45', '11.0', '11.18', '11.25'].map((version) => ({
@@ -17,51 +16,34 @@ export const VERSIONS = ['10.40', '10.45', '11.0', '11.18', '11.25'].map((versio
   isEleven: version.startsWith('11'),
 }));
 
-/** The server under test: another one may be named, by its program. */
-export const SERVER = process.env.TRPC_SERVER ?? path.join(ROOT, 'target/debug/examples/trpc');
+/** The app of tests/apps/trpc: a server of its own, and a function. Each home: its name, and how the app starts there. */
+export const ROOMS = [
+  { home: 'a server of its own', isServer: true, start: rooms },
+  { home: 'a function', isServer: false, start: roomsAsFunction },
+];
 
-const running = new Set();
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+/** Starts the rooms as a server of their own, at a port of their own unless one is given. */
+export async function rooms({ data, port = 0, ...env } = {}) {
+  const server = await serve('examples/rooms', { FANWIRE_ADDRESS: `127.0.0.1:${port}`, ...(data && { FANWIRE_DATA: data }), ...env });
+  return { ...server, url: server.procedures };
+}
 
-/** Starts the server; resolves once it listens. */
-export async function serve(env = {}) {
-  const child = spawn(SERVER, [], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'] });
-  running.add(child);
-  const exited = new Promise((resolve) => child.on('close', (code, signal) => {
-    running.delete(child);
-    resolve({ code, signal });
-  }));
-  const lines = createInterface({ input: child.stdout });
-  const url = await within(new Promise((resolve, reject) => {
-    lines.once('line', resolve);
-    exited.then(({ code, signal }) => reject(new Error(`the server ended with ${signal ?? code}`)));
-  }), 'the server of procedures listens');
-  return {
-    url,
-    port: new URL(url).port,
-    /** Ends it as Ctrl-C does. */
-    async stop() {
-      child.kill('SIGINT');
-      return within(exited, 'the server of procedures stops');
-    },
-    /** Ends it with no chance to say anything. */
-    async kill() {
-      child.kill('SIGKILL');
-      return within(exited, 'the server of procedures is gone');
-    },
-  };
+/** Starts the rooms as a function; `data` is where the tables are. */
+export async function roomsAsFunction({ data, port = 0, ...env } = {}) {
+  const server = await start(app('trpc'), { env, args: [...(data ? ['--data', data] : []), '--port', `${port}`] });
+  return { url: server.url(), port: server.port, stop: () => server.stop(), kill: () => server.kill() };
 }
 
 /** A client of a version, and the sockets that it has opened. */
-export function client({ version, isEleven }, url, { transformer, socket = {} } = {}) {
+export function client({ version, isEleven }, url, { transformer, headers, socket = {} } = {}) {
   const load = createRequire(path.join(ROOT, 'tests/trpc', version, 'package.json'));
   const { createTRPCProxyClient, createTRPCClient, createWSClient, wsLink } = load('@trpc/client');
   const sockets = [];
   /** Notes what goes over the wire. */
   class Noted extends WebSocket {
     frames = new Feed();
-    constructor(...args) {
-      super(...args);
+    constructor(address, protocols) {
+      super(address, protocols, { headers });
       sockets.push(this);
       this.on('message', (data) => this.frames.push({ received: data.toString() }));
       this.on('close', (code) => this.frames.push({ closed: code }));

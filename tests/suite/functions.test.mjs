@@ -321,7 +321,7 @@ describe('a handler', { concurrency: 4 }, () => {
     });
   }
 
-  for (const tool of ['esbuild', 'tsx', 'typescript']) {
+  for (const tool of ['esbuild', 'tsx']) {
     test(`in TypeScript runs where the project has ${tool} only`, async () => {
       const folder = await projectWith(tool);
       try {
@@ -361,14 +361,63 @@ describe('a handler', { concurrency: 4 }, () => {
     });
   }
 
-  test('in TypeScript without any of them fails with what to install', async () => {
+  test('in TypeScript runs where the project has no tool at all', async () => {
     const folder = await projectWith();
     try {
       const server = await start(folder);
       try {
-        const error = await failure(server, 'typed-dev-hello', { name: 'you' });
-        assert.match(error.errorMessage, /tsx/);
-        assert.match(error.errorMessage, /esbuild/);
+        assert.equal((await invoke(server, 'typed-dev-hello', { name: 'you' })).value, 'Hello, you, from friendly TypeScript');
+      } finally {
+        await server.stop();
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('in TypeScript without a tool is what a bundler would make of it', async () => {
+    const folder = await projectWith();
+    const files = {
+      'tsconfig.json': '{ "compilerOptions": { "experimentalDecorators": true, "paths": { "@lib/*": ["./lib/*"] } } }',
+      'lib/colour.ts': 'export enum Colour { Red = 1, Blue }\nexport namespace Shades { export const dark = Colour.Blue; }\n',
+      'lib/index.ts': "export * from './colour';\nexport { common } from './common';\n",
+      'lib/common.ts': "import path = require('node:path');\nexport const common = path.basename(__filename) + typeof require;\n",
+      'lib/assigned.ts': "const value: number = 5;\nexport = { value };\n",
+      'data.json': '{ "text": "from JSON" }',
+      'node_modules/modern/package.json': '{"type": "module", "exports": {"./*": {"import": "./*.js"}}}',
+      'node_modules/modern/greet.js': 'export const greet = (name) => `Hello, ${name}`;',
+      'node_modules/workspace/package.json': '{"main": "main.ts"}',
+      'node_modules/workspace/main.ts': 'export const typed = (text: string): string => text + "!";',
+      'node/typed.ts': [
+        "import { greet } from 'modern/greet';",
+        "import { typed } from 'workspace';",
+        "import { Shades, common } from '../lib';",
+        "import { Colour } from '@lib/colour.js';",
+        "import assigned from '../lib/assigned';",
+        "import { text } from '../data.json';",
+        "import type { Context } from 'nowhere';",
+        'const seen: string[] = [];',
+        'const note = (_: object, name: string) => { seen.push(name); };',
+        'class Greeter { constructor(private readonly name: string) {} @note hello() { return greet(this.name); } }',
+        'export const handler = async (event: { name?: string }, _: Context) => {',
+        "  if (!event.name) throw new TypeError('no name');",
+        "  const later = await import('../lib/index');",
+        '  return [new Greeter(event.name).hello(), typed(text), Colour[Shades.dark], common, assigned.value, seen[0], later.Colour.Red];',
+        '};',
+      ].join('\n'),
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+      await writeFile(path.join(folder, name), text);
+    }
+    try {
+      const server = await start(folder);
+      try {
+        const { value } = await invoke(server, 'typed-dev-hello', { name: 'you' });
+        assert.deepEqual(value, ['Hello, you', 'from JSON!', 'Blue', 'common.tsfunction', 5, 'hello', 1]);
+        const error = await failure(server, 'typed-dev-hello', {});
+        assert.equal(error.errorMessage, 'no name');
+        assert.match(error.trace[1], /typed\.ts:12:/, 'the line that the developer wrote');
       } finally {
         await server.stop();
       }

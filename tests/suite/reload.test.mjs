@@ -138,8 +138,6 @@ describe('a changed file', () => {
       'a.ts': "import { text } from './shared.js';\nexport const handler = async () => ({ statusCode: 200, body: text });\n",
       'b.js': answering("'b'"),
     });
-    mkdirSync(it.path('node_modules'));
-    symlinkSync(path.join(ROOT, 'tests/node_modules/typescript'), it.path('node_modules/typescript'));
     const client = await connect((await it.start()).url());
     assert.equal(await ask(client, 'a'), 'one');
     await it.change(() => it.write({ 'shared.ts': "export const text: string = 'two';\n" }), 'a');

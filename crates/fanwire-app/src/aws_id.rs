@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 
 /// The account id that functions see where none is given.
-const DEFAULT_ACCOUNT_ID: &str = "000000000000";
+pub(crate) const DEFAULT_ACCOUNT_ID: &str = "000000000000";
 
 /// The account id that functions see: `AWS_ACCOUNT_ID` of the environment where it is
 /// one, else zeros.

@@ -4,30 +4,39 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, LoadError};
 use crate::model::App;
-use crate::node::{toml, yaml};
+use crate::node::{json, toml, yaml};
 use crate::reading::{LoadOptions, Loaded, Reading};
-use crate::{native, serverless};
+use crate::{native, sam, serverless, sst};
 
 /// The largest project file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The files that are looked for in a folder, in this order.
-const FILE_NAMES: [&str; 3] = ["fanwire.toml", "serverless.yml", "serverless.yaml"];
+const FILE_NAMES: [&str; 7] = [
+    "fanwire.toml",
+    "serverless.yml",
+    "serverless.yaml",
+    "sst.config.ts",
+    "template.yaml",
+    "template.yml",
+    "template.json",
+];
 
 /// Project files that exist in the wild and are not read, and what to do.
-const UNREAD_FILES: [(&str, &str); 7] = [
+const UNREAD_FILES: [(&str, &str); 6] = [
     ("serverless.ts", "programs are not evaluated yet"),
     ("serverless.js", "programs are not evaluated yet"),
     ("serverless.cjs", "programs are not evaluated yet"),
     ("serverless.mjs", "programs are not evaluated yet"),
     ("serverless.json", "only serverless.yml is read so far"),
-    ("sst.config.ts", "SST apps are not read yet"),
     ("nitric.yaml", "Nitric apps are not read yet"),
 ];
 
 /// Loads an App from a project file, or from the project file of a folder:
-/// `fanwire.toml`, else `serverless.yml`, else `serverless.yaml`. Only reads files:
-/// nothing is run and nothing is fetched.
+/// `fanwire.toml`, else `serverless.yml`, else `serverless.yaml`, else `sst.config.ts`, else
+/// a SAM or CloudFormation template: `template.yaml`, `.yml` or `.json`. Only reads files, but
+/// for `sst.config.ts`, which is a program: it is run in Node.js, for a limited time and
+/// without a network. Nothing is fetched.
 ///
 /// # Errors
 ///
@@ -45,9 +54,12 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
     let format: Importer = match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => read_toml,
         Some("yml" | "yaml") => read_yaml,
+        Some("json" | "template") => read_template,
+        _ if name == "sst.config.ts" => sst::import,
         _ => {
             let fault = "this is not a project file that Fanwire reads";
-            let expected = "a file whose name ends in .toml, .yml or .yaml";
+            let expected =
+                "a file whose name ends in .toml, .yml, .yaml or .json, or sst.config.ts";
             let diagnostic = Diagnostic::about_file(path, fault);
             return Err(Diagnostic { expected: Some(expected.to_owned()), ..diagnostic }.into());
         }
@@ -68,7 +80,31 @@ fn read_toml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
 
 fn read_yaml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
     match yaml::parse(reading.file_id, text, &mut reading.issues) {
+        Ok(root) if sam::is_template(&root) || is_named_template(&reading.file) => {
+            read_template(reading, text)
+        }
         Ok(root) => serverless::import(reading, &root),
+        Err(issue) => {
+            reading.issues.push(issue);
+            None
+        }
+    }
+}
+
+/// Whether a file has the name of a template.
+fn is_named_template(file: &Path) -> bool {
+    file.file_stem().is_some_and(|stem| stem == "template")
+}
+
+/// A template, in YAML or JSON: the latter is nearly always the former, too, and as such
+/// has places.
+fn read_template(reading: &mut Reading<'_>, text: &str) -> Option<App> {
+    let root = yaml::parse_1_1(reading.file_id, text, &mut reading.issues);
+    let is_json =
+        reading.file.extension().is_some_and(|extension| extension != "yaml" && extension != "yml");
+    let root = if is_json { root.or_else(|_| json::parse(reading.file_id, text)) } else { root };
+    match root {
+        Ok(root) => sam::import(reading, &root),
         Err(issue) => {
             reading.issues.push(issue);
             None

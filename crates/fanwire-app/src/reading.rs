@@ -1,7 +1,7 @@
 //! A project file while it is read: what importers are given, and where they report
 //! faults.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use indexmap::{IndexMap, IndexSet};
 
@@ -26,6 +26,10 @@ pub struct LoadOptions {
     pub profile: Option<Profile>,
     /// `--dynamodb`; it wins over the file's.
     pub dynamodb: Option<DynamoDbChoice>,
+    /// A command, the program and its arguments, that takes the path of a file in
+    /// TypeScript and prints it without its types: for an `sst.config.ts` of a project
+    /// that has no tool for it. Empty: there is none.
+    pub strip_types: Vec<String>,
 }
 
 /// An App, and what its file says that has no effect or an unexpected one.
@@ -36,7 +40,7 @@ pub struct Loaded {
     /// Faults that do not keep the App from running.
     pub warnings: Vec<Diagnostic>,
     /// Every file that decided what the App is, as absolute paths: the project file,
-    /// what its variables include and `.env` files. Some may not exist: once they do,
+    /// what its variables include or it imports, and `.env` files. Some may not exist: once they do,
     /// the App is another one.
     pub files: Vec<PathBuf>,
 }
@@ -90,4 +94,51 @@ impl<'o> Reading<'o> {
 /// A path that holds wherever it is used from.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A path as it is said from a folder. Both are absolute; one that has nothing in common
+/// with the folder stays so.
+pub(crate) fn relative(folder: &Path, path: &Path) -> PathBuf {
+    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), path.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    // The root alone is nothing that a project is in.
+    if shared <= 1 && from != to && !path.starts_with(folder) {
+        return path.to_owned();
+    }
+    let up = from.iter().skip(shared).map(|_| Component::ParentDir);
+    up.chain(to.into_iter().skip(shared)).collect()
+}
+
+/// A path of a file, which may be relative to the file's folder, as one that holds wherever
+/// it is used from: without `..`, where what goes before is a folder's name.
+pub(crate) fn join(folder: &Path, path: &str) -> PathBuf {
+    let mut joined = PathBuf::new();
+    for component in folder.join(path).components() {
+        match component {
+            Component::ParentDir if joined.file_name().is_some() => drop(joined.pop()),
+            component => joined.push(component),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_said_from_a_folder_and_found_again() {
+        let folder = Path::new("/home/ada/chat");
+        for (path, said) in [
+            ("/home/ada/chat", ""),
+            ("/home/ada/chat/src", "src"),
+            ("/home/ada/lib", "../lib"),
+            ("/home/ada", ".."),
+            ("/usr/bin/node", "/usr/bin/node"),
+        ] {
+            assert_eq!(relative(folder, Path::new(path)), Path::new(said), "{path}");
+            assert_eq!(join(folder, said), Path::new(path), "{path}");
+        }
+        assert_eq!(join(folder, "./a/../../b"), Path::new("/home/ada/b"));
+    }
 }

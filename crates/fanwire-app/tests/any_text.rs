@@ -30,6 +30,11 @@ const TOML: &str = "(name = |\"chat\"|\n|\\[functions.a\\]\n|\\[\\[websocket\\]\
     \\[realtime.limits\\]\n|filter = |sql = |password = |address = |\"\\$\\{iot:ClientId\\}\"|\"a/\\+/#\"|\\[links.a\\]\n|\
     \\[tables.a\\]\n|\\[tables.a.indexes.by-x\\]\n|hash = |range = |local = true\n|attributes|mock|http|function|url| = |\"\\$\\{self:name\\}\"|\"\\$\\{self:\\}\"|'|\"|\\[|\\]|,|[a-z]|[0-9]|é|#|.){0,40}";
 
+const TEMPLATE: &str = "(Resources:\n|Parameters:\n|Conditions:\n|Globals: \\{Function: |  A:\n|  Api: |    Type: |AWS::Serverless::Function|\
+    AWS::Serverless::WebSocketApi|AWS::ApiGatewayV2::Api|AWS::ApiGatewayV2::Route|AWS::ApiGatewayV2::Integration|AWS::Serverless::SimpleTable|\
+    \n    Properties: |\\{Handler: a.b, Runtime: nodejs22.x\\}|ProtocolType: WEBSOCKET|ApiId: |!Ref |!Sub |!If |!GetAtt |!FindInMap |!Equals |!Not |\
+    Fn::ForEach::L: |Fn::Transform: |Fn::If: |Routes: |\\$connect: |FunctionArn: |Target: |\\$\\{A\\}|A|\\[|\\]|\\{|\\}|, |- |: |'|\n|  |[a-z]|[0-9]|.){0,40}";
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
@@ -44,7 +49,14 @@ proptest! {
     }
 
     #[test]
+    fn templates_never_panic(text in TEMPLATE) {
+        load_as("template.yaml", &text);
+        load_as("template.yaml", &format!("Resources:\n{text}"));
+    }
+
+    #[test]
     fn arbitrary_text_never_panics(text in any::<String>()) {
+        load_as("template.json", &text);
         load_as("serverless.yml", &text);
         load_as("fanwire.toml", &text);
     }
@@ -76,6 +88,17 @@ fn references_that_multiply_or_never_end_are_refused_quickly() {
         chain += &format!("  v{at}: '${{self:custom.v{}}}'\n", at + 1);
     }
     load_as("serverless.yml", &chain);
+    let body = |depth: usize| {
+        let open: String = (0..depth)
+            .map(|at| format!("Fn::ForEach::L{at}: [X{at}, [a, b, c, d, e, f, g, h], {{"))
+            .collect();
+        format!("Resources: {{{open}A: {{Type: x}}{}}}", "}]".repeat(depth))
+    };
+    load_as("template.yaml", &body(12));
+    load_as("template.yaml", &body(60));
+    let chain: String =
+        (0..200).map(|at| format!("  C{at}: !Not [!Condition C{}]\n", at + 1)).collect();
+    load_as("template.yaml", &format!("Conditions:\n{chain}Resources: {{}}\n"));
     load_as("fanwire.toml", &format!("a = {}", "[".repeat(5000)));
     load_as("serverless.yml", &"[".repeat(5000));
     load_as("serverless.yml", &"- ".repeat(5000));

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fanwire_app::model::{
-    AccessList, Denied, Durability, JwksSource, Profile, Realtime, RealtimeLimits,
-    RealtimeProtocol, SqlVersion,
+    AccessList, Denied, Durability, JwksSource, Links, Profile, Realtime, RealtimeLimits,
+    RealtimeProtocol, SERVER_ADDRESS, SqlVersion,
 };
 use fanwire_app::{App, LoadError, LoadOptions, Loaded, load};
 
@@ -97,7 +97,14 @@ fn everything_can_be_said() {
     assert_eq!(limits.denied_subscribe, Denied::Close);
     assert_eq!(limits.denied_publish, Denied::Conceal);
     assert_eq!(limits.max_rule_events, 22);
-    assert_eq!(app.links["Bucket"]["type"], "sst.aws.Bucket");
+    let bucket = &app.links["Bucket"];
+    assert_eq!(bucket["type"], "sst.aws.Bucket");
+    assert_eq!(bucket["ports"], serde_json::json!([1, { "api": SERVER_ADDRESS }]));
+    let web = &app.sites["web"];
+    assert_eq!((web.kind.as_str(), web.command.as_deref()), ("vite", Some("npm run dev")));
+    assert_eq!(web.environment["VITE_API"], format!("ws://{SERVER_ADDRESS}/dev"));
+    assert!(web.path.ends_with("web") && web.path.is_absolute());
+    assert_eq!(web.links, Links::Only(vec!["Bucket".to_owned()]));
 }
 
 #[test]
@@ -308,7 +315,22 @@ fn a_wrong_endpoint_is_told_with_place_and_remedy() {
             (6, 8),
             &["that of the realtime endpoint"],
         ),
-        ("[links.A]\nname = [1]\n", (5, 8), &["a list is not allowed here"]),
+        ("[links]\nA = 1\n", (5, 5), &["`1` is not allowed here"]),
+        (
+            "[links.A]\nname = [\"${env:NONE}\"]\n",
+            (5, 10),
+            &["the environment variable NONE is not set"],
+        ),
+        (
+            "[functions.a]\nhandler = \"a.b\"\nlinks = [\"Pics\"]\n[links.Pic]\nname = \"x\"\n",
+            (6, 10),
+            &["`Pics` is not a link of this file", "did you mean `Pic`?"],
+        ),
+        (
+            "[sites.a]\nlinks = [\"A\"]\n",
+            (5, 10),
+            &["`A` is not a link", "a link, of which the file has none"],
+        ),
     ] {
         assert_fault(text, place, parts);
     }

@@ -114,7 +114,7 @@ fn a_resource_that_cannot_be_read_is_warned_of_and_does_not_exist() {
         (
             "TopicRule",
             "{TopicRulePayload: {Sql: !If [a, b, c], Actions: []}}".to_owned(),
-            "Fn::If is not evaluated; the topic rule `It` does not exist here",
+            "there is no condition `a`; the topic rule `It` does not exist here",
         ),
         (
             "TopicRule",

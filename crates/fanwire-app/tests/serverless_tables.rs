@@ -176,7 +176,7 @@ fn a_table_that_dynamodb_would_refuse_is_refused_at_its_place() {
             ":10:47",
             &["did you mean `NEW_IMAGE`?"],
         ),
-        (&[ID, "KeySchema: !If [A, [], []]"], ":9:20", &["Fn::If is not evaluated"]),
+        (&[ID, "KeySchema: !If [A, [], []]"], ":9:25", &["there is no condition `A`"]),
     ] {
         assert_table_fault(properties, place, parts);
     }
@@ -281,7 +281,7 @@ fn two_tables_with_one_name_are_refused() {
 #[test]
 fn a_name_that_cannot_be_evaluated_is_made_up_and_told() {
     for (name, part) in [
-        ("!If [IsProd, users, people]", "the CloudFormation function Fn::If is not evaluated"),
+        ("!Cidr [10.0.0.0/16, 2, 8]", "the CloudFormation function Fn::Cidr is not evaluated"),
         ("'${ssm:/users}'", "its value is in AWS"),
     ] {
         let name = format!("TableName: {name}");
@@ -292,6 +292,25 @@ fn a_name_that_cannot_be_evaluated_is_made_up_and_told() {
         assert!(shown.contains(part) && shown.contains(":10:20"), "{shown}");
         assert!(shown.contains("; the table is called `chat-dev-Users` here"), "{shown}");
     }
+}
+
+#[test]
+fn a_table_whose_condition_does_not_hold_does_not_exist() {
+    let table = |id: &str, condition: &str| {
+        format!(
+            "    {id}: {{Type: 'AWS::DynamoDB::Table', Condition: {condition}, Properties: {{TableName: !If [IsProd, users, people], {ID}, {HASH}}}}}\n"
+        )
+    };
+    let text = format!(
+        "service: chat\nprovider: {{name: aws}}\nresources:\n  Conditions:\n    IsProd: !Equals ['${{sls:stage}}', prod]\n    \
+         IsDev: !Not [!Condition IsProd]\n  Resources:\n{}{}",
+        table("Users", "IsProd"),
+        table("People", "IsDev")
+    );
+    let tables = load_text(&text).unwrap().app.tables;
+    let named: Vec<_> =
+        tables.iter().map(|(id, table)| (id.as_str(), table.name.as_str())).collect();
+    assert_eq!(named, [("People", "people")]);
 }
 
 #[test]

@@ -43,7 +43,8 @@ pub(crate) fn run(port: u16, peers: &Path) -> Result<()> {
             Some((BROADCAST, rest)) => {
                 let (count, text) = rest.split_once(' ').ok_or("expected COUNT TEXT")?;
                 for _ in 0..count.parse()? {
-                    server.websocket().broadcast(0, Post::Text(text))?;
+                    // What becomes of each is not waited for.
+                    drop(server.websocket().broadcast(0, Post::Text(text))?);
                 }
             }
             None if line == HEAP_BYTES => {

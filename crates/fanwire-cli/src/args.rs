@@ -135,7 +135,8 @@ pub(crate) struct DevArgs {
 Examples:
   fanwire check
   fanwire check serverless.yml --stage prod
-  fanwire check --json | jq .functions")]
+  fanwire check --json | jq .functions
+  fanwire check --as toml > fanwire.toml      go on without the framework")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
@@ -143,6 +144,17 @@ pub(crate) struct CheckArgs {
     /// Print the App as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Print the App as a project file of Fanwire's own, which says the same.
+    #[arg(long = "as", value_name = "FORMAT", conflicts_with = "json")]
+    pub(crate) format: Option<FormatArg>,
+}
+
+/// A format that an App can be written in.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// A fanwire.toml for the same folder.
+    Toml,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -195,7 +207,7 @@ pub(crate) struct ProjectArgs {
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
 
-    /// A value for `${param:KEY}`.
+    /// A value for `${param:KEY}`, or for a parameter of a template.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) params: Vec<(String, String)>,
 

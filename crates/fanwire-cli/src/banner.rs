@@ -195,6 +195,7 @@ fn functions(app: &App) -> String {
 fn code(function: &Function) -> String {
     match &function.code {
         Code::Handler { handler, identifier, .. } => format!("{identifier} {handler}"),
+        Code::Inline { handler, identifier, .. } => format!("{identifier} {handler} (inline)"),
         Code::Command { command, .. } => command.join(" "),
         Code::Lambda { arn, .. } => arn.clone(),
         Code::Http { url } => url.clone(),

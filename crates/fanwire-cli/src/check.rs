@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, FormatArg};
 use crate::{banner, project};
 
 /// Validates a project file and prints the App.
@@ -12,11 +12,13 @@ pub(crate) fn run(args: &CheckArgs) -> ExitCode {
         Err(status) => return status,
     };
     if args.json {
-        print_json(&loaded.app)
-    } else {
-        anstream::print!("{}", banner::of_app(&loaded.app));
-        ExitCode::SUCCESS
+        return print_json(&loaded.app);
     }
+    match args.format {
+        Some(FormatArg::Toml) => anstream::print!("{}", fanwire_app::to_toml(&loaded.app)),
+        None => anstream::print!("{}", banner::of_app(&loaded.app)),
+    }
+    ExitCode::SUCCESS
 }
 
 /// Prints the JSON Schema of `fanwire.toml`.

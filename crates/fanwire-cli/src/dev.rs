@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fanwire_app::{App, Loaded};
 use fanwire_dynamodb::DynamoDbOptions;
-use fanwire_functions::{HostOptions, WatchdogCommand};
+use fanwire_functions::{CommandLine, HostOptions};
 use fanwire_server::{Authority, Observers, Server, ServerOptions};
 use indexmap::IndexMap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -20,7 +20,7 @@ use crate::args::DevArgs;
 use crate::console::{Console, Style};
 use crate::data::Announced;
 use crate::live::{Live, LoadTeller};
-use crate::{EXIT_USAGE, WATCHDOG_ARGUMENT};
+use crate::{EXIT_USAGE, TYPESCRIPT_ARGUMENT, WATCHDOG_ARGUMENT};
 use crate::{banner, data, inspect, project};
 
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
@@ -141,10 +141,8 @@ fn options(
         functions: HostOptions {
             max_processes: args.max_processes,
             lambda_endpoint: std::env::var("AWS_ENDPOINT_URL_LAMBDA").ok(),
-            watchdog: std::env::current_exe().ok().map(|program| WatchdogCommand {
-                program,
-                args: vec![WATCHDOG_ARGUMENT.to_owned()],
-            }),
+            watchdog: this_program(WATCHDOG_ARGUMENT),
+            typescript: this_program(TYPESCRIPT_ARGUMENT),
             report_sources: !args.no_reload,
             inspect: inspected,
             ..HostOptions::default()
@@ -154,6 +152,12 @@ fn options(
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
         ..ServerOptions::default()
     }
+}
+
+/// This program, as what a hidden argument makes of it.
+fn this_program(argument: &str) -> Option<CommandLine> {
+    let program = std::env::current_exe().ok()?;
+    Some(CommandLine { program, args: vec![argument.to_owned()] })
 }
 
 /// Removes what the realtime endpoint has kept, if that is wanted.

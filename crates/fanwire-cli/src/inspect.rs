@@ -1,7 +1,7 @@
 //! `dev --inspect`: which functions a debugger may attach to, and where.
 
 use fanwire_app::App;
-use fanwire_app::model::{Code, Runtime};
+use fanwire_app::model::Runtime;
 use indexmap::IndexMap;
 
 /// Where Node.js's debugger listens, where nothing else is said; the next function gets
@@ -56,7 +56,8 @@ pub(crate) fn ports(
             };
             return Err(InspectError::Unknown { name: function.clone(), remedy });
         };
-        if !matches!(found.code, Code::Handler { runtime: Runtime::Node, .. }) {
+        let handler = found.code.handler();
+        if handler.is_none_or(|handler| handler.runtime != Runtime::Node) {
             return Err(InspectError::NotNode(function.clone()));
         }
         let is_free = |port: &u16| !ports.values().any(|taken| taken == port);

@@ -30,6 +30,7 @@ mod replay;
 mod send;
 mod table;
 mod trust;
+mod typescript;
 mod watch;
 
 use std::process::ExitCode;
@@ -50,12 +51,19 @@ const EXIT_USAGE: u8 = 2;
 /// Makes this program the watchdog of another run of it.
 const WATCHDOG_ARGUMENT: &str = "__watchdog";
 
+/// Makes this program the compiler of a TypeScript file for another run of it.
+const TYPESCRIPT_ARGUMENT: &str = "__typescript";
+
 fn main() -> ExitCode {
-    // The process that ends our functions should this one be killed is this program,
-    // too, started with an argument that no user gives.
-    if std::env::args_os().nth(1).is_some_and(|first| first == WATCHDOG_ARGUMENT) {
+    // Some programs that a server needs beside it are this one, too, started with an
+    // argument that no user gives.
+    let hidden = std::env::args_os().nth(1).unwrap_or_default();
+    if hidden == WATCHDOG_ARGUMENT {
         fanwire_functions::watchdog::main();
         return ExitCode::SUCCESS;
+    }
+    if hidden == TYPESCRIPT_ARGUMENT {
+        return typescript::run();
     }
     match Args::parse().command {
         Command::Dev(args) => dev::run(&args),

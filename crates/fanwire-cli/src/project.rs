@@ -23,6 +23,7 @@ pub(crate) fn load(args: &ProjectArgs) -> Result<Loaded, LoadError> {
             .collect(),
         profile: args.profile.map(Into::into),
         dynamodb: args.dynamodb.clone(),
+        strip_types: Vec::new(),
     };
     fanwire_app::load(&args.path, &options)
 }

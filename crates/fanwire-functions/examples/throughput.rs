@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fanwire_app::model::{Code, Function, Runtime};
+use fanwire_app::model::{Code, Function, Links, Runtime};
 use fanwire_functions::{Functions, HostOptions, InvokeOptions, Silent};
 use indexmap::IndexMap;
 
@@ -39,6 +39,7 @@ fn main() {
         timeout: Duration::from_secs(3),
         memory_mb: 128,
         environment: IndexMap::new(),
+        links: Links::All,
         concurrency: Some(1),
     };
     let functions = IndexMap::from([("bench".to_owned(), function)]);

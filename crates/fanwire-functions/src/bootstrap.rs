@@ -81,7 +81,6 @@ pub(crate) fn plan(
             args.push(written("node.cjs", NODE)?.into());
             settings["tsx"] = json!(tsx);
             settings["esbuild"] = json!(of_project("esbuild"));
-            settings["typescript"] = json!(of_project("typescript"));
             Ok(Plan { program, args, settings })
         }
         Runtime::Python => {

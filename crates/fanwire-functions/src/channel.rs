@@ -5,7 +5,7 @@
 //!
 //! | type | direction | frame | payload |
 //! |---|---|---|---|
-//! | 1 | to child | configure | JSON: `arn`; `redirect`: `port`, `hosts`; `sources`; for Node.js `tsx`, `esbuild`, `typescript`, `inspect` |
+//! | 1 | to child | configure | JSON: `arn`; `redirect`: `port`, `hosts`; `sources`; for Node.js `tsx`, `esbuild`, `compiler`, `inspect` |
 //! | 2 | to child | event | request id (36 bytes), deadline in epoch ms (`f64`), trace id (`u16` length, bytes), client context (`u32` length, bytes), the event |
 //! | 16 | to host | ready | none: the handler is loaded |
 //! | 17 | to host | init error | the error payload; the child exits |

@@ -59,7 +59,8 @@ impl EntryMaker {
         options: &Arc<HostOptions>,
         replaced: Option<&Entry>,
     ) -> Result<Entry, StartError> {
-        let is_node = matches!(function.code, Code::Handler { runtime: Runtime::Node, .. });
+        let handler = function.code.handler();
+        let is_node = handler.is_some_and(|handler| handler.runtime == Runtime::Node);
         if options.inspect.contains_key(key) && !is_node {
             let why = "only a handler in Node.js can be inspected".to_owned();
             return Err(StartError::Function { key: key.to_owned(), why });
@@ -94,7 +95,7 @@ impl EntryMaker {
         let wrong = |why| StartError::Function { key: spec.key.clone(), why };
         let calls = || Calls(Semaphore::new(spec.options.max_waiting));
         match &spec.function.code {
-            Code::Handler { .. } | Code::Command { .. } => {
+            Code::Handler { .. } | Code::Inline { .. } | Code::Command { .. } => {
                 let pool = replaced.and_then(Entry::pool).cloned();
                 let pool = pool.unwrap_or_else(|| Arc::new(Pool::new(Arc::clone(spec))));
                 Ok(Target::Processes(pool))

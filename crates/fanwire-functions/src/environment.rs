@@ -44,6 +44,11 @@ fn is_of_another_function(name: &str) -> bool {
         )
 }
 
+/// What a process that this one starts has of its environment.
+pub(crate) fn inherited(own: impl Iterator<Item = (OsString, OsString)>) -> Environment {
+    own.filter(|(name, _)| name.to_str().is_none_or(|name| !is_of_another_function(name))).collect()
+}
+
 /// The environment of one process of a function, but for `AWS_LAMBDA_RUNTIME_API`.
 ///
 /// `inherited` is the environment of this process; `log_stream` is the name of the
@@ -57,9 +62,7 @@ pub(crate) fn of(
     inherited: impl Iterator<Item = (OsString, OsString)>,
     log_stream: &str,
 ) -> Environment {
-    let mut environment: Environment = inherited
-        .filter(|(name, _)| name.to_str().is_none_or(|name| !is_of_another_function(name)))
-        .collect();
+    let mut environment = self::inherited(inherited);
     let has_credentials =
         CREDENTIAL_SOURCES.iter().any(|name| environment.contains_key(std::ffi::OsStr::new(name)));
     let mut set = |name: &str, value: &str| environment.insert(name.into(), value.into());
@@ -108,7 +111,7 @@ pub(crate) fn log_stream() -> String {
 mod tests {
     use std::time::Duration;
 
-    use fanwire_app::model::{Code, Runtime};
+    use fanwire_app::model::{Code, Links, Runtime};
     use indexmap::IndexMap;
 
     use super::*;
@@ -132,6 +135,7 @@ mod tests {
             timeout: Duration::from_secs(3),
             memory_mb: 512,
             environment: map(own),
+            links: Links::All,
             concurrency: None,
         };
         let options = HostOptions { environment: map(platform), ..HostOptions::default() };

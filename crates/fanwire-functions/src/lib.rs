@@ -27,6 +27,7 @@
 //! - `sources`: which files of the project a function is made of.
 //! - `remote`: functions that are not ours to start: in AWS, or behind a URL.
 //! - `async_invoke`: asynchronous events and their retries.
+//! - `services`: other programs of an App, which run for as long as the host does.
 //!
 //! # What differs from Lambda
 //!
@@ -62,6 +63,7 @@ mod pool;
 mod process;
 mod remote;
 mod runtime_api;
+mod services;
 mod sources;
 mod spec;
 mod start;
@@ -71,7 +73,8 @@ mod worker;
 
 pub use host::{Functions, StartError};
 pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
-pub use options::{AsyncRetry, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect, WatchdogCommand};
+pub use options::{AsyncRetry, CommandLine, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect};
 pub use outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};
 pub use remote::HttpClient;
+pub use services::{ServiceState, Supervisor};
 pub use update::{FunctionChanges, HostUpdate};

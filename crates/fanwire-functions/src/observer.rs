@@ -146,6 +146,18 @@ pub enum FunctionEvent<'a> {
         /// The new ones.
         files: &'a [PathBuf],
     },
+    /// A program that a [`Supervisor`](crate::Supervisor) runs has ended by itself, or
+    /// could not be started.
+    ServiceEnded {
+        /// The service's key.
+        function: &'a str,
+        /// How: `exit status 1`, or why it could not be started.
+        how: &'a str,
+        /// How long it ran.
+        ran: Duration,
+        /// When it is started again; `None`: it ended well, and is not.
+        again_in: Option<Duration>,
+    },
     /// A function calls a service in AWS that Fanwire does not serve: for each function
     /// and service, the first time.
     AwsCall {
@@ -173,6 +185,7 @@ impl<'a> FunctionEvent<'a> {
             | Self::Dropped { function, .. }
             | Self::Reloaded { function, .. }
             | Self::Loaded { function, .. }
+            | Self::ServiceEnded { function, .. }
             | Self::AwsCall { function, .. } => function,
         }
     }
@@ -191,6 +204,7 @@ impl<'a> FunctionEvent<'a> {
             | Self::InitFailed { .. }
             | Self::Reloaded { .. }
             | Self::Loaded { .. }
+            | Self::ServiceEnded { .. }
             | Self::AwsCall { .. } => None,
         }
     }
@@ -228,6 +242,15 @@ impl fmt::Display for FunctionEvent<'_> {
             Self::Loaded { function, files } => {
                 write!(f, "{function}: loaded")?;
                 files.iter().try_for_each(|file| write!(f, " {}", file.display()))
+            }
+            Self::ServiceEnded { function, how, ran, again_in } => {
+                write!(f, "{function}: ended after {:.1} s: {how}; ", ran.as_secs_f64())?;
+                match again_in {
+                    Some(delay) => {
+                        write!(f, "it is started again in {:.1} s", delay.as_secs_f64())
+                    }
+                    None => write!(f, "it is not started again"),
+                }
             }
             Self::AwsCall { function, service, host } => write!(
                 f,

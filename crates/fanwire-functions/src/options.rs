@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use serde::Serialize;
 
 /// Lambda's limit for the event and for the result of a synchronous invocation, in
 /// bytes (Lambda Runtime API: "Exceeded maximum allowed payload size").
@@ -61,9 +62,15 @@ pub struct HostOptions {
     /// time-out of any kind. New code needs the port: a reload ends the old process with
     /// the event that it may have. Default: none.
     pub inspect: IndexMap<String, u16>,
-    /// How to start the watchdog that ends every function if this process is killed.
+    /// How to start the watchdog that ends every function if this process is killed: a
+    /// program that calls [`watchdog::main`](crate::watchdog::main).
     /// Default: none, which leaves a killed host's `Command` functions running.
-    pub watchdog: Option<WatchdogCommand>,
+    pub watchdog: Option<CommandLine>,
+    /// What compiles TypeScript for projects that have neither tsx nor esbuild: a program
+    /// that is given a file and writes what `fanwire_typescript::compile` makes of it as
+    /// JSON, or says on standard error what is wrong and fails. Default: none, and such
+    /// projects' functions fail.
+    pub typescript: Option<CommandLine>,
 }
 
 impl Default for HostOptions {
@@ -86,6 +93,7 @@ impl Default for HostOptions {
             redirect: None,
             inspect: IndexMap::new(),
             watchdog: None,
+            typescript: None,
         }
     }
 }
@@ -133,10 +141,10 @@ pub struct Redirect {
     pub hosts: Vec<String>,
 }
 
-/// A program that calls [`watchdog::main`](crate::watchdog::main): usually the running
-/// binary itself with a hidden argument.
-#[derive(Debug, Clone)]
-pub struct WatchdogCommand {
+/// How to start a program of ours: usually the running binary itself with a hidden
+/// argument.
+#[derive(Debug, Clone, Serialize)]
+pub struct CommandLine {
     /// The program.
     pub program: PathBuf,
     /// Its arguments.

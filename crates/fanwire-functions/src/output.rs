@@ -16,8 +16,8 @@ const CHUNK: usize = 8 * 1024;
 /// cannot keep the host's thread.
 const MOST_CHUNKS: usize = 32;
 
-/// A process's two outputs. Nothing reads them between events: a process that writes
-/// then waits when its pipe is full, as Lambda freezes it.
+/// A process's two outputs. Nothing reads a function's between events: a process that
+/// writes then waits when its pipe is full, as Lambda freezes it.
 pub(crate) struct Output {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
@@ -32,6 +32,11 @@ impl Output {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, log: &mut dyn FnMut(Written<'_>)) {
         poll_stream(&mut self.stdout, cx, &mut |bytes| log(Written::Native(Stream::Stdout, bytes)));
         poll_stream(&mut self.stderr, cx, &mut |bytes| log(Written::Native(Stream::Stderr, bytes)));
+    }
+
+    /// Whether both have come to their end, as far as they have been read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.stdout.is_none() && self.stderr.is_none()
     }
 }
 

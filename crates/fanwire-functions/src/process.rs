@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, PipeWriter, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -33,6 +33,7 @@ const SHELL: &str = "/bin/sh";
 const PLAIN: &str = r#"ulimit -S -n 1024 2>/dev/null; read -r go && exec "$@" </dev/null"#;
 const WITH_CHANNEL: &str =
     r#"ulimit -S -n 1024 2>/dev/null; read -r go && exec "$@" 3<&0 0</dev/null"#;
+const WITH_INPUT: &str = r#"ulimit -S -n 1024 2>/dev/null; read -r go && exec "$@""#;
 /// How often the memory of a process is looked at, at most.
 const MEMORY_SAMPLE: Duration = Duration::from_secs(1);
 
@@ -110,6 +111,21 @@ impl Processes {
         let started = self.watch(child, on_exit)?;
         ours.write_all(b"\n")?;
         Ok(started)
+    }
+
+    /// Starts a program whose standard input is the returned pipe: it stays open, with
+    /// nothing to read, as long as the pipe does. Programs that watch files tend to end
+    /// when theirs ends.
+    pub(crate) fn spawn_with_input(
+        self: &Arc<Self>,
+        launch: Launch,
+        on_exit: impl FnOnce(u32, &Exit) + Send + 'static,
+    ) -> io::Result<(Started, PipeWriter)> {
+        let (theirs, mut ours) = io::pipe()?;
+        let child = self.command(launch, WITH_INPUT, OwnedFd::from(theirs))?;
+        let started = self.watch(child, on_exit)?;
+        ours.write_all(b"\n")?;
+        Ok((started, ours))
     }
 
     fn command(
@@ -244,6 +260,16 @@ impl Process {
         }
     }
 
+    /// Asks the process, and all it started, to end.
+    pub(crate) fn terminate(&mut self) {
+        if self.exited.is_none() {
+            match self.exit.try_recv() {
+                Ok(exit) => self.exited = Some(exit),
+                Err(_) => signal_group(self.pid, Signal::TERM),
+            }
+        }
+    }
+
     /// How the process ended, once it has.
     pub(crate) fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         if self.exited.is_none() {
@@ -274,10 +300,15 @@ impl Drop for Process {
     }
 }
 
-/// Kills a process group. It may be gone: then there is nothing to do.
+/// Kills a process group.
 fn kill_group(pid: u32) {
+    signal_group(pid, Signal::KILL);
+}
+
+/// Sends a process group a signal. It may be gone: then there is nothing to do.
+fn signal_group(pid: u32, signal: Signal) {
     if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process_group(group, Signal::KILL);
+        let _ = kill_process_group(group, signal);
     }
 }
 

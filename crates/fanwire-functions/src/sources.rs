@@ -53,7 +53,8 @@ impl Sources {
                 }
                 (files, build.is_some().then(|| root.join("src")))
             }
-            Code::Lambda { .. } | Code::Http { .. } => (Vec::new(), None),
+            // A change of inline code is one of the App.
+            Code::Inline { .. } | Code::Lambda { .. } | Code::Http { .. } => (Vec::new(), None),
         };
         Self { own, folder, loaded: Mutex::default() }
     }

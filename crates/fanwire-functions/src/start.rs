@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fanwire_app::model::Code;
+use fanwire_app::model::{Code, Handler, Runtime};
 use serde_json::json;
 
 use crate::build::build;
@@ -27,6 +27,10 @@ pub(crate) async fn start(
 ) -> Result<Box<Worker>, InitFailure> {
     let mut worker = match &spec.function.code {
         Code::Handler { .. } => start_handler(spec, on_exit).await?,
+        Code::Inline { runtime, source, root, .. } => {
+            write_inline(*runtime, source, root).map_err(|error| not_started(&error))?;
+            start_handler(spec, on_exit).await?
+        }
         Code::Command { .. } => start_command(spec, generation, on_exit).await?,
         _ => return Err(not_started(&"not a function with a process")),
     };
@@ -43,13 +47,13 @@ async fn start_handler(
     spec: &Arc<Spec>,
     on_exit: impl FnOnce(u32, &Exit) + Send + 'static,
 ) -> Result<Box<Worker>, InitFailure> {
-    let Code::Handler { runtime, handler, root, identifier } = &spec.function.code else {
+    let Some(Handler { runtime, handler, root, identifier }) = spec.function.code.handler() else {
         return Err(not_started(&"not a handler"));
     };
     let root = std::path::absolute(root).map_err(|error| not_started(&error))?;
     let environment = environment(spec, handler, &root, Some(identifier));
     let plan = bootstrap::plan(
-        *runtime,
+        runtime,
         handler,
         &root,
         settings(spec),
@@ -75,11 +79,32 @@ async fn start_handler(
     Ok(Box::new(Worker::new(Arc::clone(spec), process, Link::Channel(link), output)))
 }
 
+/// Puts code that stands in the project file where a bootstrap finds it: in the file
+/// `index`, below the project's folder, so that packages of the project are found too.
+fn write_inline(runtime: Runtime, source: &str, root: &Path) -> std::io::Result<()> {
+    let file = root.join(match runtime {
+        Runtime::Node => "index.js",
+        Runtime::Python => "index.py",
+    });
+    if std::fs::read(&file).is_ok_and(|known| known == source.as_bytes()) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(root)?;
+    if runtime == Runtime::Node {
+        // Whatever the project's own package.json says, as on Lambda.
+        std::fs::write(root.join("package.json"), "{}\n")?;
+    }
+    // Another process of the function may look while it is written.
+    let written = root.join(format!("new-{:016x}", fastrand::u64(..)));
+    std::fs::write(&written, source)?;
+    std::fs::rename(written, file)
+}
+
 /// What the bootstrap is told about the function and the host.
 fn settings(spec: &Spec) -> serde_json::Value {
     let redirect = spec.options.redirect.as_ref();
     let redirect = redirect.map(|to| json!({ "port": to.port, "hosts": to.hosts }));
-    json!({ "arn": spec.arn, "redirect": redirect, "sources": spec.options.report_sources, "inspect": spec.inspect() })
+    json!({ "arn": spec.arn, "redirect": redirect, "sources": spec.options.report_sources, "inspect": spec.inspect(), "compiler": spec.options.typescript })
 }
 
 async fn start_command(

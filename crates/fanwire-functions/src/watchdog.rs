@@ -13,11 +13,11 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::options::WatchdogCommand;
+use crate::options::CommandLine;
 
 /// The host's end: the watchdog process, and what it was told.
 pub(crate) struct Watchdog {
-    command: WatchdogCommand,
+    command: CommandLine,
     state: Mutex<State>,
 }
 
@@ -30,7 +30,7 @@ struct State {
 impl Watchdog {
     /// Starts the watchdog, in a process group of its own so that a terminal's Ctrl-C
     /// does not reach it.
-    pub(crate) fn start(command: WatchdogCommand) -> io::Result<Self> {
+    pub(crate) fn start(command: CommandLine) -> io::Result<Self> {
         let (child, pipe) = spawn(&command)?;
         let state = State { child, pipe: Some(pipe), groups: HashSet::new() };
         Ok(Self { command, state: Mutex::new(state) })
@@ -79,7 +79,7 @@ impl Drop for Watchdog {
     }
 }
 
-fn spawn(command: &WatchdogCommand) -> io::Result<(Child, ChildStdin)> {
+fn spawn(command: &CommandLine) -> io::Result<(Child, ChildStdin)> {
     let mut child = Command::new(&command.program)
         .args(&command.args)
         .stdin(Stdio::piped())

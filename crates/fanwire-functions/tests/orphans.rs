@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanwire_app::model::{Code, Function, Runtime};
+use fanwire_app::model::{Code, Function, Links, Runtime};
 use fanwire_functions::{
-    FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, WatchdogCommand, watchdog,
+    CommandLine, FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, watchdog,
 };
 use indexmap::IndexMap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -132,13 +132,14 @@ def handler(event, context):
                 timeout: Duration::from_secs(600),
                 memory_mb: 128,
                 environment: IndexMap::new(),
+                links: Links::All,
                 concurrency: Some(1),
             };
             (format!("f{n}"), function)
         })
         .collect();
     let program = std::env::current_exe().unwrap();
-    let watchdog = WatchdogCommand { program, args: vec!["watchdog".to_owned()] };
+    let watchdog = CommandLine { program, args: vec!["watchdog".to_owned()] };
     let options = HostOptions {
         watchdog: Some(watchdog),
         init_timeout: Duration::from_secs(600),

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fanwire_app::model::{self, Code, Function, Profile, Runtime, TopicRule};
+use fanwire_app::model::{self, Code, Function, Links, Profile, Runtime, TopicRule};
 use fanwire_functions::{FunctionEvent, Functions, HostOptions};
 use fanwire_hub::HubOptions;
 use fanwire_realtime::{Message, Natives, Observer, Realtime, RealtimeEvent, RealtimeParts, Rules};
@@ -74,6 +74,7 @@ fn functions(folder: &TempDir, log: &Log) -> Functions {
         timeout: Duration::from_secs(20),
         memory_mb: 256,
         environment: IndexMap::new(),
+        links: Links::All,
         concurrency: Some(1),
     };
     let functions = ["f", "e"].map(|name| (name.to_owned(), function(name)));

@@ -52,7 +52,7 @@ impl Server {
         }
         // The new code may look for its tables at once, the new routes for their code.
         let tables = make_tables(self.router.tables(), app).await?;
-        let functions = self.functions().update(&app.functions, self.host_update(app))?;
+        let functions = self.functions().update(&self.hosted(app), self.host_update(app))?;
         let realtime = self.router.realtime_host();
         let had_endpoint = self.router.has_realtime();
         realtime.apply(app, self.clock_ahead()).await?;

@@ -5,20 +5,42 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use fanwire_app::App;
-use fanwire_app::model::{DynamoDb, Realtime};
+use fanwire_app::model::{DynamoDb, Function, Links, Realtime, SERVER_ADDRESS};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
-/// The environment variables that every function of the App gets for the server's sake.
-pub(crate) fn variables(app: &App, address: SocketAddr) -> IndexMap<String, String> {
-    let mut variables = services(app, address);
-    variables.extend(links(app, address.port()));
-    variables
+/// The App's functions as they are hosted: with the links that they find, and with the
+/// server's address where their environment asks for it.
+pub(crate) fn functions(app: &App, address: SocketAddr) -> IndexMap<String, Function> {
+    let hosted = |function: &Function| Function {
+        environment: variables(app, address, &function.environment, &function.links),
+        ..function.clone()
+    };
+    app.functions.iter().map(|(key, function)| (key.clone(), hosted(function))).collect()
+}
+
+/// The environment variables of one function or site: its own, with the server's address
+/// put in, and those of its links.
+pub(crate) fn variables(
+    app: &App,
+    address: SocketAddr,
+    own: &IndexMap<String, String>,
+    links: &Links,
+) -> IndexMap<String, String> {
+    let place = reached_at(address);
+    let put_in = |text: &String| text.replace(SERVER_ADDRESS, &place);
+    let own = own.iter().map(|(name, value)| (name.clone(), put_in(value)));
+    own.chain(link_variables(app, &place, links)).collect()
+}
+
+/// The host and the port by which clients reach a server of this machine.
+fn reached_at(address: SocketAddr) -> String {
+    format!("localhost:{}", address.port())
 }
 
 /// Those by which AWS SDKs find the services that `address` serves (reference: lambda.md,
 /// section 5).
-fn services(app: &App, address: SocketAddr) -> IndexMap<String, String> {
+pub(crate) fn services(app: &App, address: SocketAddr) -> IndexMap<String, String> {
     let ip = match address.ip() {
         ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
@@ -41,20 +63,37 @@ fn services(app: &App, address: SocketAddr) -> IndexMap<String, String> {
 
 /// Those by which SST's SDK finds what the App links: `Resource.NAME` (reference: iot.md,
 /// section 9.5).
-fn links(app: &App, port: u16) -> IndexMap<String, String> {
-    let mut links = vec![("App", json!({ "name": app.service, "stage": app.stage }))];
-    links.extend(app.realtime.iter().map(|realtime| realtime_link(realtime, port)));
-    links.extend(app.links.iter().map(|(name, properties)| (name.as_str(), json!(properties))));
-    let variable =
-        |(name, value): (&str, Value)| (format!("SST_RESOURCE_{name}"), value.to_string());
-    links.into_iter().map(variable).collect()
+fn link_variables(app: &App, place: &str, links: &Links) -> IndexMap<String, String> {
+    let mut found = vec![("App", json!({ "name": app.service, "stage": app.stage }))];
+    let named = app.realtime.iter().map(|realtime| realtime_link(realtime, place));
+    let named = named.chain(app.links.iter().map(|(name, link)| (name.as_str(), link.clone())));
+    found.extend(named.filter(|(name, _)| links.include(name)));
+    let variable = |(name, mut value): (&str, Value)| {
+        put_in_all(&mut value, place);
+        (format!("SST_RESOURCE_{name}"), value.to_string())
+    };
+    found.into_iter().map(variable).collect()
+}
+
+/// Puts the server's address into every text of a value.
+fn put_in_all(value: &mut Value, place: &str) {
+    match value {
+        Value::String(text) if text.contains(SERVER_ADDRESS) => {
+            *text = text.replace(SERVER_ADDRESS, place);
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| put_in_all(item, place)),
+        Value::Object(members) => {
+            members.values_mut().for_each(|member| put_in_all(member, place));
+        }
+        _ => {}
+    }
 }
 
 /// The link of SST's `Realtime` component (reference: iot.md, section 9.4): the host that
 /// pages put between `wss://` and `/mqtt`, and the authorizer that they name.
-fn realtime_link(realtime: &Realtime, port: u16) -> (&str, Value) {
+fn realtime_link<'a>(realtime: &'a Realtime, place: &str) -> (&'a str, Value) {
     let mut link = json!({
-        "endpoint": format!("localhost:{port}"),
+        "endpoint": place,
         "type": "sst.aws.Realtime",
     });
     let first = || realtime.authorizers.keys().next();
@@ -97,10 +136,14 @@ mod tests {
         App { dynamodb, ..load("name = \"a\"\n[[websocket]]\nid = \"abcdefghij\"\n") }
     }
 
+    fn links_of(app: &App, links: &Links) -> IndexMap<String, String> {
+        variables(app, "127.0.0.1:3001".parse().unwrap(), &IndexMap::new(), links)
+    }
+
     #[test]
     fn every_service_that_is_served_has_its_variable() {
         let address = "0.0.0.0:3001".parse().unwrap();
-        let variables = variables(&app(DynamoDb::Embedded), address);
+        let variables = services(&app(DynamoDb::Embedded), address);
         let url = |service: &str| variables[&format!("AWS_ENDPOINT_URL_{service}")].as_str();
         assert_eq!(url("APIGATEWAYMANAGEMENTAPI"), "http://127.0.0.1:3001/dev");
         for service in ["LAMBDA", "DYNAMODB", "IOT_DATA_PLANE"] {
@@ -113,7 +156,7 @@ mod tests {
         let endpoint = "https://dynamodb.eu-west-1.amazonaws.com".to_owned();
         let app = app(DynamoDb::Elsewhere { endpoint: endpoint.clone() });
         let address = "127.0.0.1:3001".parse().unwrap();
-        assert_eq!(variables(&app, address)["AWS_ENDPOINT_URL_DYNAMODB"], endpoint);
+        assert_eq!(services(&app, address)["AWS_ENDPOINT_URL_DYNAMODB"], endpoint);
         assert!(!hosts(&app).iter().any(|host| host.contains("dynamodb")));
     }
 
@@ -132,7 +175,7 @@ mod tests {
              [realtime.authorizers.door]\nfunction = \"gate\"\n\
              [links.Bucket]\nname = \"pictures\"\ntype = \"sst.aws.Bucket\"\n",
         );
-        let variables = variables(&app, "127.0.0.1:3001".parse().unwrap());
+        let variables = links_of(&app, &Links::All);
         for (name, expected) in [
             ("App", json!({ "name": "chat", "stage": "dev" })),
             (
@@ -153,9 +196,28 @@ mod tests {
     }
 
     #[test]
+    fn a_function_finds_the_links_that_it_names() {
+        let app = load(
+            "name = \"chat\"\n[functions.gate]\nhandler = \"a.b\"\nlinks = [\"Api\"]\n\
+             environment = { URL = \"ws://${server:address}/dev\" }\n\
+             [functions.all]\nhandler = \"a.b\"\n\
+             [links.Api]\nurl = \"ws://${server:address}/dev\"\nports = [1, \"${server:address}\"]\n\
+             [links.Secret]\nvalue = \"x\"\n",
+        );
+        let functions = functions(&app, "0.0.0.0:3001".parse().unwrap());
+        let gate = &functions["gate"].environment;
+        assert_eq!(gate["URL"], "ws://localhost:3001/dev");
+        let api: Value = serde_json::from_str(&gate["SST_RESOURCE_Api"]).unwrap();
+        let expected = json!({ "url": "ws://localhost:3001/dev", "ports": [1, "localhost:3001"] });
+        assert_eq!(api, expected);
+        assert!(gate.contains_key("SST_RESOURCE_App") && !gate.contains_key("SST_RESOURCE_Secret"));
+        assert!(functions["all"].environment.contains_key("SST_RESOURCE_Secret"));
+    }
+
+    #[test]
     fn an_endpoint_without_authorizers_has_none_to_name() {
         let app = load("name = \"chat\"\n[realtime]\nallow_anonymous = true\n");
-        let variables = variables(&app, "127.0.0.1:3001".parse().unwrap());
+        let variables = links_of(&app, &Links::All);
         let link: Value = serde_json::from_str(&variables["SST_RESOURCE_Realtime"]).unwrap();
         assert_eq!(link.get("authorizer"), None);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire_app::App;
-use fanwire_app::model::{DynamoDb as DynamoDbSetting, RealtimeListener};
+use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
@@ -161,7 +161,8 @@ impl Server {
             environment.extend(authority.environment(|name| std::env::var_os(name))?);
         }
         let host = host_update(app, address, &environment).into_options(options.functions);
-        let functions = Functions::start(&app.functions, host, observers.functions)?;
+        let functions =
+            Functions::start(&endpoints::functions(app, address), host, observers.functions)?;
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
         let traffic = Feed::default();
         let folder = options.realtime_folder;
@@ -226,6 +227,26 @@ impl Server {
         host_update(app, self.address, &self.environment)
     }
 
+    /// The App's functions as this server hosts them.
+    pub(crate) fn hosted(&self, app: &App) -> IndexMap<String, Function> {
+        endpoints::functions(app, self.address)
+    }
+
+    /// The environment variables of a process of the App's that is no function, such as
+    /// what serves a site: what functions get for the server's sake, the links, and its
+    /// own, with the server's address where they hold
+    /// [`SERVER_ADDRESS`](fanwire_app::model::SERVER_ADDRESS).
+    pub fn environment_of(
+        &self,
+        app: &App,
+        own: &IndexMap<String, String>,
+        links: &Links,
+    ) -> IndexMap<String, String> {
+        let mut environment = self.host_update(app).environment;
+        environment.extend(endpoints::variables(app, self.address, own, links));
+        environment
+    }
+
     /// The address that is listened on.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -280,7 +301,7 @@ fn host_update(
     environment: &IndexMap<String, String>,
 ) -> HostUpdate {
     let mut environment = environment.clone();
-    environment.extend(endpoints::variables(app, address));
+    environment.extend(endpoints::services(app, address));
     HostUpdate {
         region: app.region.clone(),
         account_id: app.account_id.clone(),

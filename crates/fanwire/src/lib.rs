@@ -9,6 +9,7 @@
 //! - [`websocket`] is apps with routes, as API Gateway, lawcket and Nitric have them.
 //! - [`realtime`] is topics, as AWS IoT and SST's `Realtime` have them.
 //! - [`subscriptions`] is typed procedures that clients subscribe to, as tRPC has them.
+//! - [`superjson`] is values that JSON has no word for.
 //! - [`collection`] is typed documents, as Nitric has them.
 //! - [`store`] is where they keep what outlives an event.
 //! - `client` (a feature) is their other side: what tests, tools and services connect with.
@@ -30,6 +31,7 @@ pub mod realtime;
 mod run;
 pub mod store;
 pub mod subscriptions;
+pub mod superjson;
 pub mod websocket;
 
 pub use bytes::Bytes;
@@ -40,3 +42,5 @@ pub use self::home::Home;
 #[cfg(feature = "server")]
 pub use self::home::server::{Server, ServerOptions};
 pub use self::run::run;
+#[cfg(feature = "server")]
+pub use self::run::run_with;

@@ -1,5 +1,7 @@
 //! Finding an app's home.
 
+#[cfg(feature = "server")]
+use crate::ServerOptions;
 use crate::{App, Error, Result};
 
 /// Where an app runs.
@@ -30,13 +32,48 @@ enum HomeKind {
 ///
 /// Where the home is not compiled in, or cannot be started.
 pub fn run(app: impl Into<App>) -> Result {
-    let app = app.into();
+    block_on(async { live(app.into(), here()?, Options::default()).await })
+}
+
+/// As [`run`], for a program that says itself how it is served where it is a server: mostly
+/// what the environment says ([`ServerOptions::from_env`]), and more.
+///
+/// ```no_run
+/// use fanwire::ServerOptions;
+/// use fanwire::websocket::{Text, WebSocket};
+///
+/// fn main() -> fanwire::Result {
+///     let mut options = ServerOptions::from_env()?;
+///     options.max_connections = 10_000;
+///     fanwire::run_with(WebSocket::new().message(async |Text(text): Text| text), options)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// As [`run`].
+#[cfg(feature = "server")]
+pub fn run_with(app: impl Into<App>, options: ServerOptions) -> Result {
+    block_on(async { live(app.into(), here()?, Some(options)).await })
+}
+
+/// How a server is to be. `None`: as the environment says.
+#[cfg(feature = "server")]
+type Options = Option<ServerOptions>;
+#[cfg(not(feature = "server"))]
+type Options = ();
+
+fn block_on(life: impl Future<Output = Result>) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let home = home_of(|name| std::env::var(name).ok())?;
-    let ended = runtime.block_on(live(app, home));
+    let ended = runtime.block_on(life);
     // What still runs on the runtime has had its time.
     runtime.shutdown_background();
     ended
+}
+
+/// The home of this process.
+fn here() -> Result<HomeKind> {
+    home_of(|name| std::env::var(name).ok())
 }
 
 /// The home that the environment is.
@@ -53,14 +90,18 @@ fn home_of(variable: impl Fn(&str) -> Option<String>) -> Result<HomeKind> {
     }
 }
 
-async fn live(app: App, home: HomeKind) -> Result {
+#[cfg_attr(not(feature = "server"), allow(unused_variables, clippy::let_unit_value))]
+async fn live(app: App, home: HomeKind, options: Options) -> Result {
     match home {
         #[cfg(feature = "lambda")]
         HomeKind::Lambda => crate::home::lambda::run(app).await,
         #[cfg(not(feature = "lambda"))]
         HomeKind::Lambda => Err(not_built("lambda", "this is a function's environment", &app)),
         #[cfg(feature = "server")]
-        HomeKind::Server => crate::home::server::run(app).await,
+        HomeKind::Server => {
+            let options = options.map_or_else(ServerOptions::from_env, Ok)?;
+            crate::home::server::run(app, options).await
+        }
         #[cfg(not(feature = "server"))]
         HomeKind::Server => Err(not_built("server", "there is no AWS_LAMBDA_RUNTIME_API", &app)),
     }

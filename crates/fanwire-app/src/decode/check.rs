@@ -91,7 +91,7 @@ fn check_value(name: &str, node: &Node, key: &'static Key, issues: &mut Issues) 
             None => require(node, node.scalar_text().is_some(), "text or a list of texts", issues),
         },
         Kind::TextMap => entries(node, issues, text),
-        Kind::TextMaps => entries(node, issues, |node, issues| entries(node, issues, text)),
+        Kind::ValueMaps => entries(node, issues, |node, issues| entries(node, issues, resolved)),
         Kind::ReferenceMap => {
             if node.as_map().is_none() {
                 refuse(node, "a table of names and values", issues);
@@ -165,6 +165,16 @@ fn choice(name: &str, node: &Node, words: &[&str], else_expected: &str, issues: 
             issues.push(issue.nearest(&text, words.iter().copied()));
         }
         None => refuse(node, &expected, issues),
+    }
+}
+
+/// Requires that there is a value, whatever it is.
+fn resolved(node: &Node, issues: &mut Issues) {
+    match &node.value {
+        Value::Unresolved(_) => refuse(node, "", issues),
+        Value::List(items) => items.iter().for_each(|item| resolved(item, issues)),
+        Value::Map(map) => map.values().for_each(|entry| resolved(&entry.node, issues)),
+        _ => {}
     }
 }
 

@@ -76,8 +76,8 @@ pub(crate) enum Kind {
     ChoiceOrTextList(&'static [&'static str]),
     /// A mapping of names to texts.
     TextMap,
-    /// A mapping of names to mappings of names to texts.
-    TextMaps,
+    /// A mapping of names to mappings of names to anything.
+    ValueMaps,
     /// A mapping of names to one of these words each.
     ChoiceMap(&'static [&'static str]),
     /// A mapping of names to texts or CloudFormation functions.

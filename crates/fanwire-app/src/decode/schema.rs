@@ -65,7 +65,7 @@ fn kind_schema(kind: Kind) -> Value {
         Kind::TextMap | Kind::ReferenceMap => {
             named(json!({ "type": ["string", "number", "boolean"] }))
         }
-        Kind::TextMaps => named(kind_schema(Kind::TextMap)),
+        Kind::ValueMaps => named(json!({ "type": "object" })),
         Kind::Table(table) => table_schema(table),
         Kind::Tables(table) => named(table_schema(table)),
         Kind::ListOf(table) => json!({ "type": "array", "items": table_schema(table) }),

@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::{App, Realtime, WebSocketApi};
 
 /// The parts of an App that are told entry by entry; the others are told by name.
-const APP_ENTRIES: [&str; 5] = ["functions", "websocket_apis", "realtime", "tables", "links"];
+const APP_ENTRIES: [&str; 6] =
+    ["functions", "websocket_apis", "realtime", "tables", "links", "sites"];
 
 /// The same of a WebSocket API, whose limits are told one by one.
 const API_ENTRIES: [&str; 3] = ["routes", "authorizers", "limits"];
@@ -29,6 +30,7 @@ impl App {
         }
         entries("function", "", &self.functions, &new.functions, &mut changes);
         entries("table", "", &self.tables, &new.tables, &mut changes);
+        entries("site", "", &self.sites, &new.sites, &mut changes);
         links(self, new, &mut changes);
         apis(self, new, &mut changes);
         match (&self.realtime, &new.realtime) {

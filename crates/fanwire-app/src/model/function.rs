@@ -1,10 +1,12 @@
 //! A function: code that takes an event and answers a result.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::Serialize;
+
+use super::Links;
 
 /// A function of the App.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,8 +20,11 @@ pub struct Function {
     pub timeout: Duration,
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MB. Told to the function; not enforced.
     pub memory_mb: u32,
-    /// The function's own environment variables, all references resolved.
+    /// The function's own environment variables, all references resolved. They may hold
+    /// [`SERVER_ADDRESS`](super::SERVER_ADDRESS).
     pub environment: IndexMap<String, String>,
+    /// The links that it finds, besides the App's name and stage.
+    pub links: Links,
     /// The most processes (so: events at a time) of this function. `None` takes the
     /// host's default.
     pub concurrency: Option<u32>,
@@ -36,6 +41,20 @@ pub enum Code {
         /// The handler as in Lambda: `src/chat.send` or `pkg.module.func`.
         handler: String,
         /// The folder that `handler` is relative to (`LAMBDA_TASK_ROOT`).
+        root: PathBuf,
+        /// The runtime identifier that the file gave, such as `nodejs20.x`.
+        identifier: String,
+    },
+    /// A handler whose code stands in the project file itself, which is the file `index`
+    /// of a folder of its own.
+    Inline {
+        /// The language.
+        runtime: Runtime,
+        /// The whole of the code.
+        source: String,
+        /// The handler, in the file `index`: `index.handler`.
+        handler: String,
+        /// The folder that the file is put in, below the project's.
         root: PathBuf,
         /// The runtime identifier that the file gave, such as `nodejs20.x`.
         identifier: String,
@@ -65,6 +84,38 @@ pub enum Code {
         /// An `http://` or `https://` URL.
         url: String,
     },
+}
+
+/// A handler that a bootstrap of Fanwire's runs, wherever its code comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Handler<'a> {
+    /// The language.
+    pub runtime: Runtime,
+    /// The file and the function in it, as in Lambda.
+    pub handler: &'a str,
+    /// The folder of the file.
+    pub root: &'a Path,
+    /// The runtime identifier.
+    pub identifier: &'a str,
+}
+
+impl Code {
+    /// The folder, in the project's, of a function's code that stands in the project file.
+    pub(crate) fn inline_folder(key: &str) -> String {
+        format!(".fanwire/inline/{key}")
+    }
+
+    /// The handler, where the code is one in a language that Fanwire brings a bootstrap
+    /// for.
+    pub fn handler(&self) -> Option<Handler<'_>> {
+        match self {
+            Self::Handler { runtime, handler, root, identifier }
+            | Self::Inline { runtime, handler, root, identifier, .. } => {
+                Some(Handler { runtime: *runtime, handler, root, identifier })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A language that Fanwire brings a bootstrap for.

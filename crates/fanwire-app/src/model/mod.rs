@@ -7,8 +7,11 @@ mod dynamodb;
 mod function;
 mod identity_source;
 mod limits;
+mod link;
 mod realtime;
 mod realtime_limits;
+mod service;
+mod site;
 mod table;
 mod websocket;
 
@@ -19,14 +22,17 @@ use serde::Serialize;
 
 pub(crate) use self::dynamodb::EXPECTED as DYNAMODB_EXPECTED;
 pub use self::dynamodb::{DynamoDb, DynamoDbChoice, DynamoDbChoiceError};
-pub use self::function::{Code, Function, Runtime};
+pub use self::function::{Code, Function, Handler, Runtime};
 pub use self::identity_source::{IdentitySource, IdentitySourceError};
 pub use self::limits::{Limits, Profile};
+pub use self::link::{Links, SERVER_ADDRESS};
 pub use self::realtime::{
     AccessList, Durability, JwksSource, Realtime, RealtimeAuthorizer, RealtimeJwt,
     RealtimeListener, RealtimeProtocol, RealtimeUser, SqlVersion, TopicRule,
 };
 pub use self::realtime_limits::{Denied, RealtimeLimits};
+pub use self::service::Service;
+pub use self::site::Site;
 pub use self::table::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 pub use self::websocket::{
     AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, LogSettings,
@@ -60,9 +66,12 @@ pub struct App {
     pub tables: IndexMap<String, Table>,
     /// Where the tables are.
     pub dynamodb: DynamoDb,
-    /// Values that functions and pages find by name, as SST's `Resource.NAME`: the
-    /// properties of each, `type` among them where it has one.
-    pub links: IndexMap<String, IndexMap<String, String>>,
+    /// Values that functions and sites find by name, as SST's `Resource.NAME`: an object
+    /// of the properties of each, `type` among them where it has one. Texts in them may
+    /// hold [`SERVER_ADDRESS`].
+    pub links: IndexMap<String, serde_json::Value>,
+    /// The sites by the name the file gives them.
+    pub sites: IndexMap<String, Site>,
     /// What the file declares and Fanwire does not serve, one entry a kind.
     pub not_served: Vec<NotServed>,
 }

@@ -9,22 +9,22 @@ use crate::decode::units::duration;
 use crate::diagnostic::Issue;
 use crate::model::{Code, Function};
 use crate::node::{Entry, Node};
-use crate::reading::Reading;
+use crate::reading::{Reading, join};
 use crate::rules;
 
-use super::{Project, text_map, texts};
+use super::{Project, links, text_map, texts};
 
 /// What holds where a function says nothing.
-const DEFAULT_RUNTIME: &str = "nodejs20.x";
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
-const DEFAULT_MEMORY_MB: u32 = 1024;
+pub(super) const DEFAULT_RUNTIME: &str = "nodejs20.x";
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(6);
+pub(super) const DEFAULT_MEMORY_MB: u32 = 1024;
 
 /// Lambda's longest timeout.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// The keys that say what a function is, each with those that may stand beside it.
 const CODE_KEYS: [(&str, &[&str]); 4] = [
-    ("handler", &["runtime", "root"]),
+    ("handler", &["runtime", "root", "code"]),
     ("command", &["handler", "build", "root"]),
     ("arn", &["endpoint"]),
     ("url", &[]),
@@ -60,6 +60,7 @@ pub(super) fn build(
             timeout,
             memory_mb: number("memory").unwrap_or(DEFAULT_MEMORY_MB),
             environment,
+            links: links::given(node),
             concurrency: number("concurrency"),
         };
         let place = node.get("name").map_or(entry.key, |name| name.span);
@@ -93,7 +94,7 @@ fn code(
         reading.issues.push(issue.expected("one of handler, command, arn and url"));
         return None;
     };
-    for other in ["handler", "runtime", "build", "root", "endpoint"] {
+    for other in ["handler", "runtime", "build", "root", "endpoint", "code"] {
         if let Some(entry) =
             node.entry(other).filter(|_| other != *form && !allowed.contains(&other))
         {
@@ -103,7 +104,7 @@ fn code(
     }
     let text = |key: &str| node.get(key).and_then(Node::scalar_text);
     let root = match text("root") {
-        Some(root) => reading.folder.join(root),
+        Some(root) => join(&reading.folder, &root),
         None => reading.folder.clone(),
     };
     match *form {
@@ -143,9 +144,14 @@ fn handler(
     let identifier = runtime_node.and_then(Node::scalar_text);
     let identifier = identifier.unwrap_or_else(|| DEFAULT_RUNTIME.to_owned());
     match rules::language(&identifier) {
-        Some(runtime) => {
-            Some(Code::Handler { runtime, handler, root: root.to_owned(), identifier })
-        }
+        Some(runtime) => Some(match node.get("code").and_then(Node::scalar_text) {
+            Some(source) => {
+                rules::check_inline_handler(&handler, place, &mut reading.issues);
+                let root = reading.folder.join(Code::inline_folder(key));
+                Code::Inline { runtime, source, handler, root, identifier }
+            }
+            None => Code::Handler { runtime, handler, root: root.to_owned(), identifier },
+        }),
         None => {
             let place = runtime_node.map_or(place, |node| node.span);
             let message = format!("the runtime `{identifier}` is not supported with a handler");

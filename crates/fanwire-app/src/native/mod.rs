@@ -3,15 +3,18 @@
 //!
 //! [`keys`] is the table of all keys. The tree is checked against it first, so that
 //! what reads the values ([`functions`], [`websocket`], [`realtime`], [`tables`],
-//! [`links`]) need only look at what the keys mean together.
+//! [`links`], [`sites`]) need only look at what the keys mean together. [`write`] goes the
+//! other way, from an App to a text.
 
 mod functions;
 mod keys;
 mod links;
 mod realtime;
 mod realtime_limits;
+mod sites;
 mod tables;
 mod websocket;
+mod write;
 
 use crate::aws_id::account_id;
 use crate::decode::{check, json_schema};
@@ -20,9 +23,16 @@ use crate::node::Node;
 use crate::reading::Reading;
 use crate::variables::{Format, Resolver};
 
+pub use self::write::to_toml;
+
 /// The JSON Schema of `fanwire.toml`, for editors.
 pub fn schema() -> serde_json::Value {
     json_schema(&keys::FILE, "fanwire.toml")
+}
+
+/// Whether a text can be the name of an app, a stage or a region, or what would be.
+pub(crate) fn check_name(text: &str) -> Result<(), String> {
+    keys::name(text)
 }
 
 /// What holds for the whole file.
@@ -68,9 +78,11 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         region: given(&options.region, "region", "us-east-1"),
         profile: options.profile.unwrap_or(in_file),
     };
-    for (option, value) in [("stage", &options.stage), ("region", &options.region)] {
-        if let Some((value, Err(expected))) = value.as_ref().map(|value| (value, keys::name(value)))
-        {
+    for (option, value, check) in [
+        ("stage", &options.stage, keys::stage as fn(&str) -> _),
+        ("region", &options.region, keys::name),
+    ] {
+        if let Some((value, Err(expected))) = value.as_ref().map(|value| (value, check(value))) {
             reading.bad_option(option, value, &expected);
         }
     }
@@ -78,6 +90,10 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     let websocket_apis = websocket::build(&project, reading);
     let realtime = realtime::build(&project, &websocket_apis, reading);
     let links = links::build(&project, realtime.as_ref(), &mut reading.issues);
+    let named = links::Named::of(&links, realtime.as_ref());
+    named.check(&project, "functions", &mut reading.issues);
+    named.check(&project, "sites", &mut reading.issues);
+    let sites = sites::build(&project, reading);
     let tables = tables::build(&project, &mut reading.issues);
     let in_file = text("dynamodb").and_then(|choice| choice.parse().ok());
     let dynamodb = options.dynamodb.clone().or(in_file).unwrap_or_default();
@@ -96,6 +112,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         tables,
         dynamodb,
         links,
+        sites,
         not_served: Vec::new(),
     })
 }

@@ -112,6 +112,22 @@ impl Node {
         }
     }
 
+    /// The value as JSON. What JSON does not have, such as an infinite number or a
+    /// variable without a value, becomes null.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null | Value::Unresolved(_) => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Int(value) => (*value).into(),
+            Value::Float(value) => (*value).into(),
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(map) => {
+                map.iter().map(|(key, entry)| (key.clone(), entry.node.to_json())).collect()
+            }
+        }
+    }
+
     /// An integer, also one that is written as text, as environment variables are.
     pub(crate) fn integer(&self) -> Option<i64> {
         match &self.value {

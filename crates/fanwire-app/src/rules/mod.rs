@@ -57,9 +57,21 @@ pub(crate) fn check_function_exists(
     place: Span,
     issues: &mut Issues,
 ) {
+    check_name_exists("function", name, known, message, place, issues);
+}
+
+/// Reports a name that is not one of the file's things of a kind, such as `link`.
+pub(crate) fn check_name_exists(
+    what: &str,
+    name: &str,
+    known: &[&str],
+    message: String,
+    place: Span,
+    issues: &mut Issues,
+) {
     if !known.contains(&name) {
         let expected = match known {
-            [] => "a function, of which the file has none".to_owned(),
+            [] => format!("a {what}, of which the file has none"),
             known => format!("one of {}", known.join(", ")),
         };
         let issue = Issue::error(place, message).expected(expected);
@@ -133,6 +145,17 @@ pub(crate) fn language(identifier: &str) -> Option<Runtime> {
     } else {
         None
     }
+}
+
+/// Reports a handler of code that stands in the project file, which is not in the one file
+/// that is made of it. Returns whether it is.
+pub(crate) fn check_inline_handler(handler: &str, place: Span, issues: &mut Issues) -> bool {
+    let valid = handler.strip_prefix("index.").is_some_and(|name| !name.is_empty());
+    if !valid {
+        let message = format!("`{handler}` is not in the file `index`, which inline code is");
+        issues.push(Issue::error(place, message).expected("index.NAME"));
+    }
+    valid
 }
 
 /// Reports a handler that is not `path/to/file.function`.

@@ -23,6 +23,11 @@ pub(crate) fn check_filter(filter: &str, place: Span, issues: &mut Issues) {
     issues.push(issue.expected(expected));
 }
 
+/// Whether a text is a topic filter.
+pub(crate) fn is_filter(filter: &str) -> bool {
+    fault_of_filter(filter).is_none()
+}
+
 /// What is wrong with a filter (MQTT 3.1.1, 4.7).
 fn fault_of_filter(filter: &str) -> Option<&'static str> {
     if filter.is_empty() || filter.len() > MAX_FILTER_BYTES {

@@ -1,16 +1,15 @@
 //! Which code a function has: a handler of a language that Fanwire brings a
 //! bootstrap for, or an executable that speaks the Lambda Runtime API.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::code::Executable;
 use crate::diagnostic::Issue;
 use crate::model::Code;
 use crate::node::Node;
 use crate::reading::Reading;
 use crate::rules;
 use crate::source::Span;
-
-use super::cargo;
 
 /// The runtime where neither the function nor the provider names one (version 4).
 const DEFAULT_RUNTIME: &str = "nodejs20.x";
@@ -63,58 +62,24 @@ pub(super) fn of(described: &Described<'_>, reading: &mut Reading<'_>) -> Option
     None
 }
 
-/// The executable of a function with its own runtime: one that is built already, or
-/// one that cargo builds.
+/// The executable of a function with its own runtime.
 fn executable(
     described: &Described<'_>,
     place: &Node,
     handler: &str,
     reading: &mut Reading<'_>,
 ) -> Option<Code> {
-    let Described { key, node, .. } = described;
-    let root = reading.folder.clone();
-    // The `serverless-rust` plugin names a binary of a workspace `package.binary`.
-    let binary = handler.rsplit(['.', '/']).next().unwrap_or(handler);
-    let packages = [node.get("package"), described.package];
+    let packages = [described.node.get("package"), described.package];
     let artifact =
         packages.into_iter().flatten().find_map(|package| package.get("artifact")?.as_str());
     let beside = artifact.and_then(|path| Path::new(path).parent());
-    let built = beside
-        .map(|folder| folder.join("bootstrap").to_string_lossy().into_owned())
-        .into_iter()
-        .chain([handler, binary].into_iter().map(|name| format!("target/lambda/{name}/bootstrap")))
-        .chain(std::iter::once("bootstrap".to_owned()));
-    let mut looked_for: Vec<String> = Vec::new();
-    for path in built {
-        if root.join(&path).is_file() {
-            let command = vec![format!("./{}", path.trim_start_matches("./"))];
-            return Some(Code::Command { command, root, handler: handler.to_owned(), build: None });
-        }
-        if !looked_for.contains(&path) {
-            looked_for.push(path);
-        }
-    }
-    let binaries = cargo::binaries(&root);
-    for name in [handler, binary, key] {
-        if binaries.iter().any(|known| known == name) {
-            let target = reading.options.environment.get("CARGO_TARGET_DIR");
-            let target = target.filter(|folder| !folder.is_empty()).map(PathBuf::from);
-            let target = target.unwrap_or_else(|| cargo::target_folder(&root));
-            let build = ["cargo", "build", "--bin", name].map(str::to_owned).to_vec();
-            return Some(Code::Command {
-                command: vec![target.join("debug").join(name).to_string_lossy().into_owned()],
-                root,
-                handler: handler.to_owned(),
-                build: Some(build),
-            });
-        }
-    }
-    looked_for.push(format!("a binary `{binary}` or `{key}` of Cargo.toml"));
-    let message = format!("there is no executable for the function `{key}`");
-    reading.issues.push(
-        Issue::error(place.span, message)
-            .expected(format!("one of {}", looked_for.join(", ")))
-            .nearest(binary, binaries.iter().map(String::as_str)),
-    );
-    None
+    let search = Executable {
+        key: described.key,
+        root: reading.folder.clone(),
+        handler,
+        // The `serverless-rust` plugin names a binary of a workspace `package.binary`.
+        binaries: &[handler.rsplit(['.', '/']).next().unwrap_or(handler), described.key],
+        built: &beside.map(|folder| folder.join("bootstrap")).into_iter().collect::<Vec<_>>(),
+    };
+    search.find(place.span, reading)
 }

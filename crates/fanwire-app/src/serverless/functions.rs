@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use crate::cloudformation::Stack;
 use crate::decode::check;
 use crate::diagnostic::{Issue, Issues};
-use crate::model::Function;
+use crate::model::{Function, Links};
 use crate::node::{Map, Node, Value};
 use crate::reading::Reading;
 use crate::rules;
@@ -77,6 +77,7 @@ pub(super) fn build(
             timeout: Duration::from_secs(integer(node, "timeout", DEFAULT_TIMEOUT_SECONDS).into()),
             memory_mb: integer(node, "memorySize", DEFAULT_MEMORY_MB),
             environment,
+            links: Links::All,
             concurrency: concurrency.and_then(|limit| u32::try_from(limit).ok()),
         };
         let place = node.get("name").map_or(entry.key, |name| name.span);

@@ -4,25 +4,24 @@
 //! against [`keys`], the CloudFormation stack that the framework would generate is
 //! modelled as far as references need it ([`stack`]), and the functions
 //! ([`functions`]), their code ([`code`]), their routes ([`websocket`]), the realtime
-//! endpoint ([`realtime`]) and the tables ([`tables`]) are built.
+//! endpoint ([`realtime`]) and the tables are built.
 
-mod cargo;
 mod code;
 mod functions;
 mod keys;
 mod realtime;
 mod stack;
-mod tables;
-mod targets;
 mod websocket;
 
 use indexmap::IndexMap;
 
 use crate::aws_id::account_id;
+use crate::cloudformation::{Location, tables};
 use crate::decode::check;
 use crate::diagnostic::{Issue, Issues};
-use crate::model::{App, NotServed};
+use crate::model::App;
 use crate::node::{Entry, Map, Node, Value};
+use crate::not_served::Kinds;
 use crate::reading::Reading;
 use crate::variables::{Format, Resolver, dotenv};
 
@@ -38,20 +37,10 @@ struct Service<'n> {
     not_served: Kinds,
 }
 
-/// What is not served, by kind.
-#[derive(Debug, Default)]
-struct Kinds(IndexMap<String, Vec<String>>);
-
-impl Kinds {
-    fn add(&mut self, kind: &str, user: &str) {
-        let users = self.0.entry(kind.to_owned()).or_default();
-        if !users.iter().any(|known| known == user) {
-            users.push(user.to_owned());
-        }
-    }
-
-    fn into_list(self) -> Vec<NotServed> {
-        self.0.into_iter().map(|(kind, used_by)| NotServed { kind, used_by }).collect()
+impl Service<'_> {
+    /// Where the stack is whose resources begin with `prefix`.
+    fn location<'a>(&'a self, prefix: &'a str) -> Location<'a> {
+        Location { region: &self.region, account_id: &self.account_id, prefix }
     }
 }
 
@@ -77,6 +66,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     };
     let resources = stack::resources(&service, issues);
     let stack = stack::build(&mut service, &resources);
+    let resources = stack.existing(&resources);
     let tables = tables::build(&resources, &stack, issues);
     let mut functions = functions::build(&mut service, &stack, reading);
     let api = websocket::build(&mut service, &stack, &mut functions, reading);
@@ -97,6 +87,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         tables,
         dynamodb,
         links: IndexMap::new(),
+        sites: IndexMap::new(),
         not_served: service.not_served.into_list(),
     })
 }

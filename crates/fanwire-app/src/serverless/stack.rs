@@ -3,93 +3,41 @@
 
 use indexmap::IndexMap;
 
-use crate::aws_id::{derived_api_id, partition};
-use crate::cloudformation::{Resource, Stack};
+use crate::aws_id::derived_api_id;
+use crate::cloudformation::{
+    Location, Parameter, Stack, evaluate_conditions, is_silent, is_table, realtime, type_of,
+};
 use crate::decode::refuse;
 use crate::diagnostic::Issues;
 use crate::node::{Map, Node, Value};
 
-use super::{Service, functions, merged, realtime};
+use super::{Service, functions, merged};
 
 /// The logical id of the WebSocket API.
 pub(super) const WEBSOCKETS_API: &str = "WebsocketsApi";
 
-/// Resource types without anything to serve: permissions, capacity, and logs that
-/// Fanwire writes itself.
-const SILENT_TYPES: [&str; 6] = [
-    "AWS::ApplicationAutoScaling::",
-    "AWS::IAM::",
-    "AWS::Logs::",
-    "AWS::Lambda::Permission",
-    "AWS::ApiGatewayV2::",
-    "AWS::CloudWatch::",
-];
-
-/// Properties that hold a resource's name, by type.
-const NAME_PROPERTIES: [&str; 14] = [
-    "TableName",
-    "QueueName",
-    "TopicName",
-    "BucketName",
-    "FunctionName",
-    "RoleName",
-    "LogGroupName",
-    "StateMachineName",
-    "DeliveryStreamName",
-    "UserPoolName",
-    "ClusterName",
-    "RuleName",
-    "AuthorizerName",
-    "Name",
-];
-
 /// Models the stack, and lists the declared resources that are not served.
 pub(super) fn build(service: &mut Service<'_>, declared: &Map) -> Stack {
-    let mut stack = Stack { parameters: pseudo_parameters(service), ..Stack::default() };
-    generated(service, &mut stack.resources);
-    declared_parameters(service, &mut stack.parameters);
-    for (id, entry) in declared {
-        let kind = type_of(&entry.node);
-        let silent = SILENT_TYPES.iter().any(|silent| kind.starts_with(silent));
-        if !silent && !is_table(&entry.node) && !realtime::is_part(kind) {
-            service.not_served.add(kind, id);
-        }
-        // An override of a generated resource stays what it is.
-        if !stack.resources.contains_key(id) {
-            let name = default_name(service, kind, id);
-            stack.resources.insert(id.clone(), resource(service, kind, &name));
-        }
+    let prefix = format!("{}-{}", service.name, service.stage);
+    let mut stack = Stack { region: service.region.clone(), ..Stack::default() };
+    {
+        let location = service.location(&prefix);
+        let pseudo = location.pseudo_parameters(&prefix);
+        stack.parameters.extend(pseudo.into_iter().map(|(name, value)| (name, value.into())));
+        declared_parameters(service, &mut stack.parameters);
+        stack.mappings = section(service, "Mappings", &mut Issues::default());
+        let conditions = section(service, "Conditions", &mut Issues::default());
+        stack.conditions = evaluate_conditions(&conditions, &stack);
+        generated(service, &location, &mut stack);
+        location.declare(declared, &mut stack, |id| is_generated(id, service));
     }
-    // Names may refer to other resources and to parameters, so they come second.
-    // Faults in them are of no interest: the default name stands in.
-    for (id, entry) in declared {
-        let properties = entry.node.get("Properties");
-        let name = NAME_PROPERTIES.iter().find_map(|key| properties?.get(key));
-        if let Some(name) = name.and_then(|name| stack.text(name, &mut Issues::default()))
-            && !is_generated(id, service)
-        {
-            let kind = type_of(&entry.node);
-            stack.resources.insert(id.clone(), resource(service, kind, &name));
+    for (id, entry) in &stack.existing(declared) {
+        let kind = type_of(&entry.node);
+        if !is_silent(kind) && !is_table(&entry.node) && !realtime::is_part(kind) {
+            service.not_served.add(kind, id);
         }
     }
     stack
-}
-
-/// The name of a resource that is given none.
-fn default_name(service: &Service<'_>, kind: &str, id: &str) -> String {
-    let name = format!("{}-{}-{id}", service.name, service.stage);
-    // Rules are named with letters, digits and underscores.
-    if kind == "AWS::IoT::TopicRule" { name.replace('-', "_") } else { name }
-}
-
-/// A resource's type.
-pub(super) fn type_of(node: &Node) -> &str {
-    node.get("Type").and_then(Node::as_str).unwrap_or("a resource without a Type")
-}
-
-/// Whether a resource is a DynamoDB table.
-pub(super) fn is_table(node: &Node) -> bool {
-    matches!(type_of(node), "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable")
 }
 
 /// The resources that the file declares, by logical id. Where a part of them cannot be
@@ -118,48 +66,31 @@ fn section(service: &Service<'_>, name: &str, issues: &mut Issues) -> Map {
 
 /// The template's own parameters that have a value: `provider.stackParameters`, else
 /// their default.
-fn declared_parameters(service: &Service<'_>, parameters: &mut IndexMap<String, String>) {
+fn declared_parameters(service: &Service<'_>, parameters: &mut IndexMap<String, Parameter>) {
     // Faults in them are of no interest: a parameter that is needed is missed later.
     for (name, entry) in section(service, "Parameters", &mut Issues::default()) {
         if let Some(default) = entry.node.get("Default").and_then(Node::scalar_text) {
-            parameters.insert(name, default);
+            parameters.insert(name, default.into());
         }
     }
     let given = service.tree.at(&["provider", "stackParameters"]).and_then(Node::as_list);
     for parameter in given.unwrap_or_default() {
         let text = |key: &str| parameter.get(key).and_then(Node::scalar_text);
         if let (Some(name), Some(value)) = (text("ParameterKey"), text("ParameterValue")) {
-            parameters.insert(name, value);
+            parameters.insert(name, value.into());
         }
     }
 }
 
-fn pseudo_parameters(service: &Service<'_>) -> IndexMap<String, String> {
-    let Service { name, stage, region, account_id, .. } = service;
-    let (partition, suffix) = partition(region);
-    let stack = format!("{name}-{stage}");
-    let stack_id =
-        format!("arn:{partition}:cloudformation:{region}:{account_id}:stack/{stack}/local");
-    [
-        ("AWS::Region", region.as_str()),
-        ("AWS::AccountId", account_id),
-        ("AWS::Partition", partition),
-        ("AWS::URLSuffix", suffix),
-        ("AWS::StackName", &stack),
-        ("AWS::StackId", &stack_id),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect()
-}
-
 /// What the framework itself adds to the stack.
-fn generated(service: &Service<'_>, resources: &mut IndexMap<String, Resource>) {
+fn generated(service: &Service<'_>, location: &Location<'_>, stack: &mut Stack) {
     let Service { name, stage, .. } = service;
     let api_id = external_api_id(service)
         .unwrap_or_else(|| derived_api_id(name, stage, &super::websocket::api_name(service)));
-    let api = resource(service, "AWS::ApiGatewayV2::Api", &api_id);
-    resources.insert(WEBSOCKETS_API.to_owned(), api);
+    let mut add = |id: &str, kind: &str, value: &str| {
+        stack.resources.insert(id.to_owned(), location.resource(kind, value));
+    };
+    add(WEBSOCKETS_API, "AWS::ApiGatewayV2::Api", &api_id);
     for (id, kind, value) in [
         ("WebsocketsDeploymentStage", "AWS::ApiGatewayV2::Stage", stage.clone()),
         ("IamRoleLambdaExecution", "AWS::IAM::Role", format!("{name}-{stage}-lambdaRole")),
@@ -167,17 +98,17 @@ fn generated(service: &Service<'_>, resources: &mut IndexMap<String, Resource>) 
         ("ApiGatewayRestApi", "AWS::ApiGateway::RestApi", derived_api_id(name, stage, "rest")),
         ("HttpApi", "AWS::ApiGatewayV2::Api", derived_api_id(name, stage, "http")),
     ] {
-        resources.insert(id.to_owned(), resource(service, kind, &value));
+        add(id, kind, &value);
     }
     for (key, entry) in &service.functions {
         let function = functions::full_name(service, key, &entry.node);
         let id = normalized(key);
-        let lambda = resource(service, "AWS::Lambda::Function", &function);
-        resources.insert(format!("{id}LambdaFunction"), lambda);
-        let log_group =
-            resource(service, "AWS::Logs::LogGroup", &format!("/aws/lambda/{function}"));
-        resources.insert(format!("{id}LogGroup"), log_group);
+        add(&format!("{id}LambdaFunction"), "AWS::Lambda::Function", &function);
+        add(&format!("{id}LogGroup"), "AWS::Logs::LogGroup", &format!("/aws/lambda/{function}"));
     }
+    let keys = service.functions.keys();
+    let logical = keys.map(|key| (format!("{}LambdaFunction", normalized(key)), key.clone()));
+    stack.functions.extend(logical);
 }
 
 fn is_generated(id: &str, service: &Service<'_>) -> bool {
@@ -198,57 +129,4 @@ pub(super) fn normalized(key: &str) -> String {
     let key = key.replace('-', "Dash").replace('_', "Underscore");
     let mut letters = key.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// What references to a resource give: the forms that AWS documents for the common
-/// types, and the name for others.
-fn resource(service: &Service<'_>, kind: &str, name: &str) -> Resource {
-    let Service { region, account_id, .. } = service;
-    let (partition, suffix) = partition(region);
-    let arn = |product: &str, path: &str| {
-        format!("arn:{partition}:{product}:{region}:{account_id}:{path}")
-    };
-    let (reference, arn) = match kind {
-        "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable" => {
-            (name.to_owned(), arn("dynamodb", &format!("table/{name}")))
-        }
-        "AWS::Lambda::Function" => (name.to_owned(), arn("lambda", &format!("function:{name}"))),
-        "AWS::SQS::Queue" => {
-            let url = format!("https://sqs.{region}.{suffix}/{account_id}/{name}");
-            (url, arn("sqs", name))
-        }
-        "AWS::SNS::Topic" => (arn("sns", name), arn("sns", name)),
-        "AWS::S3::Bucket" => (name.to_owned(), format!("arn:{partition}:s3:::{name}")),
-        "AWS::IAM::Role" => {
-            (name.to_owned(), format!("arn:{partition}:iam::{account_id}:role/{name}"))
-        }
-        "AWS::Logs::LogGroup" => (name.to_owned(), arn("logs", &format!("log-group:{name}:*"))),
-        "AWS::IoT::TopicRule" => (name.to_owned(), arn("iot", &format!("rule/{name}"))),
-        "AWS::IoT::Authorizer" => (name.to_owned(), arn("iot", &format!("authorizer/{name}"))),
-        other => {
-            let product = other.split("::").nth(1).unwrap_or("unknown").to_lowercase();
-            (name.to_owned(), arn(&product, name))
-        }
-    };
-    let mut attributes = IndexMap::from([("Arn".to_owned(), arn.clone())]);
-    let mut add = |key: &str, value: String| drop(attributes.insert(key.to_owned(), value));
-    match kind {
-        "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable" => {
-            add("StreamArn", format!("{arn}/stream/1970-01-01T00:00:00.000"));
-        }
-        "AWS::SQS::Queue" => {
-            add("QueueName", name.to_owned());
-            add("QueueUrl", reference.clone());
-        }
-        "AWS::SNS::Topic" => {
-            add("TopicName", name.to_owned());
-            add("TopicArn", arn);
-        }
-        "AWS::ApiGatewayV2::Api" => {
-            add("ApiId", name.to_owned());
-            add("ApiEndpoint", format!("wss://{name}.execute-api.{region}.{suffix}"));
-        }
-        _ => {}
-    }
-    Resource { reference, attributes }
 }

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::cloudformation::Stack;
+use crate::cloudformation::{Stack, targets};
 use crate::decode::{check, refuse};
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::reading::Reading;
 use crate::rules;
 use crate::source::Span;
 
-use super::{Service, keys, stack, targets};
+use super::{Service, keys, stack};
 
 /// What a handshake must carry where an authorizer does not say.
 const DEFAULT_IDENTITY_SOURCE: &str = "Auth";
@@ -243,7 +243,7 @@ impl Routes<'_, '_> {
             self.issues.push(issue.expected("text that begins with arn:"));
         }
         let name = name.unwrap_or_else(|| targets::last_part(&arn).to_owned());
-        let own = targets::own(&arn, self.service, self.stack);
+        let own = self.stack.function_of(&arn);
         let key = own.unwrap_or_else(|| targets::add_remote(&name, &arn, self.functions));
         Some((name, key))
     }

@@ -338,6 +338,12 @@ impl<'r> Resolver<'r> {
     }
 }
 
+/// Whether a text is its own value: it holds no variable, and nothing that an escape of
+/// one would be.
+pub(crate) fn is_plain(text: &str) -> bool {
+    template::parse(text) == Ok(None)
+}
+
 /// What a variable looks like, for messages.
 const GRAMMAR: &str = "a variable is ${source:address}, with fallbacks after commas: \
     ${opt:stage, self:custom.stage, 'dev'}";

@@ -53,9 +53,10 @@ impl Template {
     }
 }
 
-/// What variables of policies begin with: `${iot:ClientId}`, `${claim:NAME}`. They have
-/// a value when a client connects.
-const POLICY_KINDS: [&str; 2] = ["iot", "claim"];
+/// What variables begin with that have a value only later: those of policies when a
+/// client connects (`${iot:ClientId}`, `${claim:NAME}`), and `${server:address}` when the
+/// server listens.
+const LATER_KINDS: [&str; 3] = ["iot", "claim", "server"];
 
 /// How deep variables may stand inside each other's text.
 const MAX_NESTING: usize = 16;
@@ -164,7 +165,7 @@ impl<'t> Parser<'t> {
         let address = self.eat(':');
         let foreign = if address {
             self.skip_spaces();
-            self.peek() == Some(':') || POLICY_KINDS.contains(&kind)
+            self.peek() == Some(':') || LATER_KINDS.contains(&kind)
         } else {
             self.peek() != Some('(')
         };

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanwire_app::model::{Code, Function, Runtime};
+use fanwire_app::model::{Code, Function, Links, Runtime};
 use fanwire_functions::{
     FunctionErrorKind, FunctionEvent, Functions, HostOptions, InvokeOptions, Observer, Outcome,
 };
@@ -83,6 +83,7 @@ pub(crate) fn function(code: Code) -> Function {
         timeout: Duration::from_secs(20),
         memory_mb: 256,
         environment: IndexMap::from([("GREETING".to_owned(), "hello".to_owned())]),
+        links: Links::All,
         concurrency: Some(1),
     }
 }

@@ -30,6 +30,9 @@ pub struct CallRequest<'a> {
     pub path: &'a str,
     /// Its input. `None`: undefined, which JSON has no word for.
     pub input: Option<&'a RawValue>,
+    /// What `superjson` is to know of the input: its `meta.values`, such as
+    /// `{"since":["Date"]}`. Left out with another transformer.
+    pub meta: Option<&'a RawValue>,
     /// The id of the last tracked event, where a subscription goes on. Since v11.
     pub last_event_id: Option<&'a str>,
 }
@@ -89,7 +92,7 @@ pub fn encode_batch(messages: &[String]) -> String {
 impl<'a> CallRequest<'a> {
     /// A call without input.
     pub fn new(kind: ProcedureType, path: &'a str) -> Self {
-        Self { kind, path, input: None, last_event_id: None }
+        Self { kind, path, input: None, meta: None, last_event_id: None }
     }
 
     /// The text to send.
@@ -104,9 +107,12 @@ impl<'a> CallRequest<'a> {
         let undefined = self.input.is_none();
         if !undefined || transformer != Transformer::None {
             let json = self.input.map_or("null", RawValue::get);
-            let meta = undefined.then_some(r#"{"values":["undefined"]}"#);
+            let meta = match (undefined, self.meta) {
+                (true, _) => Some(r#"{"values":["undefined"]}"#.to_owned()),
+                (false, meta) => meta.map(|values| format!(r#"{{"values":{values},"v":1}}"#)),
+            };
             out.push_str(r#""input":"#);
-            transformer.write(|out| out.push_str(json), meta, &mut out);
+            transformer.write(|out| out.push_str(json), meta.as_deref(), &mut out);
             out.push(',');
         }
         out.push_str(r#""path":"#);
@@ -148,6 +154,7 @@ mod tests {
                 kind: ProcedureType::Subscription,
                 path: &path,
                 input: input.as_deref(),
+                meta: None,
                 last_event_id: last.as_deref(),
             };
             let id = Id::from(number);

@@ -62,6 +62,8 @@ mod stored;
 mod subscription;
 mod typescript;
 
+#[cfg(feature = "server")]
+pub use fanwire_subscriptions::{KeepAlive, Probe};
 pub use fanwire_wire::trpc::{ProcedureType, Transformer};
 
 #[cfg(feature = "server")]
@@ -79,7 +81,7 @@ pub use self::filter::{
     Target,
 };
 pub use self::opening::{Opening, Said};
-pub use self::procedure::{Answer, Call, Interest, Sent};
+pub use self::procedure::{Answer, Call, Interest, Payload, Sent};
 pub use self::publisher::{Delivery, Publication, PublishError, Publisher, Report};
 pub use self::router::{CallInfo, Router};
 pub use self::service::Subscriptions;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use fanwire_wire::trpc::ProcedureType;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::filter::encode_key;
 use super::typescript::Signature;
 use super::{FilterInfo, Output, Scalar, TrpcError};
+use crate::superjson::annotations;
 
 /// The call of a procedure.
 #[derive(Clone, Debug)]
@@ -29,7 +31,7 @@ pub struct Call {
 /// What came of a call.
 pub enum Answer {
     /// The answer to a query or mutation.
-    Value(Box<RawValue>),
+    Value(Payload),
     /// The client is to be sent what is published to the procedure from now on.
     Subscribed(Interest),
     /// The client is to be sent what comes out of the stream.
@@ -49,13 +51,23 @@ pub struct Interest {
     pub tracked: bool,
 }
 
-/// Something that a subscriber is sent, as JSON.
+/// Something that a subscriber is sent.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// The id of a tracked event.
     pub event_id: Option<String>,
     /// What the client's code gets.
-    pub data: Box<RawValue>,
+    pub data: Payload,
+}
+
+/// A value for clients, as JSON.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// The value.
+    pub json: Box<RawValue>,
+    /// Which parts of it are what JSON has no word for: its `meta.values`, for clients with
+    /// [`superjson`](crate::superjson). `None`: there are none.
+    pub meta: Option<Box<RawValue>>,
 }
 
 /// A procedure of a router whose context is `C`.
@@ -92,15 +104,28 @@ impl Sent {
     ///
     /// When it cannot be written as JSON, such as a map whose keys are no strings.
     pub fn of<O: Output>(output: &O) -> Result<Self, TrpcError> {
-        let data = to_raw_value(output.data())?;
+        let data = Payload::of(output.data())?;
         Ok(Self { event_id: output.event_id().map(str::to_owned), data })
+    }
+}
+
+// === impl Payload ===
+
+impl Payload {
+    /// A value.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON, such as a map whose keys are no strings.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
+        Ok(Self { json: to_raw_value(value)?, meta: annotations(value)? })
     }
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(value) => f.debug_tuple("Value").field(&value.get()).finish(),
+            Self::Value(value) => f.debug_tuple("Value").field(&value.json.get()).finish(),
             Self::Subscribed(interest) => f.debug_tuple("Subscribed").field(interest).finish(),
             Self::Stream(_) => f.write_str("Stream"),
         }

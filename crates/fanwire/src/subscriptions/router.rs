@@ -15,7 +15,7 @@ use ts_rs::TS;
 use super::procedure::{Procedure, Run};
 use super::typescript::Signature;
 use super::{
-    Answer, Call, ErrorCode, Interest, Opening, Output, Sent, Subscription, Subscriptions,
+    Answer, Call, ErrorCode, Interest, Opening, Output, Payload, Sent, Subscription, Subscriptions,
     TrpcError,
 };
 
@@ -241,7 +241,7 @@ impl<C: Send + Sync + 'static> Router<C> {
     {
         let run: Run<C> = Arc::new(move |ctx, call| match input(call.input.as_deref()) {
             Ok(input) => {
-                handler(ctx, input).map(|output| Ok(Answer::Value(to_raw_value(&output?)?))).boxed()
+                handler(ctx, input).map(|output| Ok(Answer::Value(Payload::of(&output?)?))).boxed()
             }
             Err(error) => std::future::ready(Err(error)).boxed(),
         });

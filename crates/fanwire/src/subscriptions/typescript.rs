@@ -7,6 +7,7 @@ use fanwire_wire::trpc::{ProcedureType, Transformer};
 use ts_rs::{Config, TS, TypeVisitor};
 
 use super::Output;
+use crate::superjson;
 
 /// What a procedure takes and gives, as TypeScript has it.
 #[derive(Clone, Copy)]
@@ -45,7 +46,7 @@ impl Signature {
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = config();
+        let config = config(Transformer::SuperJson);
         write!(f, "({}) => {}", (self.input.name)(&config), (self.output.name)(&config))
     }
 }
@@ -76,8 +77,12 @@ impl TypeVisitor for Declarations {
 }
 
 /// JSON has no `bigint`: what Rust writes as a number is one.
-fn config() -> Config {
-    Config::new().with_large_int("number")
+fn config(transformer: Transformer) -> Config {
+    let config = Config::new().with_large_int("number");
+    match transformer {
+        Transformer::None => superjson::plain(config),
+        Transformer::SuperJson => config,
+    }
 }
 
 /// The module for procedures by their paths, in the order of the paths.
@@ -86,7 +91,7 @@ pub(crate) fn module<'a>(
     transformer: Transformer,
 ) -> String {
     let mut declarations =
-        Declarations { config: config(), seen: HashSet::new(), texts: BTreeMap::new() };
+        Declarations { config: config(transformer), seen: HashSet::new(), texts: BTreeMap::new() };
     let mut root = Node::default();
     for (path, kind, signature) in procedures {
         (signature.input.declare)(&mut declarations);

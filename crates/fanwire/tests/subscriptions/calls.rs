@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fanwire::store::Memory;
-use fanwire::subscriptions::{Transformer, tracked};
+use fanwire::subscriptions::{Layout, Transformer, tracked};
 use fanwire::websocket::{Body, EventKind};
 use serde_json::{Value, json};
 
@@ -235,4 +235,43 @@ async fn superjson_is_undone_and_done() {
     assert_eq!(world.gateway.sent("c1").last().unwrap(), event);
     let failed = world.say("c1", "ann", &call("mutation", "fail", json!({ "json": 0 }))).await;
     assert!(failed[0].starts_with(r#"{"id":1,"error":{"json":{"message":"not you""#), "{failed:?}");
+}
+
+/// The ids of those that began, and the code and message of those that did not.
+fn begun_and_refused(answers: &[String]) -> (Vec<u64>, Vec<(u64, String, String)>) {
+    let answers = answers.iter().map(|it| serde_json::from_str::<Value>(it).unwrap());
+    let (refused, begun): (Vec<_>, Vec<_>) = answers.partition(|it| it["error"].is_object());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let refused = refused.iter().map(|it| {
+        let error = &it["error"];
+        (it["id"].as_u64().unwrap(), text(&error["data"]["code"]), text(&error["message"]))
+    });
+    (begun.iter().map(|it| it["id"].as_u64().unwrap()).collect(), refused.collect())
+}
+
+#[tokio::test]
+async fn a_connection_has_so_many_subscriptions_and_no_more() {
+    for layout in [Layout::Fanwire, Layout::AwsTrpcSubscriptions] {
+        // Pages of the store are shorter than what is counted.
+        let world = World::with(Memory::new().pages_of(2), |app| {
+            app.with_layout(layout).with_max_subscriptions(5)
+        });
+        world.watch("c1", "ann", "a").await;
+        world.watch("c2", "ann", "a").await;
+        let batch = |ids: std::ops::RangeInclusive<u32>| {
+            format!("[{}]", ids.map(|id| subscribe(id, "a")).collect::<Vec<_>>().join(","))
+        };
+        let (begun, refused) = begun_and_refused(&world.say("c1", "ann", &batch(2..=7)).await);
+        assert_eq!((begun.len(), refused.len()), (4, 2), "{begun:?} {refused:?}");
+        let (_, code, message) = &refused[0];
+        assert_eq!(code, "TOO_MANY_REQUESTS");
+        assert_eq!(message, "a connection has too many subscriptions; stop some");
+        let (begun, _) = begun_and_refused(&world.say("c1", "ann", &subscribe(8, "a")).await);
+        assert!(begun.is_empty());
+        assert!(begun_and_refused(&world.say("c2", "ann", &batch(2..=5)).await).1.is_empty());
+
+        world.say("c1", "ann", r#"{"id":1,"method":"subscription.stop"}"#).await;
+        let (begun, _) = begun_and_refused(&world.say("c1", "ann", &subscribe(1, "a")).await);
+        assert_eq!(begun, [1], "there is room again");
+    }
 }

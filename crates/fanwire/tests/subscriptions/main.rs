@@ -6,5 +6,6 @@
 mod calls;
 mod layout;
 mod publishing;
+mod records;
 mod resuming;
 mod world;

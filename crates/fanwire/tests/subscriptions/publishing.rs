@@ -117,7 +117,7 @@ async fn what_each_step_costs_in_calls_of_the_store() {
     world.connect("c1", "ann").await;
     assert_eq!(world.store.calls(), 1, "connect");
     world.say("c1", "ann", &subscribe(1, "a")).await;
-    assert_eq!(world.store.calls(), 3, "subscribe: connection, subscription, what finds it");
+    assert_eq!(world.store.calls(), 4, "subscribe: connection, count, subscription, what finds it");
     let publisher = world.publisher();
     publisher.publish_to(&named("ann", "a"), &hi()).await.unwrap();
     assert_eq!(world.store.calls(), 1, "publish");

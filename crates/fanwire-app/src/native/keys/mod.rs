@@ -23,7 +23,7 @@ pub(super) static FILE: Table = Table {
         ),
         Key::new(
             "stage",
-            Kind::Checked(name),
+            Kind::Checked(stage),
             "the stage, which is also the first segment of the URL's path; `--stage` wins; default \"dev\"",
         ),
         Key::new(
@@ -66,8 +66,13 @@ pub(super) static FILE: Table = Table {
         ),
         Key::new(
             "links",
-            Kind::TextMaps,
-            "values that functions and pages find by name, as SST's Resource.NAME: a table of texts for each, `type` among them",
+            Kind::ValueMaps,
+            "values that functions and sites find by name, as SST's Resource.NAME: a table of properties for each, `type` among them; may hold ${server:address}",
+        ),
+        Key::new(
+            "sites",
+            Kind::Tables(&SITE),
+            "the app's sites by name: what serves them is started by `--with-sites`",
         ),
     ],
 };
@@ -83,6 +88,11 @@ static FUNCTION: Table = Table {
             "the file and the function in it, as in Lambda: \"src/chat.send\"; beside `command`, the value of _HANDLER",
         ),
         Key::new("runtime", Kind::Text, "nodejs… or python…; default: the file's runtime"),
+        Key::new(
+            "code",
+            Kind::Text,
+            "the code itself, of a handler `index.NAME`; default: it is in a file",
+        ),
         Key::new(
             "command",
             Kind::TextList,
@@ -126,10 +136,44 @@ static FUNCTION: Table = Table {
         ),
         Key::new(
             "concurrency",
-            Kind::Integer(1, 100_000),
+            Kind::Integer(0, 100_000),
             "the most events at a time; default: the host's",
         ),
-        Key::new("environment", Kind::TextMap, "environment variables, over those of the file"),
+        Key::new(
+            "environment",
+            Kind::TextMap,
+            "environment variables, over those of the file; may hold ${server:address}",
+        ),
+        Key::new(
+            "links",
+            Kind::TextList,
+            "the names of the links that it finds; default: every link",
+        ),
+    ],
+};
+
+static SITE: Table = Table {
+    name: "a site",
+    doc: "A site, which its own tool serves while one works on it.",
+    others: Others::Refused,
+    keys: &[
+        Key::new("kind", Kind::Text, "what kind of site it is; default \"site\""),
+        Key::new(
+            "path",
+            Kind::Text,
+            "the folder that the command is run in, relative to the file; default: the file's folder",
+        ),
+        Key::new(
+            "command",
+            Kind::Text,
+            "the command that serves the site, a line for the shell such as \"npm run dev\"; default: none",
+        ),
+        Key::new("environment", Kind::TextMap, "environment variables; may hold ${server:address}"),
+        Key::new(
+            "links",
+            Kind::TextList,
+            "the names of the links that it finds; default: every link",
+        ),
     ],
 };
 
@@ -144,7 +188,7 @@ static WEBSOCKET: Table = Table {
             Kind::Checked(api_id),
             "the API's id; default: derived from the names, the same at every start",
         ),
-        Key::new("stage", Kind::Checked(name), "the API's stage; default: the app's"),
+        Key::new("stage", Kind::Checked(api_stage), "the API's stage; default: the app's"),
         Key::new(
             "base_path",
             Kind::Checked(segment),
@@ -410,6 +454,17 @@ pub(super) const STREAM_VIEWS: [&str; 4] =
 pub(super) fn name(text: &str) -> Result<(), String> {
     let valid = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     valid.then_some(()).ok_or_else(|| "letters, digits and hyphens".to_owned())
+}
+
+pub(super) fn stage(text: &str) -> Result<(), String> {
+    let valid = !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    valid.then_some(()).ok_or_else(|| "letters, digits, hyphens and underscores".to_owned())
+}
+
+/// The stage of an API, which may have API Gateway's own name for one that needs none.
+fn api_stage(text: &str) -> Result<(), String> {
+    if text == "$default" { Ok(()) } else { stage(text) }
 }
 
 fn segment(text: &str) -> Result<(), String> {

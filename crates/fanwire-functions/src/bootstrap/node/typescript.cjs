@@ -1,9 +1,5 @@
 // === TypeScript ===
 
-function canStripTypes() {
-  return Boolean(process.features && process.features.typescript);
-}
-
 // What CommonJS answers where a package is there for `import` alone, such as `sst/aws/realtime`.
 const FOR_IMPORT_ALONE = ['ERR_PACKAGE_PATH_NOT_EXPORTED', 'ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE'];
 
@@ -36,85 +32,122 @@ function loadWithEsbuild(esbuild, file, packages) {
   return compiled.exports;
 }
 
-// Has every TypeScript file that is required compiled by the project's own TypeScript,
-// with the options of its tsconfig.json, as a CommonJS module. Types are not checked.
-// Says false for a version that compiles no single files.
-function installTypeScript(folder, file) {
-  const { Module, createRequire } = require('module');
-  const ts = createRequire(file)(folder);
-  if (typeof ts.transpileModule !== 'function') return false;
-  const compilerOptions = compilerOptionsFor(ts, path.dirname(file));
-  const compile = (module, name) => {
-    const source = fs.readFileSync(name, 'utf8');
-    const built = ts.transpileModule(source, { compilerOptions, fileName: name, reportDiagnostics: true });
-    // Those without a file are about options, which do not keep it from being compiled.
-    const isFault = (each) => each.file && each.category === ts.DiagnosticCategory.Error;
-    const fault = built.diagnostics.find(isFault);
-    if (fault) {
-      const { line, character } = fault.file.getLineAndCharacterOfPosition(fault.start);
-      const text = ts.flattenDiagnosticMessageText(fault.messageText, ' ');
-      noteFile(name);
-      throw new SyntaxError(name + ':' + (line + 1) + ':' + character + ': ERROR: ' + text);
-    }
-    module._compile(built.outputText, name);
-  };
-  for (const extension of ['.ts', '.cts', '.mts', '.tsx']) Module._extensions[extension] = compile;
-  // TypeScript lets `./text.js` mean `./text.ts`, before it is compiled.
-  const resolve = Module._resolveFilename;
-  Module._resolveFilename = function resolveTypeScript(request, ...rest) {
-    try {
-      return resolve.call(this, request, ...rest);
-    } catch (error) {
-      const written = /^(\.{1,2}\/.*\.[cm]?)js$/.exec(request);
-      if (!written) throw error;
-      return resolve.call(this, written[1] + 'ts', ...rest);
-    }
-  };
-  if (process.setSourceMapsEnabled) process.setSourceMapsEnabled(true);
-  return true;
-}
+// The most that the compiler may write.
+const MOST_COMPILED = 256 * 1024 * 1024;
 
-function compilerOptionsFor(ts, folder) {
-  const found = ts.findConfigFile(folder, ts.sys.fileExists);
-  const { config = {} } = found ? ts.readConfigFile(found, ts.sys.readFile) : {};
-  // Which files the project has is of no interest, and takes long to find out.
-  const host = Object.assign({}, ts.sys, { readDirectory: () => [] });
-  const { options } = ts.parseJsonConfigFileContent(config, host, found ? path.dirname(found) : folder);
-  return Object.assign(options, {
-    module: ts.ModuleKind.CommonJS,
-    moduleResolution: undefined,
-    target: ts.ScriptTarget.ES2022,
-    esModuleInterop: true,
-    verbatimModuleSyntax: false,
-    sourceMap: false,
-    inlineSourceMap: true,
+// Compiles a file and what it imports of its project with Fanwire's own compiler.
+function compileWith({ program, args }, file) {
+  const { spawnSync } = require('child_process');
+  const { status, stdout, stderr, error } = spawnSync(program, [...args, file], {
+    encoding: 'utf8',
+    maxBuffer: MOST_COMPILED,
   });
+  if (error) throw error;
+  if (status !== 0) throw new SyntaxError(stderr.trim());
+  return JSON.parse(stdout);
 }
 
-// The host looked for the project's tsx, esbuild and TypeScript before it started this
-// process: with tsx the loader is in place already.
+// Decorators of the kind that came before the standard's, for what is compiled to use them.
+const BABEL_HELPERS = `globalThis.babelHelpers = {
+  decorate(decorators, target, key, described) {
+    const of = arguments.length < 3 ? target : described === null ? Object.getOwnPropertyDescriptor(target, key) : described;
+    const made = decorators.reduceRight((value, decorator) => {
+      const got = arguments.length < 3 ? decorator(value) : arguments.length > 3 ? decorator(target, key, value) : decorator(target, key);
+      return got || value;
+    }, of);
+    if (arguments.length > 3 && made) Object.defineProperty(target, key, made);
+    return made;
+  },
+  decorateParam: (index, decorator) => (target, key) => decorator(target, key, index),
+  decorateMetadata: (key, value) => (typeof Reflect.metadata === 'function' ? Reflect.metadata(key, value) : () => {}),
+};`;
+
+// In the thread of the hooks: what was compiled is where its imports lead, and what it is.
+const COMPILED_HOOKS = `
+  import { createRequire } from 'node:module';
+  import { fileURLToPath, pathToFileURL } from 'node:url';
+  let modules, compile;
+  export function initialize({ compiled, compiler, source }) {
+    modules = new Map(Object.entries(compiled.modules));
+    compile = (file) => {
+      const made = new Function('require', source)(createRequire(import.meta.url))(compiler, file).modules;
+      for (const [name, module] of Object.entries(made)) modules.set(name, module);
+    };
+  }
+  function moduleAt(url) {
+    if (!url || !url.startsWith('file:')) return undefined;
+    return modules.get(fileURLToPath(url));
+  }
+  export async function resolve(specifier, context, next) {
+    const from = moduleAt(context.parentURL);
+    const lead = from && from.imports[specifier];
+    if (lead && modules.has(lead)) return { url: pathToFileURL(lead).href, shortCircuit: true };
+    try {
+      return await next(specifier, context);
+    } catch (error) {
+      // Bundlers find what Node.js asks to be written out.
+      if (!lead) throw error;
+      return { url: pathToFileURL(lead).href, shortCircuit: true };
+    }
+  }
+  export async function load(url, context, next) {
+    if (/^file:.*\\.([cm]ts|tsx?)$/.test(url) && !moduleAt(url)) compile(fileURLToPath(url));
+    const module = moduleAt(url);
+    if (!module) return next(url, context);
+    if (module.format === 'commonjs') return { format: 'commonjs', shortCircuit: true };
+    return { format: 'module', source: module.code, shortCircuit: true };
+  }`;
+
+// Runs a TypeScript file, and all that it imports, as Fanwire's own compiler makes it.
+function importCompiled(compiler, file, settings) {
+  const { Module, register } = require('module');
+  if (!register) {
+    throw named('Runtime.ImportModuleError', 'Error: ' + file + ' is TypeScript, which needs Node.js 18.19 or later.');
+  }
+  const compiled = compileWith(compiler, file);
+  const modules = new Map(Object.entries(compiled.modules));
+  for (const name of [...modules.keys(), ...compiled.configs]) noteFile(name);
+  const load = (module, name) => {
+    if (!modules.has(name)) {
+      for (const [each, made] of Object.entries(compileWith(compiler, name).modules)) modules.set(each, made);
+    }
+    const { code, format } = modules.get(name);
+    if (format === 'module') {
+      throw Object.assign(new Error('require() of the ES module ' + name + ' is not supported'), { code: 'ERR_REQUIRE_ESM' });
+    }
+    module._compile(code, name);
+  };
+  for (const extension of ['.ts', '.cts', '.mts', '.tsx']) Module._extensions[extension] = load;
+  if (process.setSourceMapsEnabled) process.setSourceMapsEnabled(true);
+  require('vm').runInThisContext(BABEL_HELPERS);
+  const hooks = 'data:text/javascript,' + encodeURIComponent(COMPILED_HOOKS);
+  const source = 'const MOST_COMPILED = ' + MOST_COMPILED + '; return ' + compileWith;
+  register(hooks, { data: { compiled, compiler, source } });
+  return importFile(file, settings);
+}
+
+// The host looked for the project's tsx and esbuild before it started this process: with
+// tsx the loader is in place already.
 async function loadTypeScript(file, extension, asModule, settings) {
+  const { tsx, esbuild, compiler } = settings;
+  if (!tsx && !esbuild) {
+    if (compiler) return importCompiled(compiler, file, settings);
+    throw named(
+      'Runtime.ImportModuleError',
+      'Error: ' + file + ' is TypeScript, and there is nothing here that compiles it.' +
+        ' Install tsx or esbuild in the project (npm install --save-dev tsx).',
+    );
+  }
   try {
-    return await loadUnbundled(file, extension, asModule, settings);
+    if (!tsx) return loadWithEsbuild(esbuild, file, 'external');
+    if (extension === '.mts' || (extension !== '.cts' && asModule)) return await importFile(file, settings);
+    return require(file);
   } catch (error) {
     // Deployed, such a handler is a bundle.
-    if (!settings.esbuild || !error || !FOR_IMPORT_ALONE.includes(error.code)) throw error;
-    return loadWithEsbuild(settings.esbuild, file, 'bundle');
+    if (!error || !FOR_IMPORT_ALONE.includes(error.code)) throw error;
+    if (esbuild) return loadWithEsbuild(esbuild, file, 'bundle');
+    if (compiler) return importCompiled(compiler, file, settings);
+    throw error;
   }
-}
-
-async function loadUnbundled(file, extension, asModule, settings) {
-  if (settings.tsx || canStripTypes()) {
-    if (extension === '.mts' || (extension !== '.cts' && asModule)) return importFile(file, settings);
-    return require(file);
-  }
-  if (settings.esbuild) return loadWithEsbuild(settings.esbuild, file, 'external');
-  if (settings.typescript && installTypeScript(settings.typescript, file)) return require(file);
-  throw named(
-    'Runtime.ImportModuleError',
-    'Error: ' + file + ' is TypeScript, which Node.js ' + process.versions.node +
-      ' does not run by itself. Install tsx, esbuild or TypeScript 5 in the project (npm install --save-dev tsx),' +
-      ' or use Node.js 22.18 or later.',
-  );
 }
 

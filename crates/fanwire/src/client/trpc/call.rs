@@ -10,6 +10,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::error::CallError;
 use super::session::{CallId, Request};
+use crate::subscriptions::Payload;
 
 /// The most calls of one client that are under way, subscriptions included.
 const MAX_CALLS: usize = 10_000;
@@ -144,10 +145,9 @@ impl Drop for Call {
 }
 
 /// The input as JSON. What takes no room and is `null` is undefined: `()`.
-pub(super) fn encoded<I: Serialize>(input: &I) -> Result<Option<Box<RawValue>>, CallError> {
-    let json = serde_json::value::to_raw_value(input);
-    let json = json.map_err(|error| CallError::Input(error.to_string()))?;
-    Ok((size_of_val(input) > 0 || json.get() != "null").then_some(json))
+pub(super) fn encoded<I: Serialize>(input: &I) -> Result<Option<Payload>, CallError> {
+    let payload = Payload::of(input).map_err(|error| CallError::Input(error.to_string()))?;
+    Ok((size_of_val(input) > 0 || payload.json.get() != "null").then_some(payload))
 }
 
 /// Data of the expected type. What is undefined is `null`.

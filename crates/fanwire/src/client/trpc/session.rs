@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use super::super::backoff::Backoff;
 use super::error::{CallError, ServerError};
 use super::socket::{Socket, SocketId};
+use crate::subscriptions::Payload;
 
 /// How long a connection lives that is good, whatever was said on it.
 pub(super) const PROVEN_AFTER: Duration = Duration::from_secs(10);
@@ -54,7 +55,7 @@ pub(super) struct Request {
     pub(super) kind: ProcedureType,
     pub(super) path: String,
     /// `None`: undefined.
-    pub(super) input: Option<Box<RawValue>>,
+    pub(super) input: Option<Payload>,
     pub(super) last_event_id: Option<String>,
 }
 
@@ -514,10 +515,12 @@ impl Call {
     }
 
     fn encode(&self, id: CallId, transformer: Transformer) -> String {
+        let input = self.request.input.as_ref();
         let call = CallRequest {
             kind: self.request.kind,
             path: &self.request.path,
-            input: self.request.input.as_deref(),
+            input: input.map(|input| &*input.json),
+            meta: input.and_then(|input| input.meta.as_deref()),
             last_event_id: self.request.last_event_id.as_deref(),
         };
         call.encode(&Id::from(id), transformer)

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fanwire_hub::HubOptions;
-use fanwire_subscriptions::{HistoryLimits, KeepAlive, Probe, Settings, Transformer};
+use fanwire_subscriptions::{HistoryLimits, Settings, Transformer};
 
-/// How long a client has to say something that was asked by a ping.
-const PING_PATIENCE: Duration = Duration::from_secs(5);
+use crate::subscriptions::KeepAlive;
 
 /// Where an app listens, and where it keeps what outlives the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +21,10 @@ pub struct ServerOptions {
     pub data: Option<PathBuf>,
     /// The path of procedures. Default `/trpc`.
     pub subscriptions_path: String,
-    /// Clients of procedures that have been silent for so long are asked by a ping, and
-    /// disconnected where 5 s later nothing has come. Default: never.
-    pub keep_alive: Option<Duration>,
+    /// How clients of procedures are found out that have gone without a word:
+    /// `KeepAlive::default()` asks by a ping those that have been silent for 30 s, and
+    /// disconnects who says nothing in 5 s. Default: never.
+    pub keep_alive: Option<KeepAlive>,
     /// Tracked events of one path that are kept for clients that come back. Default 1,000.
     pub max_kept_events: usize,
     /// How long clients and handlers have when the server stops. Default 5 s.
@@ -71,14 +71,13 @@ impl ServerOptions {
 
     /// How the plane of procedures behaves whose clients have this transformer.
     pub(super) fn subscriptions(&self, transformer: Transformer) -> Settings {
-        let by_ping = |after| KeepAlive { after, patience: PING_PATIENCE, by: Probe::Ping };
         Settings {
             transformer,
             history: HistoryLimits {
                 max_events_per_path: self.max_kept_events,
                 ..HistoryLimits::default()
             },
-            keep_alive: self.keep_alive.map(by_ping),
+            keep_alive: self.keep_alive.clone(),
             ..Settings::default()
         }
     }

@@ -1,13 +1,14 @@
 //! Procedures in a server: the plane calls them with values, and what is published goes
 //! from the hub to the sockets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use fanwire_server::SubscriptionsEndpoint;
 use fanwire_subscriptions::{
     Answer as PlaneAnswer, Call as PlaneCall, CallError, Context, Interest as PlaneInterest,
-    Observer, Opening as PlaneOpening, Payload, Procedures, Publication as PlanePublication,
-    PublishError as PlanePublishError, StreamEvent, Subscriptions, SubscriptionsEvent, Tracking,
+    Observer, Opening as PlaneOpening, Payload as PlanePayload, Procedures,
+    Publication as PlanePublication, PublishError as PlanePublishError, StreamEvent,
+    SubscriptionsEvent, Tracking,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -15,10 +16,11 @@ use tokio::sync::SetOnce;
 
 use super::log::Log;
 use super::options::ServerOptions;
+use super::{Planes, STOPPED};
 use crate::home::Home;
 use crate::subscriptions::{
-    Answer, AnyProcedures, Audience, Call, Delivery, Endpoint, ErrorCode, Opening, Publication,
-    PublishError, Report, Said, Sent, TrpcError, encode_key,
+    Answer, AnyProcedures, Audience, Call, Delivery, Endpoint, ErrorCode, Opening, Payload,
+    Publication, PublishError, Report, Said, Sent, TrpcError, encode_key,
 };
 use crate::websocket::{self, Allow, ConnectionInfo, Event, EventKind};
 
@@ -31,7 +33,7 @@ struct Served {
 }
 
 /// How what is published gets to the subscribers of this process.
-pub(super) struct OwnDelivery(pub(super) Subscriptions);
+pub(super) struct OwnDelivery(pub(super) Weak<Planes>);
 
 /// What the gateway is told of an app's procedures.
 pub(super) fn endpoint_of(
@@ -106,7 +108,7 @@ fn answer_of(
     path: String,
 ) -> PlaneAnswer {
     match answer {
-        Answer::Value(value) => PlaneAnswer::Value(value.into()),
+        Answer::Value(value) => PlaneAnswer::Value(payload_of(value)),
         Answer::Subscribed(interest) => PlaneAnswer::Subscribed(PlaneInterest {
             path: interest.path.to_owned(),
             keys: interest.keys().collect(),
@@ -114,11 +116,22 @@ fn answer_of(
         }),
         Answer::Stream(stream) => {
             let event = move |sent: Result<Sent, TrpcError>| match sent {
-                Ok(Sent { event_id, data }) => Ok(StreamEvent { id: event_id, data: data.into() }),
+                Ok(Sent { event_id, data }) => {
+                    Ok(StreamEvent { id: event_id, data: payload_of(data) })
+                }
                 Err(error) => Err(failed(&*procedures, &error, Some(&path))),
             };
             PlaneAnswer::Stream(stream.map(event).boxed())
         }
+    }
+}
+
+/// A value as the plane takes it.
+fn payload_of(Payload { json, meta }: Payload) -> PlanePayload {
+    let payload = PlanePayload::from(json);
+    match meta {
+        Some(meta) => payload.with_meta(meta),
+        None => payload,
     }
 }
 
@@ -193,11 +206,13 @@ impl Delivery for OwnDelivery {
         let publication = PlanePublication {
             path: path.to_owned(),
             filter,
-            data: Payload::from(sent.data),
+            data: payload_of(sent.data),
             tracking: sent.event_id.map_or(Tracking::Untracked, Tracking::Named),
         };
-        let published = self.0.publish(publication);
+        let plane = self.0.upgrade().and_then(|planes| planes.subscriptions.clone());
         async move {
+            let stopped = || PublishError::Failed(STOPPED.to_owned());
+            let published = plane.ok_or_else(stopped)?.publish(publication);
             let published = published.await.map_err(|error| match error {
                 PlanePublishError::EventId(_) => PublishError::EventId(error.to_string()),
                 other => PublishError::Failed(other.to_string()),

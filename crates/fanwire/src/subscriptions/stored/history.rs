@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::store::{Cursor, Item, Key, Store, StoreError, now};
 use crate::subscriptions::filter::encode_key;
-use crate::subscriptions::{Audience, Interest, Sent, TrpcError};
+use crate::subscriptions::{Audience, Interest, Payload, Sent, TrpcError};
 
 /// How many events a client that comes back is sent. Who has missed more is told so.
 const MAX_MISSED: usize = 1000;
@@ -27,7 +27,10 @@ pub(super) fn items(path: &str, audience: &Audience, sent: &Sent, kept: Duration
         Audience::Filter { info, values, .. } => some(path, info.name, &encode_key(values)),
     };
     let moment = moment();
-    let event = json!({ "event": id, "data": sent.data.get() });
+    let mut event = json!({ "event": id, "data": sent.data.json.get() });
+    if let Some(meta) = &sent.data.meta {
+        event["meta"] = meta.get().into();
+    }
     let place = Item::new(Key::new(format!("event#{path}"), id), json!({ "at": moment }));
     let event = Item::new(Key::new(partition, moment), event);
     vec![event.lasting(kept.as_secs_f64()), place.lasting(kept.as_secs_f64())]
@@ -82,8 +85,9 @@ fn places(interest: &Interest) -> Vec<String> {
 
 fn read(item: &Item) -> Option<Sent> {
     let text = |name: &str| item.fields.get(name)?.as_str().map(str::to_owned);
-    let data = RawValue::from_string(text("data")?).ok()?;
-    Some(Sent { event_id: Some(text("event")?), data })
+    let json = RawValue::from_string(text("data")?).ok()?;
+    let meta = text("meta").and_then(|meta| RawValue::from_string(meta).ok());
+    Some(Sent { event_id: Some(text("event")?), data: Payload { json, meta } })
 }
 
 fn everyone(path: &str) -> String {

@@ -7,6 +7,7 @@ mod delivery;
 mod history;
 mod message;
 mod records;
+mod resume;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use crate::websocket::{Event, EventKind, Gateway, Reply};
 
 /// How long records last unless there is activity: 4 hours, as in `aws-trpc-subscriptions`.
 const LIFETIME: Duration = Duration::from_secs(4 * 3600);
+
+/// How many subscriptions a connection may have unless said otherwise: as many as on a server.
+const MAX_SUBSCRIPTIONS: usize = 1024;
 
 /// Serves clients from functions: what the routes `$connect`, `$disconnect` and `$default`
 /// of a WebSocket API call.
@@ -54,14 +58,16 @@ const LIFETIME: Duration = Duration::from_secs(4 * 3600);
 /// A gateway may have two messages of a connection under way at once. A subscription that is
 /// begun while a connection says its `connectionParams` waits for them, for 5 seconds. A
 /// `subscription.stop` that overtakes its subscription is lost, and the client then ignores
-/// what it is sent. Who resumes while an event is published may get that one twice, with one
-/// id; nobody misses one, as long as the clocks of publishers agree to the time that passes
-/// between two events.
+/// what it is sent. Who resumes while events are published gets each of them once, in their
+/// order but for those of the moment at which the last one that was missed has been sent; and
+/// nobody misses one, as long as the clocks of publishers agree to the time that passes
+/// between two events, and no publication takes longer than a minute.
 pub struct Stored<C> {
     subscriptions: Subscriptions<C>,
     store: Arc<dyn Store>,
     layout: Layout,
     lifetime: Duration,
+    max_subscriptions: usize,
     /// How a context is written, where the layout has contexts.
     write_context: Option<fn(&C) -> serde_json::Result<Value>>,
 }
@@ -70,8 +76,14 @@ pub struct Stored<C> {
 
 impl<C: Send + Sync + 'static> Stored<C> {
     pub(super) fn new(subscriptions: Subscriptions<C>, store: Arc<dyn Store>) -> Self {
-        let layout = Layout::default();
-        Self { subscriptions, store, layout, lifetime: LIFETIME, write_context: None }
+        Self {
+            subscriptions,
+            store,
+            layout: Layout::default(),
+            lifetime: LIFETIME,
+            max_subscriptions: MAX_SUBSCRIPTIONS,
+            write_context: None,
+        }
     }
 
     /// Has records last so long, 4 hours unless said otherwise. They are written anew by
@@ -80,6 +92,18 @@ impl<C: Send + Sync + 'static> Stored<C> {
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
+        self
+    }
+
+    /// Lets a connection have so many subscriptions, 1,024 unless said otherwise. One more
+    /// fails with [`ErrorCode::TooManyRequests`](super::ErrorCode::TooManyRequests).
+    ///
+    /// They are counted once for each message that begins some, by a query of the
+    /// connection's records; those that two messages begin at the same moment do not see each
+    /// other.
+    #[must_use]
+    pub fn with_max_subscriptions(mut self, most: usize) -> Self {
+        self.max_subscriptions = most;
         self
     }
 
@@ -168,6 +192,7 @@ impl<C> fmt::Debug for Stored<C> {
             .field("store", &self.store)
             .field("layout", &self.layout)
             .field("lifetime", &self.lifetime)
+            .field("max_subscriptions", &self.max_subscriptions)
             .finish()
     }
 }
