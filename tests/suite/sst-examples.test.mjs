@@ -1,42 +1,23 @@
 // The SST examples as they are: `fanwire dev` beside an sst.config.ts.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
 import { example, fanwire, start } from '../harness/fanwire.mjs';
-import { Feed, within } from '../harness/patience.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
-
-/** What is known of an example's site: its folder, its command and what its environment is. */
-async function siteOf(folder, name, port) {
-  const { stdout } = await fanwire(['check', folder, '--json']);
-  const { path: cwd, command, environment } = JSON.parse(stdout).sites[name];
-  const entries = Object.entries(environment);
-  const resolved = entries.map(([key, value]) => [key, value.replaceAll('${server:address}', `localhost:${port}`)]);
-  return { cwd, command, environment: Object.fromEntries(resolved) };
-}
 
 describe('the SST chat', () => {
   let server;
-  let site;
   let browser;
   let address;
   before(async () => {
-    server = await start(example('sst-realtime'));
-    const { cwd, command, environment } = await siteOf(example('sst-realtime'), 'MyWeb', server.port);
-    assert.equal(command, 'npm run dev');
-    // What the command is, with a port that is free.
-    site = spawn('npm', ['run', 'dev', '--', '--port', '0'], {
-      cwd, detached: true, env: { ...process.env, ...environment, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const lines = new Feed();
-    createInterface({ input: site.stdout }).on('line', (line) => lines.push(line));
-    const told = await lines.find((line) => line.includes('http://localhost:'), 'Vite is ready');
-    [address] = /http:\/\/localhost:\d+/.exec(told);
+    server = await start(example('sst-realtime'), { args: ['--with-sites'], env: { NO_COLOR: '1' } });
+    // Vite takes another port where its own is taken.
+    const isAddress = (event) => event.function === 'MyWeb' && event.text?.includes('http://localhost:');
+    const { text } = await server.events.find(isAddress, 'Vite is ready');
+    [address] = /http:\/\/localhost:\d+/.exec(text);
     browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
@@ -44,11 +25,6 @@ describe('the SST chat', () => {
   });
   after(async () => {
     await browser?.close();
-    if (site) {
-      const ended = new Promise((resolve) => site.on('close', resolve));
-      process.kill(-site.pid, 'SIGTERM');
-      await within(ended, 'the site ends');
-    }
     await server?.stop();
   });
 
