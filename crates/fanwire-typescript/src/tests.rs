@@ -166,7 +166,8 @@ fn the_names_that_are_taken_of_each_import_are_told() {
          export const used: T = [one, zwei, five, all.seven, all['eight']] as Three;",
     )]);
     let names = &folder.compile("a.ts").modules[0].names;
-    let told: Vec<_> = names.iter().map(|(module, names)| (module.as_str(), names.join(" "))).collect();
+    let told: Vec<_> =
+        names.iter().map(|(module, names)| (module.as_str(), names.join(" "))).collect();
     let expected = [("named", "default two four"), ("whole", "* five six seven")];
     assert_eq!(told, expected.map(|(module, names)| (module, names.to_owned())));
 }
