@@ -67,7 +67,8 @@ describe('the SST chat', () => {
 
   test('two people in browsers hear each other, and its subscriber hears both', async () => {
     const [ada, grace] = [await tab('name=Ada'), await tab('name=Grace')];
-    for (const [each, name] of [[ada, 'Ada'], [grace, 'Grace']]) await each.getByText(`in the lobby as ${name}`).waitFor();
+    await ada.getByText('in the lobby as Ada').waitFor();
+    await grace.getByText('in the lobby as Grace').waitFor();
     await say(ada, 'hello');
     for (const each of [ada, grace]) await each.getByText('Ada: hello').waitFor();
     await say(grace, 'hi');
@@ -86,7 +87,8 @@ describe('the SST chat', () => {
   test('what a function publishes with the AWS SDK arrives', async () => {
     const ada = await tab('name=Ada');
     await ada.getByText('in the lobby as Ada').waitFor();
-    const { status, stdout, stderr } = await fanwire(['invoke', 'Announce', '--event', '{"text":"closing time"}', '--data', server.data]);
+    const event = JSON.stringify({ text: 'closing time' });
+    const { status, stdout, stderr } = await fanwire(['invoke', 'Announce', '--event', event, '--data', server.data]);
     assert.equal(status, 0, stderr);
     assert.deepEqual(JSON.parse(stdout), { told: 'sst-realtime/dev/chat/lobby' });
     await ada.getByText('The house: closing time').waitFor();
