@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
-import { example, fanwire, start } from '../harness/fanwire.mjs';
+import { example, fanwire, launch, start } from '../harness/fanwire.mjs';
 import { Feed, within } from '../harness/patience.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
@@ -118,6 +118,12 @@ describe('the SST chat over a WebSocket API', () => {
     ada.send({ action: 'say', text: 'gone?' });
     assert.deepEqual(await ada.json(), { from: 'Ada', text: 'gone?' });
     await Promise.all([ada.close(), alone.close()]);
+  });
+
+  test('is talked with from the command line, as its README says', async () => {
+    const input = '{"action":"say","text":"hello"}\n';
+    const { stdout, stderr } = await launch(['send', url('room=porch&name=Ada'), '--wait', '1'], { input }).exited;
+    assert.equal(stdout, '{"from":"Ada","text":"hello"}\n', stderr);
   });
 
   test('asks its authorizer who gets in', async () => {
