@@ -5,7 +5,8 @@ import { after, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
-import { example, fanwire, start } from '../harness/fanwire.mjs';
+import { example, fanwire, launch, start } from '../harness/fanwire.mjs';
+import { Feed, within } from '../harness/patience.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
 describe('the SST chat', () => {
@@ -43,7 +44,8 @@ describe('the SST chat', () => {
 
   test('two people in browsers hear each other, and its subscriber hears both', async () => {
     const [ada, grace] = [await tab('name=Ada'), await tab('name=Grace')];
-    for (const [each, name] of [[ada, 'Ada'], [grace, 'Grace']]) await each.getByText(`in the lobby as ${name}`).waitFor();
+    await ada.getByText('in the lobby as Ada').waitFor();
+    await grace.getByText('in the lobby as Grace').waitFor();
     await say(ada, 'hello');
     for (const each of [ada, grace]) await each.getByText('Ada: hello').waitFor();
     await say(grace, 'hi');
@@ -62,7 +64,8 @@ describe('the SST chat', () => {
   test('what a function publishes with the AWS SDK arrives', async () => {
     const ada = await tab('name=Ada');
     await ada.getByText('in the lobby as Ada').waitFor();
-    const { status, stdout, stderr } = await fanwire(['invoke', 'Announce', '--event', '{"text":"closing time"}', '--data', server.data]);
+    const event = JSON.stringify({ text: 'closing time' });
+    const { status, stdout, stderr } = await fanwire(['invoke', 'Announce', '--event', event, '--data', server.data]);
     assert.equal(status, 0, stderr);
     assert.deepEqual(JSON.parse(stdout), { told: 'sst-realtime/dev/chat/lobby' });
     await ada.getByText('The house: closing time').waitFor();
@@ -92,6 +95,12 @@ describe('the SST chat over a WebSocket API', () => {
     ada.send({ action: 'say', text: 'gone?' });
     assert.deepEqual(await ada.json(), { from: 'Ada', text: 'gone?' });
     await Promise.all([ada.close(), alone.close()]);
+  });
+
+  test('is talked with from the command line, as its README says', async () => {
+    const input = '{"action":"say","text":"hello"}\n';
+    const { stdout, stderr } = await launch(['send', url('room=porch&name=Ada'), '--wait', '1'], { input }).exited;
+    assert.equal(stdout, '{"from":"Ada","text":"hello"}\n', stderr);
   });
 
   test('asks its authorizer who gets in', async () => {

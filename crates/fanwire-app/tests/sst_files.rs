@@ -384,7 +384,7 @@ fn sites_have_commands_links_and_environments() {
 #[test]
 fn a_repository_may_have_several_apps() {
     for (name, function) in [("one", "One"), ("two", "Two")] {
-        let app = app(&format!("several-apps/packages/{name}"));
+        let app = app(&format!("several-apps/{name}"));
         assert_eq!((app.service.as_str(), app.functions.len()), (name, 1));
         assert_eq!(handler(&app.functions[function]).1, format!("src/{name}.handler"));
     }

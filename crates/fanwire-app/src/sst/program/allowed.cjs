@@ -1,8 +1,7 @@
 
 // === What the project's code may not do while it is read ===
 
-const NETWORK = 'give the value by an environment variable, in .env, and read it from process.env';
-const PROGRAM = NETWORK;
+const INSTEAD = 'give the value by an environment variable, in .env, and read it from process.env';
 
 // Our own compilers start programs.
 let isOurs = false;
@@ -17,7 +16,7 @@ function ours(run) {
 }
 
 function refuseNetwork(what) {
-  return new Fault(`Fanwire reads it without a network, and it asks for ${what}`, NETWORK);
+  return new Fault(`Fanwire reads it without a network, and it asks for ${what}`, INSTEAD);
 }
 
 function forbidNetwork() {
@@ -51,13 +50,13 @@ function forbidPrograms() {
     const start = library[name];
     library[name] = function (command, ...rest) {
       if (isOurs) return start.call(this, command, ...rest);
-      throw new Fault(`Fanwire reads it without starting programs, and it starts \`${command}\``, PROGRAM);
+      throw new Fault(`Fanwire reads it without starting programs, and it starts \`${command}\``, INSTEAD);
     };
   }
   const threads = require('worker_threads');
   threads.Worker = class Worker extends threads.Worker {
     constructor(...args) {
-      if (!isOurs) throw new Fault('Fanwire reads it without further threads, and it starts one', PROGRAM);
+      if (!isOurs) throw new Fault('Fanwire reads it without further threads, and it starts one', INSTEAD);
       super(...args);
     }
   };
@@ -68,13 +67,24 @@ function forbidExit() {
     throw new Fault('it ends the program that reads it (process.exit)', 'throw an error that says why');
   };
   process.exit = refuse;
-  process.reallyExit = process.reallyExit.bind(process);
   process.abort = refuse;
 }
 
 // What is written while it is read would be written again at each save, and for nothing.
 function ignoreWrites() {
-  const names = ['appendFile', 'chmod', 'copyFile', 'cp', 'mkdir', 'rename', 'rm', 'rmdir', 'symlink', 'unlink', 'writeFile'];
+  const names = [
+    'appendFile',
+    'chmod',
+    'copyFile',
+    'cp',
+    'mkdir',
+    'rename',
+    'rm',
+    'rmdir',
+    'symlink',
+    'unlink',
+    'writeFile',
+  ];
   const ignored = (file) => note(`\`${file}\` is not written or changed while Fanwire reads sst.config.ts`);
   for (const name of names) {
     const { [`${name}Sync`]: now, [name]: later } = fs;

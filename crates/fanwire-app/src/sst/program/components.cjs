@@ -18,7 +18,11 @@ const transforms = new Map();
 // What everything that is made with `new` is, of SST's and of any provider's.
 class Component {
   constructor(type, name, args, opts) {
-    if (typeof name !== 'string') throw new Fault(`a ${dotted(type)} is given ${preview(name)} for its name`, 'its first argument is its name, a text');
+    if (typeof name !== 'string')
+      throw new Fault(
+        `a ${dotted(type)} is given ${preview(name)} for its name`,
+        'its first argument is its name, a text',
+      );
     this.__type = type;
     this.__name = name;
     this.__opts = opts || {};
@@ -43,11 +47,16 @@ class Component {
 
 function checkName(type, name) {
   const known = names.get(name.toLowerCase());
-  if (name.toLowerCase() === 'app') throw new Fault(`the component name \`${name}\` is taken by SST itself`, 'give it another name');
+  if (name.toLowerCase() === 'app')
+    throw new Fault(`the component name \`${name}\` is taken by SST itself`, 'give it another name');
   if (!/^[A-Za-z][A-Za-z0-9]*$/.test(name)) {
     throw new Fault(`\`${name}\` is not a valid name of a component`, 'a letter, then letters and digits, as in SST');
   }
-  if (known) throw new Fault(`two components have the name \`${name}\`: ${known} and ${dotted(type)}`, 'give one of them another name');
+  if (known)
+    throw new Fault(
+      `two components have the name \`${name}\`: ${known} and ${dotted(type)}`,
+      'give one of them another name',
+    );
   names.set(name.toLowerCase(), dotted(type));
 }
 
@@ -66,13 +75,15 @@ function transformed(change, args, name) {
 
 // === Links ===
 
-const isLinkable = (value) => isObject(value) && !isPlaceholder(value) && !isOutput(value) && typeof value.getSSTLink === 'function';
+const isLinkable = (value) =>
+  isObject(value) && !isPlaceholder(value) && !isOutput(value) && typeof value.getSSTLink === 'function';
 
 // The names of what is linked, and the environment that some of it brings along.
 async function linksOf(links) {
   const found = { names: [], environment: {} };
   for (const link of (await settled(links)) || []) {
-    if (link === undefined || link === null) throw new Fault('something undefined is in a `link`', 'is it declared before, and exported?');
+    if (link === undefined || link === null)
+      throw new Fault('something undefined is in a `link`', 'is it declared before, and exported?');
     if (!isLinkable(link)) continue;
     found.names.push(link.__name);
     for (const { type, env } of (await settled(link.getSSTLink().include)) || []) {
@@ -110,7 +121,10 @@ function declareFunction(name, given, place, isComponent = false) {
   const key = same === 0 ? name : `${name}${same + 1}`;
   const entry = { key, wanted: name, place };
   declared.functions.push(entry);
-  entry.known = described(describeFunction(key, given, isComponent).then((known) => Object.assign(entry, known)), place);
+  entry.known = described(
+    describeFunction(key, given, isComponent).then((known) => Object.assign(entry, known)),
+    place,
+  );
   return entry;
 }
 
@@ -186,7 +200,8 @@ const SECONDS = { second: 1, minute: 60, hour: 3600, day: 86400 };
 function seconds(duration, otherwise) {
   if (duration === undefined) return otherwise;
   const [, count, unit] = /^(\d+(?:\.\d+)?) (second|minute|hour|day)s?$/.exec(duration) || [];
-  if (!unit) throw new Fault(`${preview(duration)} is not a length of time`, 'a text such as "30 seconds" or "2 minutes"');
+  if (!unit)
+    throw new Fault(`${preview(duration)} is not a length of time`, 'a text such as "30 seconds" or "2 minutes"');
   return Number(count) * SECONDS[unit];
 }
 

@@ -26,10 +26,18 @@ async function main() {
 function checkConfig(config) {
   const place = { file: fs.realpathSync(settings.file), line: 1, column: 1 };
   if (config && (config.stacks || config.config)) {
-    throw new Fault('this is a configuration of version 2 of SST', 'describe the app in a fanwire.toml; docs/fanwire-toml.md has the variables that version 2 reads', place);
+    throw new Fault(
+      'this is a configuration of version 2 of SST',
+      'describe the app in a fanwire.toml; docs/fanwire-toml.md has the variables that version 2 reads',
+      place,
+    );
   }
   if (!config || typeof config.app !== 'function' || typeof config.run !== 'function') {
-    throw new Fault('there is no app() and run() here', 'export default $config({ app(input) { … }, async run() { … } })', place);
+    throw new Fault(
+      'there is no app() and run() here',
+      'export default $config({ app(input) { … }, async run() { … } })',
+      place,
+    );
   }
 }
 

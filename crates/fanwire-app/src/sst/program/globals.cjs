@@ -31,7 +31,8 @@ const util = tolerant('util', {
 // An object whose other members are placeholders.
 function tolerant(name, members) {
   return new Proxy(members, {
-    get: (target, key) => (typeof key === 'symbol' || key in target || key === 'then' ? target[key] : placeholderOutput(`${name}.${key}`)),
+    get: (target, key) =>
+      typeof key === 'symbol' || key in target || key === 'then' ? target[key] : placeholderOutput(`${name}.${key}`),
   });
 }
 
@@ -94,7 +95,12 @@ const globals = {
 // `@sst/planetscale` as `planetscale`.
 function addProviders(names) {
   const all = ['aws', 'cloudflare', 'vercel', 'random', 'tls', 'command', ...names];
-  for (const name of all.map((each) => each.split('/').pop().replace(/-(\w)/g, (_, letter) => letter.toUpperCase()))) {
+  for (const name of all.map((each) =>
+    each
+      .split('/')
+      .pop()
+      .replace(/-(\w)/g, (_, letter) => letter.toUpperCase()),
+  )) {
     if (!(name in globalThis)) define(name, provider(name));
   }
 }
@@ -103,7 +109,8 @@ function addProviders(names) {
 // hide providers of the same name, and Web Crypto.
 function removeNodeModules() {
   const { webcrypto } = require('crypto');
-  for (const name of Module.builtinModules.filter((each) => !['console', 'process'].includes(each))) delete globalThis[name];
+  for (const name of Module.builtinModules.filter((each) => !['console', 'process'].includes(each)))
+    delete globalThis[name];
   define('crypto', webcrypto);
 }
 

@@ -4,7 +4,20 @@
 // The user's files are modules of our own loading, so that each import of a provider, of a
 // file of the platform's or of TypeScript is what it should be, on every Node.js.
 
-const EXTENSIONS = ['', '.ts', '.tsx', '.mts', '.js', '.mjs', '.cjs', '.json', '/index.ts', '/index.tsx', '/index.js', '/index.mjs'];
+const EXTENSIONS = [
+  '',
+  '.ts',
+  '.tsx',
+  '.mts',
+  '.js',
+  '.mjs',
+  '.cjs',
+  '.json',
+  '/index.ts',
+  '/index.tsx',
+  '/index.js',
+  '/index.mjs',
+];
 
 // Packages that only exist while SST deploys: their values are placeholders.
 const PROVIDERS = /^(@pulumi|@pulumiverse|@sst-provider|@paynearme)\/|^pulumi-|^sst\/platform/;
@@ -64,7 +77,10 @@ function sourceModule(file, code) {
 }
 
 function isCommonJs(file, text) {
-  return /\.c[jt]s$/.test(file) || (/\.js$/.test(file) && /\bmodule\.exports\b/.test(text) && !/^\s*(import|export)\b/m.test(text));
+  return (
+    /\.c[jt]s$/.test(file) ||
+    (/\.js$/.test(file) && /\bmodule\.exports\b/.test(text) && !/^\s*(import|export)\b/m.test(text))
+  );
 }
 
 function interop(exported) {
@@ -73,9 +89,13 @@ function interop(exported) {
 
 function synthetic(exported, identifier) {
   const names = Object.keys(exported);
-  return new vm.SyntheticModule(names, function evaluate() {
-    for (const name of names) this.setExport(name, exported[name]);
-  }, { identifier });
+  return new vm.SyntheticModule(
+    names,
+    function evaluate() {
+      for (const name of names) this.setExport(name, exported[name]);
+    },
+    { identifier },
+  );
 }
 
 // What an import of `name` in a module is.
@@ -84,7 +104,11 @@ async function importedBy(name, { identifier: from }) {
   if (local) return moduleOf(local);
   if (PROVIDERS.test(name) || /(^|\/)\.sst\/platform\//.test(name)) return standIn(name, from);
   if (/^\.{0,2}\//.test(name)) {
-    throw new Fault(`there is no file \`${name}\` that ${path.basename(from)} imports`, undefined, importPlace(name, from));
+    throw new Fault(
+      `there is no file \`${name}\` that ${path.basename(from)} imports`,
+      undefined,
+      importPlace(name, from),
+    );
   }
   return packageModule(name, from);
 }
@@ -126,11 +150,19 @@ function pathsOfProject() {
   files.add(file);
   try {
     // Comments and commas at the ends of lists, which JSON does not have.
-    const text = fs.readFileSync(file, 'utf8').replace(/("(?:\\.|[^"\\])*")|\/\/.*|\/\*[^]*?\*\//g, '$1').replace(/,(\s*[}\]])/g, '$1');
+    const text = fs
+      .readFileSync(file, 'utf8')
+      .replace(/("(?:\\.|[^"\\])*")|\/\/.*|\/\*[^]*?\*\//g, '$1')
+      .replace(/,(\s*[}\]])/g, '$1');
     const { baseUrl = '.', paths: given = {} } = JSON.parse(text).compilerOptions || {};
     return Object.entries(given).map(([pattern, targets]) => {
       const [before, after] = pattern.includes('*') ? pattern.split('*') : [pattern, ''];
-      return { before, after, targets: pattern.includes('*') || Array.isArray(targets) ? targets : [], base: path.resolve(ROOT, baseUrl) };
+      return {
+        before,
+        after,
+        targets: pattern.includes('*') || Array.isArray(targets) ? targets : [],
+        base: path.resolve(ROOT, baseUrl),
+      };
     });
   } catch (_) {
     return [];
@@ -153,7 +185,10 @@ function standIn(name, from) {
 
 // `@pulumi/aws/s3` as `aws.s3`.
 function namespaceOf(name) {
-  const [, ...parts] = name.replace(/^pulumi-/, 'pulumi/').split('/').filter((part) => part !== '.');
+  const [, ...parts] = name
+    .replace(/^pulumi-/, 'pulumi/')
+    .split('/')
+    .filter((part) => part !== '.');
   const [root, ...rest] = parts.map((part) => part.replace(/-(\w)/g, (_, letter) => letter.toUpperCase()));
   return rest.reduce((namespace, part) => namespace[part], provider(root || 'sst'));
 }
@@ -182,7 +217,8 @@ function workspaceSource(name, from) {
 }
 
 async function nativeImport(name, from) {
-  if (Module.isBuiltin ? Module.isBuiltin(name) : Module.builtinModules.includes(name.replace(/^node:/, ''))) return import(name);
+  if (Module.isBuiltin ? Module.isBuiltin(name) : Module.builtinModules.includes(name.replace(/^node:/, '')))
+    return import(name);
   try {
     return await import(pathToFileURL(createRequire(from).resolve(name)).href);
   } catch (error) {

@@ -75,7 +75,7 @@ function tell(description) {
   if (isTold) return;
   isTold = true;
   const bytes = Buffer.from(JSON.stringify({ files: [...files], notes, ...description }));
-  for (let at = 0; at < bytes.length; ) at += fs.writeSync(0, bytes, at);
+  for (let at = 0; at < bytes.length;) at += fs.writeSync(0, bytes, at);
   exit(0);
 }
 

@@ -5,13 +5,37 @@
 // without finding nothing there.
 const DATABASE = ['host', 'port', 'username', 'password', 'database'];
 const LINKS = {
-  Alb: ['url'], ApiGatewayV1: ['url'], ApiGatewayV2: ['url'], AppSync: ['url'], Auth: ['url'], Router: ['url'], Service: ['url'],
-  Aurora: [...DATABASE, 'clusterArn', 'secretArn'], Mysql: DATABASE, Postgres: DATABASE, Redis: ['host', 'port', 'username', 'password'],
-  Bucket: ['name'], Bus: ['name', 'arn'], CognitoIdentityPool: ['id'], CognitoUserPool: ['id'], CognitoUserPoolClient: ['id', 'secret'],
-  D1: ['databaseId'], Dsql: ['region', 'endpoint'], Email: ['sender', 'configSet'], Hyperdrive: ['id'], KinesisStream: ['name'], Kv: ['namespaceId'],
-  OpenSearch: ['username', 'password', 'url'], Queue: ['url'], SnsTopic: ['arn'], StepFunctions: ['arn'],
+  Alb: ['url'],
+  ApiGatewayV1: ['url'],
+  ApiGatewayV2: ['url'],
+  AppSync: ['url'],
+  Auth: ['url'],
+  Router: ['url'],
+  Service: ['url'],
+  Aurora: [...DATABASE, 'clusterArn', 'secretArn'],
+  Mysql: DATABASE,
+  Postgres: DATABASE,
+  Redis: ['host', 'port', 'username', 'password'],
+  Bucket: ['name'],
+  Bus: ['name', 'arn'],
+  CognitoIdentityPool: ['id'],
+  CognitoUserPool: ['id'],
+  CognitoUserPoolClient: ['id', 'secret'],
+  D1: ['databaseId'],
+  Dsql: ['region', 'endpoint'],
+  Email: ['sender', 'configSet'],
+  Hyperdrive: ['id'],
+  KinesisStream: ['name'],
+  Kv: ['namespaceId'],
+  OpenSearch: ['username', 'password', 'url'],
+  Queue: ['url'],
+  SnsTopic: ['arn'],
+  StepFunctions: ['arn'],
   Task: ['cluster', 'containers', 'taskDefinition', 'subnets', 'securityGroups', 'assignPublicIp'],
-  Vector: ['queryFunction', 'putFunction', 'removeFunction'], Vpc: ['bastion'], Worker: ['url'], Workflow: ['name', 'qualifier'],
+  Vector: ['queryFunction', 'putFunction', 'removeFunction'],
+  Vpc: ['bastion'],
+  Worker: ['url'],
+  Workflow: ['name', 'qualifier'],
 };
 
 const classes = new Map();
@@ -44,7 +68,8 @@ function makeOtherClass(type, shownAs) {
   }
   // Static members that nobody knows of, such as sst.aws.Queue.subscribe.
   return new Proxy(kind, {
-    get: (target, key) => (key in target || typeof key === 'symbol' ? target[key] : placeholderOutput(`${shownAs}.${String(key)}`)),
+    get: (target, key) =>
+      key in target || typeof key === 'symbol' ? target[key] : placeholderOutput(`${shownAs}.${String(key)}`),
   });
 }
 
@@ -64,7 +89,12 @@ function memberOfOther(component, key) {
 
 // Functions of providers that look things up. What they find is in AWS.
 const LOOKED_UP = {
-  getCallerIdentity: () => ({ accountId: settings.account, arn: arnOf('iam', 'root'), userId: 'fanwire', id: settings.account }),
+  getCallerIdentity: () => ({
+    accountId: settings.account,
+    arn: arnOf('iam', 'root'),
+    userId: 'fanwire',
+    id: settings.account,
+  }),
   getPartition: () => ({ partition: 'aws', id: 'aws', dnsSuffix: 'amazonaws.com' }),
   getRegion: () => ({ name: settings.region, region: settings.region, id: settings.region }),
 };

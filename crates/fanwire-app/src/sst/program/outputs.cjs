@@ -86,7 +86,9 @@ function all(values, ...others) {
 }
 
 function interpolate(texts, ...values) {
-  return all([...values]).apply((found) => texts.map((text, at) => text + (at < found.length ? shown(found[at]) : '')).join(''));
+  return all([...values]).apply((found) =>
+    texts.map((text, at) => text + (at < found.length ? shown(found[at]) : '')).join(''),
+  );
 }
 
 function concat(...values) {

@@ -29,7 +29,10 @@ class SstFunction extends Component {
 
   addEnvironment(variables) {
     const added = settled(variables);
-    described(this.__function.known.then(async (known) => Object.assign(known.environment, await added)), here());
+    described(
+      this.__function.known.then(async (known) => Object.assign(known.environment, await added)),
+      here(),
+    );
   }
 
   getSSTLink() {
@@ -46,7 +49,13 @@ class Realtime extends Component {
     const resource = { name: physicalName(`${name}Authorizer`), signingDisabled: true, tokenSigningPublicKeys: {} };
     const made = transformed((args.transform || {}).authorizer, resource, `${name}Authorizer`);
     this.__made = made;
-    declared.realtime.push({ name, place: this.__place, handler, authorizer: made, subscribers: (this.__subscribers = []) });
+    declared.realtime.push({
+      name,
+      place: this.__place,
+      handler,
+      authorizer: made,
+      subscribers: (this.__subscribers = []),
+    });
   }
 
   get endpoint() {
@@ -59,7 +68,10 @@ class Realtime extends Component {
 
   get nodes() {
     const { __name: name } = this;
-    return { authorizer: placeholderOutput(`${name}.authorizer`), authHandler: placeholderOutput(`${name}.authHandler`) };
+    return {
+      authorizer: placeholderOutput(`${name}.authorizer`),
+      authHandler: placeholderOutput(`${name}.authHandler`),
+    };
   }
 
   subscribe(subscriber, args = {}) {
@@ -68,7 +80,10 @@ class Realtime extends Component {
     const place = here();
     const entry = { name, place, handler: declareFunction(name, subscriber, place) };
     this.__subscribers.push(entry);
-    described(describeRule(args, name).then((rule) => Object.assign(entry, rule)), place);
+    described(
+      describeRule(args, name).then((rule) => Object.assign(entry, rule)),
+      place,
+    );
     return output(placeholder(name));
   }
 
@@ -79,7 +94,8 @@ class Realtime extends Component {
 
 async function describeRule(args, name) {
   const filter = text(await settled(args.filter));
-  if (filter === undefined) throw new Fault(`the subscriber \`${name}\` has no filter`, '{ filter: `${$app.name}/${$app.stage}/…` }');
+  if (filter === undefined)
+    throw new Fault(`the subscriber \`${name}\` has no filter`, '{ filter: `${$app.name}/${$app.stage}/…` }');
   const resource = { sql: `SELECT * FROM '${filter}'`, sqlVersion: '2016-03-23', enabled: true };
   const { sql, sqlVersion, enabled } = transformed((args.transform || {}).topicRule, resource, `${name}Rule`);
   return { filter, sql: text(await settled(sql)), sqlVersion: text(sqlVersion), enabled: Boolean(enabled) };
@@ -100,7 +116,15 @@ class ApiGatewayWebSocket extends Component {
     this.__path = declared.websocket.length === 0 ? this.__stage.name : name;
     this.__routes = [];
     this.__authorizers = [];
-    declared.websocket.push({ name, place: this.__place, api: this.__api, stage: this.__stage, path: this.__path, routes: this.__routes, authorizers: this.__authorizers });
+    declared.websocket.push({
+      name,
+      place: this.__place,
+      api: this.__api,
+      stage: this.__stage,
+      path: this.__path,
+      routes: this.__routes,
+      authorizers: this.__authorizers,
+    });
     if (args.domain) notServed('domain of an API', name);
   }
 
@@ -124,7 +148,10 @@ class ApiGatewayWebSocket extends Component {
     const withChange = change.handler ? changedHandler(handler, change.handler, name) : handler;
     const entry = { key, place, handler: declareFunction(name, withChange, place) };
     this.__routes.push(entry);
-    described(settled(changed.auth).then((auth) => Object.assign(entry, { auth: describeAuth(auth, name, place) })), place);
+    described(
+      settled(changed.auth).then((auth) => Object.assign(entry, { auth: describeAuth(auth, name, place) })),
+      place,
+    );
     return placeholderOutput(name);
   }
 
@@ -132,7 +159,11 @@ class ApiGatewayWebSocket extends Component {
     const place = here();
     const full = `${this.__name}Authorizer${name}`;
     if (Boolean(args.jwt) === Boolean(args.lambda)) {
-      throw new Fault(`the authorizer \`${name}\` needs one of lambda and jwt`, '{ lambda: { function: "path/to/file.function" } }', place);
+      throw new Fault(
+        `the authorizer \`${name}\` needs one of lambda and jwt`,
+        '{ lambda: { function: "path/to/file.function" } }',
+        place,
+      );
     }
     if (args.jwt) notServed('JWT authorizer of a WebSocket API', full);
     else this.#addLambda(name, full, args.lambda, place);
@@ -143,9 +174,12 @@ class ApiGatewayWebSocket extends Component {
     const given = makeOutput(settled(lambda).then((known) => known.function));
     const entry = { name: full, place, handler: declareFunction(`${full}Handler`, given, place) };
     this.__authorizers.push(entry);
-    described(settled(lambda).then((known) => {
-      entry.identitySources = known.identitySources || ['route.request.header.Authorization'];
-    }), place);
+    described(
+      settled(lambda).then((known) => {
+        entry.identitySources = known.identitySources || ['route.request.header.Authorization'];
+      }),
+      place,
+    );
   }
 
   getSSTLink() {
@@ -169,7 +203,11 @@ function describeAuth(auth, name, place) {
   if (!auth) return undefined;
   if (auth.lambda) return text(auth.lambda);
   const kind = auth.iam ? 'IAM' : 'JWT';
-  note(`the ${kind} authorization of \`${name}\` is not checked here: anybody may connect`, 'a lambda authorizer is', place);
+  note(
+    `the ${kind} authorization of \`${name}\` is not checked here: anybody may connect`,
+    'a lambda authorizer is',
+    place,
+  );
   return undefined;
 }
 
@@ -186,12 +224,32 @@ class Dynamo extends Component {
     const place = this.__place;
     const args = await settled(given);
     if (!args.fields || !args.primaryIndex) {
-      throw new Fault(`the table \`${name}\` has no ${args.fields ? 'primaryIndex' : 'fields'}`, '{ fields: { id: "string" }, primaryIndex: { hashKey: "id" } }', place);
+      throw new Fault(
+        `the table \`${name}\` has no ${args.fields ? 'primaryIndex' : 'fields'}`,
+        '{ fields: { id: "string" }, primaryIndex: { hashKey: "id" } }',
+        place,
+      );
     }
-    const resource = { name: physicalName(`${name}Table`), billingMode: 'PAY_PER_REQUEST', tags: {}, serverSideEncryption: {}, pointInTimeRecovery: {} };
+    const resource = {
+      name: physicalName(`${name}Table`),
+      billingMode: 'PAY_PER_REQUEST',
+      tags: {},
+      serverSideEncryption: {},
+      pointInTimeRecovery: {},
+    };
     const made = transformed((args.transform || {}).table, resource, `${name}Table`);
     const { fields, primaryIndex, globalIndexes = {}, localIndexes = {}, ttl, stream } = args;
-    const table = { key: name, place, name: text(made.name), fields, primaryIndex, globalIndexes, localIndexes, ttl, stream };
+    const table = {
+      key: name,
+      place,
+      name: text(made.name),
+      fields,
+      primaryIndex,
+      globalIndexes,
+      localIndexes,
+      ttl,
+      stream,
+    };
     declared.tables.push(table);
     return table;
   }
@@ -234,7 +292,11 @@ class Secret extends Component {
     this.placeholder = placeholder === undefined ? undefined : output(placeholder);
     const given = process.env[`SST_SECRET_${name}`];
     if (given === undefined && placeholder === undefined) {
-      note(`the secret \`${name}\` has no value, and is empty`, `put SST_SECRET_${name}=… into .env, or .env.${app.stage}`, this.__place);
+      note(
+        `the secret \`${name}\` has no value, and is empty`,
+        `put SST_SECRET_${name}=… into .env, or .env.${app.stage}`,
+        this.__place,
+      );
     }
     this.__value = output(given === undefined ? placeholder : given).apply((value) => text(value) || '');
   }
@@ -278,20 +340,37 @@ class Linkable extends Component {
 
   // The variables of links, for what is no function.
   static env(links) {
-    return makeOutput((async () => {
-      const found = { SST_RESOURCE_App: JSON.stringify({ name: app.name, stage: app.stage }) };
-      for (const link of ((await settled(links)) || []).filter(isLinkable)) {
-        found[`SST_RESOURCE_${link.__name}`] = JSON.stringify(await propertiesOf(link));
-      }
-      return found;
-    })());
+    return makeOutput(
+      (async () => {
+        const found = { SST_RESOURCE_App: JSON.stringify({ name: app.name, stage: app.stage }) };
+        for (const link of ((await settled(links)) || []).filter(isLinkable)) {
+          found[`SST_RESOURCE_${link.__name}`] = JSON.stringify(await propertiesOf(link));
+        }
+        return found;
+      })(),
+    );
   }
 }
 
 // === Sites ===
 
 // Kinds that `sst dev` starts a command for.
-const SITES = ['Analog', 'Astro', 'Nextjs', 'Nuxt', 'React', 'ReactRouter', 'Remix', 'SolidStart', 'StaticSite', 'StaticSiteV2', 'SvelteKit', 'TanStackStart', 'DevCommand', 'Service'];
+const SITES = [
+  'Analog',
+  'Astro',
+  'Nextjs',
+  'Nuxt',
+  'React',
+  'ReactRouter',
+  'Remix',
+  'SolidStart',
+  'StaticSite',
+  'StaticSiteV2',
+  'SvelteKit',
+  'TanStackStart',
+  'DevCommand',
+  'Service',
+];
 
 // What SST itself says for the URL of a site that is not deployed.
 const NO_URL = 'http://url-unavailable-in-dev.mode';

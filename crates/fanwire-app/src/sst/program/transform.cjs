@@ -52,13 +52,22 @@ function projectEsbuild() {
 function projectTypeScript() {
   const ts = fromProject('typescript');
   if (!ts || typeof ts.transpileModule !== 'function') return undefined;
-  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, inlineSourceMap: true, jsx: ts.JsxEmit.ReactJSX };
+  const compilerOptions = {
+    module: ts.ModuleKind.ESNext,
+    target: ts.ScriptTarget.ES2022,
+    inlineSourceMap: true,
+    jsx: ts.JsxEmit.ReactJSX,
+  };
   return (file, text) => {
     const built = ts.transpileModule(text, { compilerOptions, fileName: file, reportDiagnostics: true });
     const fault = built.diagnostics.find((each) => each.file && each.category === ts.DiagnosticCategory.Error);
     if (!fault) return built.outputText;
     const { line, character } = fault.file.getLineAndCharacterOfPosition(fault.start);
-    throw new Fault(ts.flattenDiagnosticMessageText(fault.messageText, ' '), undefined, { file, line: line + 1, column: character + 1 });
+    throw new Fault(ts.flattenDiagnosticMessageText(fault.messageText, ' '), undefined, {
+      file,
+      line: line + 1,
+      column: character + 1,
+    });
   };
 }
 
@@ -120,7 +129,9 @@ function locatedSyntaxError(error, file, code) {
   const { stderr } = ours(() => spawnSync(process.execPath, args, { input: code, encoding: 'utf8' }));
   const [, line, mark = ''] = /^\[stdin\]:(\d+)\n.*\n(.*)\n/.exec(stderr) || [];
   const isUncompiled = compile === null && /\.[cm]?tsx?$/.test(file);
-  const help = isUncompiled ? 'if this is TypeScript: npm install --save-dev tsx, or use Node.js 22.18 or later' : undefined;
+  const help = isUncompiled
+    ? 'if this is TypeScript: npm install --save-dev tsx, or use Node.js 22.18 or later'
+    : undefined;
   const place = line ? mapped(file, Number(line), mark.indexOf('^') + 1) : { file, line: 1, column: 1 };
   return new Fault(error.message, help, place);
 }
