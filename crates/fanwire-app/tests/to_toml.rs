@@ -80,11 +80,12 @@ fn options() -> LoadOptions {
     }
 }
 
-/// A copy of a project, of which nothing outside is missed.
+/// A copy of a project and of what is beside it, which some refer to.
 fn copied(project: &Path) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
+    copy(project.parent().unwrap(), folder.path());
     let own = folder.path().join(project.file_name().unwrap());
-    copy(project, &own);
+    // What the test of one project makes itself.
     let key = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n";
     std::fs::write(own.join("public.pem"), key).unwrap();
     (folder, own)
