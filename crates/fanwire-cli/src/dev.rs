@@ -10,7 +10,7 @@ use std::time::Duration;
 use fanwire_app::{App, Loaded};
 use fanwire_dynamodb::DynamoDbOptions;
 use fanwire_functions::{CommandLine, HostOptions};
-use fanwire_server::{Authority, Observers, Server, ServerOptions};
+use fanwire_server::{Authority, NitricOptions, Observers, Server, ServerOptions};
 use indexmap::IndexMap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +28,9 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// The folder in the data folder where retained messages and MQTT sessions are.
 const REALTIME: &str = "realtime";
+
+/// The folder in the data folder where what Nitric services store is.
+const NITRIC: &str = "nitric";
 
 /// The exit status of a process that was told to stop twice.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -78,6 +81,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
         websocket: console.clone(),
         functions: Arc::new(teller),
         realtime: console.clone(),
+        nitric: console.clone(),
         logs: Some(console.journal()),
     };
     let authority = open_authority();
@@ -88,7 +92,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    if let Err(error) = forget_realtime(app, args) {
+    if let Err(error) = forget(app, args) {
         anstream::eprintln!("error: cannot begin afresh: {error}");
         return ExitCode::FAILURE;
     }
@@ -150,6 +154,11 @@ fn options(
         tls: authority,
         realtime_folder: Some(data_folder(app, args).join(REALTIME)),
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
+        nitric: NitricOptions {
+            folder: Some(data_folder(app, args).join(NITRIC)),
+            first_socket_port: args.socket_port,
+            ..NitricOptions::default()
+        },
         ..ServerOptions::default()
     }
 }
@@ -160,15 +169,15 @@ fn this_program(argument: &str) -> Option<CommandLine> {
     Some(CommandLine { program, args: vec![argument.to_owned()] })
 }
 
-/// Removes what the realtime endpoint has kept, if that is wanted.
-fn forget_realtime(app: &App, args: &DevArgs) -> io::Result<()> {
-    if !args.fresh {
-        return Ok(());
+/// Removes what the realtime endpoint and Nitric services have kept, if that is wanted.
+fn forget(app: &App, args: &DevArgs) -> io::Result<()> {
+    for folder in [REALTIME, NITRIC].into_iter().filter(|_| args.fresh) {
+        match std::fs::remove_dir_all(data_folder(app, args).join(folder)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
-    match std::fs::remove_dir_all(data_folder(app, args).join(REALTIME)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Follows the App's files from now on, if that is wanted and can be done.

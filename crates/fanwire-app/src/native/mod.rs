@@ -113,6 +113,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         dynamodb,
         links,
         sites,
+        nitric: None,
         not_served: Vec::new(),
     })
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use crate::code::cargo;
 use crate::diagnostic::Issue;
 use crate::model::{Code, Function, Links};
 use crate::reading::Reading;
 use crate::rules;
-use crate::code::cargo;
 use crate::source::Span;
 
 use super::description::{self, texts};
