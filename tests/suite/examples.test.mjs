@@ -72,10 +72,9 @@ test('the chat example keeps its people through a kill, and forgets those who ar
   }
 });
 
-describe('the walk from an AWS sample in the README', () => {
-  /** What the README shows between its heading and the next, as blocks of code. */
-  const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
-  const [, walk] = /^## From an AWS sample[^\n]*\n([\s\S]*?)^## /m.exec(readme);
+describe('the walk from an AWS sample', () => {
+  /** What its page shows, as blocks of code. */
+  const walk = readFileSync(path.join(ROOT, 'docs/first-app.md'), 'utf8');
   const blocks = [...walk.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].map(([, language, text]) => ({ language, text }));
 
   test('holds when it is followed to the letter', async () => {

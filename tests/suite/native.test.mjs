@@ -168,6 +168,7 @@ describe('the options of the open profile', { concurrency: true }, () => {
     ));
     const answer = await post('crier', undefined, 'to all');
     assert.ok(answer.ok, `${answer.status}`);
+    assert.deepEqual(await answer.json(), { sent: 3, gone: [], full: [] });
     for (const client of clients) assert.equal(await client.next(), 'to all');
     await Promise.all(clients.map((client) => client.close()));
   });

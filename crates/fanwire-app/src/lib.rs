@@ -6,14 +6,16 @@
 //! - [`model`]: what an App is: functions, WebSocket APIs, routes, authorizers, limits,
 //!   tables; and what differs between two versions of one.
 //! - [`selection`]: route selection expressions, parsed once and evaluated per message.
-//! - [`load`]: reads `fanwire.toml`, `serverless.yml` or `sst.config.ts` into an App, or
-//!   tells with [`Diagnostic`]s what is wrong, where, and what to do.
-//! - [`schema`]: the JSON Schema of `fanwire.toml`.
+//! - [`load`]: reads `fanwire.toml`, `serverless.yml`, `sst.config.ts` or a SAM or
+//!   CloudFormation template into an App, or tells with [`Diagnostic`]s what is wrong,
+//!   where, and what to do.
+//! - [`schema`]: the JSON Schema of `fanwire.toml`; [`to_toml`]: any App as one.
 //!
 //! Inside, a file's text becomes a tree of values with places (`node`), variables are
 //! replaced (`variables`), the tree is checked against tables of keys (`decode`), and
-//! an importer (`serverless`, `native`) builds the App from it. A file that is a program is
-//! run, and says itself what it declares (`sst`).
+//! an importer (`serverless`, `sam`, `native`) builds the App from it. What the first two
+//! have in common is `cloudformation`. A file that is a program is run, and says itself
+//! what it declares (`sst`).
 
 mod aws_id;
 mod cloudformation;

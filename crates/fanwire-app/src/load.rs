@@ -35,7 +35,8 @@ const UNREAD_FILES: [(&str, &str); 5] = [
 
 /// Loads an App from a project file, or from the project file of a folder:
 /// `fanwire.toml`, else `serverless.yml`, else `serverless.yaml`, else `sst.config.ts`, else
-/// `nitric.yaml`, else a template. Only reads files, but for `sst.config.ts`, which is a program: it is run in
+/// `nitric.yaml` or `.yml`, else a SAM or CloudFormation template: `template.yaml`, `.yml` or
+/// `.json`. Only reads files, but for `sst.config.ts`, which is a program: it is run in
 /// Node.js, for a limited time and without a network. Nothing is fetched.
 ///
 /// # Errors
@@ -58,7 +59,8 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
         _ if name == "sst.config.ts" => sst::import,
         _ => {
             let fault = "this is not a project file that Fanwire reads";
-            let expected = "a file whose name ends in .toml, .yml or .yaml, or sst.config.ts";
+            let expected =
+                "a file whose name ends in .toml, .yml, .yaml or .json, or sst.config.ts";
             let diagnostic = Diagnostic::about_file(path, fault);
             return Err(Diagnostic { expected: Some(expected.to_owned()), ..diagnostic }.into());
         }
@@ -80,7 +82,9 @@ fn read_toml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
 fn read_yaml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
     match yaml::parse(reading.file_id, text, &mut reading.issues) {
         Ok(root) if is_named(reading, &nitric::FILE_NAMES) => nitric::import(reading, &root),
-        Ok(root) if sam::is_template(&root) => sam::import(reading, &root),
+        Ok(root) if sam::is_template(&root) || is_named_template(&reading.file) => {
+            read_template(reading, text)
+        }
         Ok(root) => serverless::import(reading, &root),
         Err(issue) => {
             reading.issues.push(issue);
@@ -94,13 +98,18 @@ fn is_named(reading: &Reading<'_>, names: &[&str]) -> bool {
     names.iter().any(|name| reading.file.file_name().is_some_and(|own| own == *name))
 }
 
+/// Whether a file has the name of a template.
+fn is_named_template(file: &Path) -> bool {
+    file.file_stem().is_some_and(|stem| stem == "template")
+}
+
 /// A template, in YAML or JSON: the latter is nearly always the former, too, and as such
 /// has places.
 fn read_template(reading: &mut Reading<'_>, text: &str) -> Option<App> {
-    let root = match yaml::parse(reading.file_id, text, &mut reading.issues) {
-        Ok(root) => Ok(root),
-        Err(_) => json::parse(reading.file_id, text),
-    };
+    let root = yaml::parse_1_1(reading.file_id, text, &mut reading.issues);
+    let is_json =
+        reading.file.extension().is_some_and(|extension| extension != "yaml" && extension != "yml");
+    let root = if is_json { root.or_else(|_| json::parse(reading.file_id, text)) } else { root };
     match root {
         Ok(root) => sam::import(reading, &root),
         Err(issue) => {

@@ -419,7 +419,6 @@ fn files_that_are_not_read_yet_are_named() {
         ("serverless.ts", "programs are not evaluated yet"),
         ("serverless.js", "`serverless print`"),
         ("serverless.json", "only serverless.yml is read so far"),
-        ("sst.config.ts", "SST apps are not read yet"),
         ("nitric.yaml", "Nitric apps are not read yet"),
     ] {
         let folder = tempfile::tempdir().unwrap();

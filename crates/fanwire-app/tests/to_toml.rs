@@ -12,10 +12,11 @@ use fanwire_app::{App, LoadOptions, load, to_toml};
 const LEFT_OUT: [&str; 5] = ["node_modules", "target", ".fanwire", ".git", "__pycache__"];
 
 /// Files that make a folder a project.
-const PROJECT_FILES: [&str; 6] = [
+const PROJECT_FILES: [&str; 7] = [
     "fanwire.toml",
     "serverless.yml",
     "serverless.yaml",
+    "sst.config.ts",
     "template.yaml",
     "template.yml",
     "template.json",
@@ -72,7 +73,8 @@ fn options() -> LoadOptions {
     let jwks = ("JWKS".to_owned(), "https://example.com/jwks.json".to_owned());
     let selection = ("selection".to_owned(), "$request.body.action".to_owned());
     LoadOptions {
-        environment: [jwks].into_iter().collect(),
+        // An sst.config.ts is run.
+        environment: std::env::vars().filter(|(name, _)| name == "PATH").chain([jwks]).collect(),
         params: [selection].into_iter().collect(),
         ..LoadOptions::default()
     }

@@ -34,6 +34,7 @@ pub(crate) fn run(port: u16, peers: &Path) -> Result<()> {
         websocket: Arc::new(Nobody),
         functions: Arc::new(Silent),
         realtime: Arc::new(Nobody),
+        nitric: None,
         logs: None,
     };
     let server = runtime.block_on(Server::start(&app, options, observers))?;
@@ -43,7 +44,8 @@ pub(crate) fn run(port: u16, peers: &Path) -> Result<()> {
             Some((BROADCAST, rest)) => {
                 let (count, text) = rest.split_once(' ').ok_or("expected COUNT TEXT")?;
                 for _ in 0..count.parse()? {
-                    server.websocket().broadcast(0, Post::Text(text))?;
+                    // What becomes of each is not waited for.
+                    drop(server.websocket().broadcast(0, Post::Text(text))?);
                 }
             }
             None if line == HEAP_BYTES => {

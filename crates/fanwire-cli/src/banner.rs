@@ -9,6 +9,8 @@ use fanwire_app::model::{
     RealtimeProtocol, Route, TopicRule, WebSocketApi,
 };
 
+use fanwire_server::ServedSocket;
+
 use crate::table::Table;
 
 const BOLD: Style = Style::new().effects(Effects::BOLD);
@@ -19,13 +21,18 @@ pub(crate) fn of_app(app: &App) -> String {
 }
 
 /// The App as text, served at `host`, such as `localhost:3001`, and over TLS where `tls`.
-pub(crate) fn of_server(app: &App, host: &str, tls: bool) -> String {
+pub(crate) fn of_server(app: &App, host: &str, tls: bool, sockets: &[ServedSocket]) -> String {
     let mut text = title(app);
     let too = if tls { "  (wss:// too)" } else { "" };
     for api in &app.websocket_apis {
         let url = websocket_url(host, api);
         line(&mut text, &format!("  WebSocket    {BOLD}{url}{BOLD:#}{too}"));
         line(&mut text, &format!("  Management   {}/@connections", management_url(host, api)));
+    }
+    for socket in sockets {
+        let (url, name) = (socket.url(), encoded(&socket.name));
+        let path = format!("  (any path; also ws://{host}/{name})");
+        line(&mut text, &format!("  WebSocket    {BOLD}{url}{BOLD:#}{path}"));
     }
     if let Some(realtime) = &app.realtime {
         addresses(realtime, host, tls, &mut text);
@@ -45,6 +52,8 @@ fn contents(app: &App) -> String {
     }
     text.push_str(&functions(app));
     text.push_str(&tables(app));
+    text.push_str(&services(app));
+    text.push_str(&sites(app));
     text.push_str(&not_served(app));
     text
 }
@@ -67,7 +76,16 @@ fn addresses(realtime: &Realtime, host: &str, tls: bool, text: &mut String) {
 
 /// Where clients connect.
 pub(crate) fn websocket_url(host: &str, api: &WebSocketApi) -> String {
-    format!("ws://{host}/{}", api.stage)
+    format!("ws://{host}/{}", segment(api))
+}
+
+/// The first segment of an API's path. SST's APIs are all at one stage, and those after
+/// the first are told apart by their mapping keys.
+fn segment(api: &WebSocketApi) -> &str {
+    match &api.base_path {
+        Some(base_path) if api.stage == "$default" => base_path,
+        _ => &api.stage,
+    }
 }
 
 /// Where clients of the realtime endpoint connect.
@@ -77,7 +95,7 @@ pub(crate) fn realtime_url(host: &str, realtime: &Realtime) -> String {
 
 /// The endpoint that SDKs are given.
 pub(crate) fn management_url(host: &str, api: &WebSocketApi) -> String {
-    format!("http://{host}/{}", api.stage)
+    format!("http://{host}/{}", segment(api))
 }
 
 fn title(app: &App) -> String {
@@ -217,6 +235,39 @@ fn tables(app: &App) -> String {
             list(described.key.attributes()),
             if indexes.is_empty() { "-".to_owned() } else { indexes.join(", ") },
             described.ttl_attribute.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}") }
+}
+
+/// A name as a segment of a path.
+fn encoded(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2D", "-")
+        .replace("%5F", "_")
+}
+
+/// The services of a Nitric project.
+fn services(app: &App) -> String {
+    let mut table = Table::new(&["SERVICE", "COMMAND", "STARTED ANEW"]);
+    for (name, service) in app.nitric.iter().flat_map(|nitric| &nitric.services) {
+        let anew = if service.restart_on_change { "when files change" } else { "by itself" };
+        table.row([name.clone(), service.command.clone(), anew.to_owned()]);
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}") }
+}
+
+/// The sites, with the folders of their commands from the project's on.
+fn sites(app: &App) -> String {
+    let mut table = Table::new(&["SITE", "KIND", "COMMAND", "FOLDER"]);
+    for (name, site) in &app.sites {
+        let folder = site.path.strip_prefix(&app.root).unwrap_or(&site.path).to_string_lossy();
+        table.row([
+            name.clone(),
+            site.kind.clone(),
+            site.command.clone().unwrap_or_else(|| "-".to_owned()),
+            if folder.is_empty() { ".".to_owned() } else { folder.into_owned() },
         ]);
     }
     if table.is_empty() { String::new() } else { format!("\n{table}") }

@@ -46,6 +46,6 @@ pub use self::connection::Context;
 pub use self::hub::{Busy, Hub, HubStats, Reservation};
 pub use self::id::{ConnectionId, InvalidConnectionId};
 pub use self::options::{HubOptions, LETTER_BYTES};
-pub use self::session::{Audience, Ending, Session};
+pub use self::session::{Audience, Ending, Reach, Session};
 pub use self::transport::Transport;
 pub use self::turn::Turn;

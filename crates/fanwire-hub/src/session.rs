@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::{Context, Turn};
+use crate::{ConnectionId, Context, Turn};
 
 /// The state machine of one connection's protocol. It does no input or output and
 /// reads no clock: bytes, commands and the time come in, and what it wants goes out
@@ -70,6 +70,10 @@ pub trait Session: Sized + Send + 'static {
     /// A broadcast was written, or queued, for this connection.
     fn broadcast_sent(&mut self, now: Instant);
 
+    /// What became of a broadcast on one shard. Called once on each, unless the hub stops
+    /// before.
+    fn broadcast_done(_message: &Self::Message, _reach: &Reach) {}
+
     /// The connection is gone.
     fn closed(self, ending: Ending, shared: &mut Self::Shared);
 
@@ -90,6 +94,15 @@ pub trait Session: Sized + Send + 'static {
 
     /// The shard's own deadline has passed.
     fn shard_expired(_turn: &mut Turn<'_, Self>) {}
+}
+
+/// What became of a broadcast on one shard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// How many connections it was written to, or is queued for.
+    pub sent: usize,
+    /// Those that have too much waiting already, and do not get it.
+    pub full: Vec<ConnectionId>,
 }
 
 /// A set of connections that broadcasts are addressed to, such as those of one API.

@@ -62,12 +62,13 @@ pub(crate) fn open(
     let mut listener = TcpListener::from_std(listener.into_std()?);
     let poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let waker = Waker::new(poll.registry(), STOPPED)?;
+    let waker = Arc::new(Waker::new(poll.registry(), STOPPED)?);
     let mut told = stopped.clone();
+    let by_task = Arc::clone(&waker);
     tokio::spawn(async move {
         told_to(&mut told).await;
         // Where the thread has ended there is nobody to wake.
-        let _ = waker.wake();
+        let _ = by_task.wake();
     });
     let door = Door {
         listener,
@@ -78,6 +79,7 @@ pub(crate) fn open(
         router,
         port,
         stopped,
+        _waker: waker,
     };
     std::thread::Builder::new().name("accept".to_owned()).spawn(move || door.stand_open())?;
     Ok(())
@@ -94,6 +96,8 @@ struct Door {
     router: Arc<Router>,
     port: Port,
     stopped: watch::Receiver<bool>,
+    /// Held, because a waker that is dropped takes with it a wake that is not seen yet.
+    _waker: Arc<Waker>,
 }
 
 struct Waiting {

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fanwire_websocket::{
-    ApiIndex, Group, GroupError, ManagementError, Post, Recipients, request_id,
+    ApiIndex, Delivered, Group, GroupError, ManagementError, Post, Recipients, request_id,
 };
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -65,15 +65,12 @@ impl Router {
         };
         let Some(recipients) = recipients else {
             return match self.plane().broadcast(api, Post::Body(&message)) {
-                Ok(()) => response::json(StatusCode::OK, ""),
+                Ok(done) => delivered(&done.await),
                 Err(error) => refused(&error, "", gateway_id),
             };
         };
         match self.plane().post_many(api, recipients, Post::Body(&message)).await {
-            // Numbers and strings only: this cannot fail.
-            Ok(done) => {
-                response::json(StatusCode::OK, serde_json::to_vec(&done).unwrap_or_default())
-            }
+            Ok(done) => delivered(&done),
             Err(ManagementError::InvalidId(id)) => {
                 refused(&ManagementError::InvalidId(id.clone()), &id, gateway_id)
             }
@@ -132,6 +129,12 @@ impl Router {
         self.plane().leave(api, &path.id, path.kind.group(name)?).await?;
         Ok(response::json(StatusCode::NO_CONTENT, ""))
     }
+}
+
+/// What became of a message for many.
+fn delivered(done: &Delivered) -> Answer {
+    // Numbers and strings only: this cannot fail.
+    response::json(StatusCode::OK, serde_json::to_vec(done).unwrap_or_default())
 }
 
 /// Whom a body is for, and the message. `None` where nobody is named: then it is for all.

@@ -42,6 +42,8 @@ mod upgrade;
 
 pub use self::apply::{Applied, ApplyError};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
+pub use fanwire_nitric::Observer as NitricObserver;
+
 pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire_app::App;
-use fanwire_app::model::{DynamoDb as DynamoDbSetting, Nitric, Function, Links, RealtimeListener};
+use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
+use fanwire_nitric::Observer as NitricObserver;
 use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
 use fanwire_subscriptions::Subscriptions;
 use fanwire_websocket::{Natives as WebSocketNatives, Plane, PlaneParts, WebSocketSession};
@@ -87,7 +88,8 @@ pub struct Observers {
     /// Of the realtime endpoint's clients, and of what they are refused.
     pub realtime: Arc<dyn fanwire_realtime::Observer>,
     /// Of what services of a Nitric project want and cannot have.
-    pub nitric: Arc<dyn fanwire_nitric::Observer>,
+    /// `None`: nobody.
+    pub nitric: Option<Arc<dyn NitricObserver>>,
     /// Where the control API finds the log of this server, if there is one.
     pub logs: Option<Arc<dyn Logs>>,
 }

@@ -1,14 +1,16 @@
 //! The management API: what `@connections` does, apart from HTTP
 //! (reference: api-gateway.md, section 13).
 
-use fanwire_hub::ConnectionId;
+use fanwire_hub::{ConnectionId, Reach};
 use fanwire_wire::ws::{CloseCode, SharedFrame};
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::Plane;
 use crate::api::Api;
 use crate::groups::GroupError;
+use crate::many::Delivered;
+use crate::notice::Broadcast;
 use crate::peer::ApiIndex;
 use crate::session::{Command, Posted};
 use crate::timestamp;
@@ -108,13 +110,17 @@ impl Plane {
         }
     }
 
-    /// Sends a message to every connection of an API that allows it. A connection
-    /// that does not read does not get it, which is counted.
+    /// Sends a message to every connection of an API that allows it. What is returned waits
+    /// until the shards have done so, and may be dropped.
     ///
     /// # Errors
     ///
     /// `Forbidden`, `TooLarge`, `NotText` or `Busy`.
-    pub fn broadcast(&self, api: ApiIndex, post: Post<'_>) -> Result<(), ManagementError> {
+    pub fn broadcast(
+        &self,
+        api: ApiIndex,
+        post: Post<'_>,
+    ) -> Result<impl Future<Output = Delivered> + Send + use<>, ManagementError> {
         let model = &self.dispatcher.api(api).model;
         if !model.limits.broadcast {
             return Err(ManagementError::Forbidden);
@@ -124,7 +130,18 @@ impl Plane {
         self.dispatcher.traffic(|| Traffic::Broadcast { api: &model.name, payload: payload() });
         let audience = fanwire_hub::Audience(api);
         let hub = self.dispatcher.hub();
-        hub.broadcast(audience, frame, post.bytes().len()).map_err(|_| ManagementError::Busy)
+        let (done, mut answers) = mpsc::unbounded_channel();
+        let sent = hub.broadcast(audience, Broadcast { frame, done }, post.bytes().len());
+        sent.map_err(|_| ManagementError::Busy)?;
+        Ok(async move {
+            let mut delivered = Delivered::default();
+            // At most one of each shard; the senders are gone once all of them have answered.
+            while let Some(Reach { sent, full }) = answers.recv().await {
+                delivered.sent += sent;
+                delivered.full.extend(full.iter().map(ToString::to_string));
+            }
+            delivered
+        })
     }
 
     /// Tells about a connection.

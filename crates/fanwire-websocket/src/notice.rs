@@ -3,14 +3,23 @@
 
 use std::sync::Arc;
 
-use fanwire_hub::{ConnectionId, Turn};
+use fanwire_hub::{ConnectionId, Reach, Turn};
 use fanwire_wire::ws::SharedFrame;
 use indexmap::IndexSet;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::groups::Group;
 use crate::peer::ApiIndex;
 use crate::session::{Posted, WebSocketSession};
+
+/// A message for every connection of an API.
+#[derive(Debug)]
+pub struct Broadcast {
+    /// The message.
+    pub(crate) frame: SharedFrame,
+    /// Told by each shard what became of it.
+    pub(crate) done: mpsc::UnboundedSender<Reach>,
+}
 
 /// What a shard of the plane can be told.
 #[derive(Debug)]

@@ -374,7 +374,9 @@ impl Connecting {
         match decision {
             Ok(grant) => authorizer::of_native(grant, latency_ms).map_err(failed),
             Err(NativeError { status: 401, why, .. }) => Err((Refusal::Unauthorized, why)),
-            Err(NativeError { status: 403, why, .. }) => Err((Refusal::Denied { explicit: true }, why)),
+            Err(NativeError { status: 403, why, .. }) => {
+                Err((Refusal::Denied { explicit: true }, why))
+            }
             Err(NativeError { why, .. }) => Err(failed(why)),
         }
     }

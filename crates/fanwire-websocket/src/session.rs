@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fanwire_hub::{Audience, ConnectionId, Context, Ending, Session, Turn};
+use fanwire_hub::{Audience, ConnectionId, Context, Ending, Reach, Session, Turn};
 use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
     ReceiverLimits, SharedFrame, WireForm,
@@ -19,7 +19,7 @@ use crate::api::Api;
 use crate::dispatch::Dispatcher;
 use crate::event::DisconnectCause;
 use crate::groups::{Group, GroupError, Groups};
-use crate::notice::{self, Notice};
+use crate::notice::{self, Broadcast, Notice};
 use crate::peer::{ApiIndex, Peer};
 use crate::traffic::{Id, Payload, Side, Traffic};
 
@@ -342,7 +342,7 @@ impl WebSocketSession {
 
 impl Session for WebSocketSession {
     type Command = Command;
-    type Message = SharedFrame;
+    type Message = Broadcast;
     type Shared = Common;
     type Notice = Notice;
 
@@ -472,13 +472,18 @@ impl Session for WebSocketSession {
         self.api().model.limits.max_outbound_bytes
     }
 
-    fn encode(message: &SharedFrame, form: usize, common: &mut Common) -> bytes::Bytes {
+    fn encode(message: &Broadcast, form: usize, common: &mut Common) -> bytes::Bytes {
         let form = match form {
             0 => WireForm::Plain,
             // `form` is one that the function above gave: between 1 and 8.
             deflated => WireForm::Deflated { window_bits: (FORMS - 1 - deflated) as u8 + 8 },
         };
-        message.bytes(form, &mut common.deflater)
+        message.frame.bytes(form, &mut common.deflater)
+    }
+
+    fn broadcast_done(message: &Broadcast, reach: &Reach) {
+        // The caller may have stopped waiting.
+        let _ = message.done.send(reach.clone());
     }
 
     fn broadcast_sent(&mut self, now: Instant) {

@@ -67,9 +67,9 @@ impl Broker {
         certificates(folder.path());
         let path = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(
-            "per_listener_settings false\nallow_anonymous true\nlistener {tcp} 127.0.0.1\n\
-             listener {websocket} 127.0.0.1\nprotocol websockets\nlistener {tls} 127.0.0.1\n\
-             certfile {}\nkeyfile {}\n",
+            "per_listener_settings false\nallow_anonymous true\nset_tcp_nodelay true\n\
+             listener {tcp} 127.0.0.1\nlistener {websocket} 127.0.0.1\n\
+             protocol websockets\nlistener {tls} 127.0.0.1\ncertfile {}\nkeyfile {}\n",
             path("server.pem"),
             path("server.key"),
         );
@@ -172,6 +172,7 @@ both_brokers! {
     messages_come_as_they_were_published
     over_websockets_it_is_the_same
     each_subscription_has_its_own_messages
+    more_than_may_be_unacknowledged_waits_at_the_broker
     nothing_is_lost_while_the_connection_is
     what_is_published_while_there_is_no_connection_comes_in_order
     a_session_can_outlive_its_process
@@ -249,20 +250,36 @@ async fn each_subscription_has_its_own_messages(broker: Broker) {
     assert_eq!(texts(&mut all, 3).await, ["a", "b", "c"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn more_than_may_be_unacknowledged_waits_at_the_broker() {
-    let broker = Broker::fanwire().await;
-    let client = broker.client();
+/// mosquitto 2.0.11 sends more than it may: up to a receive maximum again for each acknowledgement
+/// (fixed in 2.0.13, "various fixes around inflight quota management"). The client used to leave
+/// it for that, and was sent the same by the next connection.
+async fn more_than_may_be_unacknowledged_waits_at_the_broker(broker: Broker) {
+    let connections = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&connections);
+    let anyone = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok(Credentials::default()))
+    };
+    let client = Mqtt::builder(broker.url()).credentials_with(anyone).connect().unwrap();
     let mut all = client.subscribe("room/#").await.unwrap();
+    let numbers: Vec<String> = (0..600).map(|n| n.to_string()).collect();
     let publishing = async {
-        for n in 0..600 {
-            client.publish("room/2", n.to_string()).await.unwrap();
+        // One after the other, for the order of those that wait together is the runtime's.
+        for number in &numbers {
+            client.publish("room/2", number.clone()).await.unwrap();
         }
     };
     timeout(PATIENCE, publishing).await.unwrap();
-    let numbers: Vec<String> = (0..600).map(|n| n.to_string()).collect();
-    assert_eq!(texts(&mut all, 600).await, numbers);
-    assert_eq!(all.lost(), 0);
+    let mut texts_read = Vec::new();
+    for _ in 0..4 {
+        texts_read.extend(texts(&mut all, 1).await);
+        // Done after the broker has sent what the acknowledgement makes room for.
+        client.publish("elsewhere", "").await.unwrap();
+        client.publish("elsewhere", "").await.unwrap();
+    }
+    texts_read.extend(texts(&mut all, 596).await);
+    assert_eq!(texts_read, numbers);
+    assert_eq!((all.lost(), connections.load(Ordering::Relaxed)), (0, 1));
 }
 
 async fn nothing_is_lost_while_the_connection_is(broker: Broker) {

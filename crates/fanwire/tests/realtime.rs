@@ -251,3 +251,59 @@ async fn an_authorizer_that_is_asked_again_can_take_everything_back() {
     assert!(try_connect(&server, "ada", "secret").await.is_err());
     server.stop().await;
 }
+
+/// Signed with by whoever gives tokens; the private key is gone.
+const PUBLIC_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAjjIHlgt5E2CqlhiisYfQ
+kGdUE+PymLUt+Qt+JgydPvXBJLwfFsCR9WqYfwoAKHEo++NsAQuCJAQj3YyY5Y63
+CHJCJjkjGZ/kTDm6WR1lQPxP34dZVJok65lW6sn0jogPboSgwO1a+Z4ocHaUj08+
+FLZo83JZN/cRi1p9E/Z/kDofRwCsaEJAWiSA8fLwHGiY/Yskhk1JxZO89XHh9hhQ
+3UO5aDVAdTNzQ7e8K5sk5Rkxto5UMWP0cIXl1zIVWdpK094sHJ/BKpQw1raIxVdO
++e/TyV9mGN2GdtTgG5tdBG7PRlbdLVUBCWTO7jlg7hwDvCb6fNdc0veVlsKGgfuW
+vwIDAQAB
+-----END PUBLIC KEY-----
+";
+/// The signature of `ada` with it (SHA-256), in Base64 and as a parameter of a query.
+const SIGNATURE: &str = "ccAU%2FubT%2FdtYAPR7BL%2FgBzd8doCLQQJ6J7rvK9tBggWyCP1UEI3t%2BjCfROJmqQCtHAO6GsPwIi45YWHxU1rC%2BIacxARkLwBb9E3l6hP%2BgTLRhGmHO1w4OC2ZPL2Kqj9iOktrkhSSDvxat5Auc0ciw%2BqDua0f%2FCT03bQcBVPnbMyARwujBky%2Bf%2FFHO8LVELiwb3WJKZWSYWOPF2Ah3Jcc3DmiqOiwU%2F1Gq3FvKG6%2BLK8SlZyqwzhB6%2BcbEmUzLFMrcw660ilBh0dXe71i0gPhYlzzJs%2FSMkITJyXLdlqHlUkCPJNGWu0Q2A3Kubs58ZQmQ4JEHJlZSDpdbuiH7%2Fj%2FDw%3D%3D";
+
+/// As AWS IoT's clients say a signed token: in the query of the user name.
+fn signed(token: &str, signature: &str) -> String {
+    format!(
+        "ada?x-amz-customauthorizer-name=chat&ticket={token}\
+         &x-amz-customauthorizer-signature={signature}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_tokens_are_checked_before_the_authorizer_is_asked() {
+    let (asked, mut told) = mpsc::unbounded_channel();
+    let app = Realtime::new("chat").signed_tokens("ticket", [PUBLIC_KEY]).authorizer(
+        move |request: ConnectRequest| {
+            asked.send((request.signed_token.clone(), request.signature_verified)).unwrap();
+            async { Grant::new().subscribe(["chat/*"]) }
+        },
+    );
+    let server = serve(app).await;
+    for (token, signature) in [("eve", SIGNATURE), ("ada", "AAAA"), ("ada", "")] {
+        let refused = try_connect(&server, &signed(token, signature), "").await.err();
+        assert_eq!(refused, Some(ConnectReturnCode::NotAuthorized), "{token} {signature}");
+    }
+    let refused = try_connect(&server, "ada", "ada").await.err();
+    assert_eq!(refused, Some(ConnectReturnCode::NotAuthorized), "it says no token at all");
+    let mut ada = try_connect(&server, &signed("ada", SIGNATURE), "").await.unwrap();
+    assert_eq!(told.try_recv(), Ok((Some("ada".to_owned()), true)));
+    assert!(told.try_recv().is_err(), "nobody else came so far");
+    assert!(ada.subscribe("chat/lobby/message").await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_public_key_that_is_none_is_found_at_the_start() {
+    let app = Realtime::new("chat")
+        .signed_tokens("ticket", ["no key"])
+        .authorizer(async |_: String| Grant::new());
+    let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
+    let why = Server::start(app.into(), options).await.unwrap_err().to_string();
+    assert!(why.contains("realtime.authorizers.chat.public_keys"), "{why}");
+}

@@ -3,8 +3,13 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use fanwire::websocket::{Allow, Body, Connection, Json, Principal, Query, Text, WebSocket};
-use fanwire::{App, Bytes, Error, Result, Server, ServerOptions};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanwire::realtime::{self, Grant, Publication, Raw, Realtime};
+use fanwire::subscriptions::Router;
+use fanwire::websocket::{Allow, Body, Connection, Json, Principal, Query, State, Text, WebSocket};
+use fanwire::{App, Bytes, Error, Home, Result, Server, ServerOptions};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -12,6 +17,9 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 type Client = WebSocketStream<TcpStream>;
+
+/// Longer than anything takes: a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn serve(app: impl Into<App>) -> Server {
     let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
@@ -159,4 +167,78 @@ async fn connections_reach_each_other_and_hear_of_their_ends() {
     assert!(next(&mut bob).await.to_text().unwrap().ends_with("left"));
     drop((ada, bob));
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_says_how_many_it_was_given_to() {
+    let app = WebSocket::new().message(async |connection: Connection| -> Result<String> {
+        let told = connection.broadcast("to all").await?;
+        Ok(format!("{} of {:?}", told.delivered, (told.gone, told.failed)))
+    });
+    let server = serve(app).await;
+    let (mut one, mut two) = (connect(&server).await, connect(&server).await);
+    assert_eq!(ask(&mut one, "go").await, "to all".into());
+    assert_eq!(next(&mut two).await, "to all".into());
+    assert_eq!(next(&mut one).await, "2 of ([], 0)".into());
+    drop((one, two));
+    server.stop().await;
+}
+
+/// What an app holds: `Weak` says whether it still does.
+#[derive(Clone)]
+struct Held(#[allow(dead_code, reason = "held")] Arc<()>);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_an_app_is_left_once_its_server_has_stopped() {
+    let parts = ["routes", "authorizer of topics", "subscriber", "context"];
+    let held = parts.map(|_| Held(Arc::new(())));
+    let weak = held.each_ref().map(|held| Arc::downgrade(&held.0));
+    let left = || -> Vec<_> {
+        let parts = parts.iter().zip(&weak).map(|(part, weak)| (*part, weak.strong_count()));
+        parts.filter(|(_, count)| *count > 0).collect()
+    };
+    let [of_routes, of_topics, of_subscriber, of_context] = held;
+    let websocket = WebSocket::with_state(of_routes)
+        .authorizer(async |State(_): State<Held>| Allow::new("ada"))
+        .disconnect(async |State(_): State<Held>| ())
+        .message(async |connection: Connection, State(_): State<Held>| -> Result<String> {
+            Ok(connection.broadcast("to all").await?.delivered.to_string())
+        });
+    let realtime = Realtime::new("chat")
+        .authorizer(move |_: String| {
+            let _held = of_topics.clone();
+            async { Grant::new().publish(["*"]) }
+        })
+        .subscriber("#", move |_: realtime::Message<Raw>| {
+            let _held = of_subscriber.clone();
+            async {}
+        });
+    let procedures = Router::<(Held, Home)>::new()
+        .query("hello", async |_, ()| Ok("hello"))
+        .context(move |opening| std::future::ready(Ok((of_context.clone(), opening.home))));
+    let app = App::new("app").websocket(websocket).realtime(realtime).subscriptions(procedures);
+    let server = serve(app).await;
+    let home = server.home().clone();
+
+    let mut client = connect(&server).await;
+    assert_eq!(ask(&mut client, "go").await, "to all".into());
+    let mut caller = try_connect(&server, "/trpc").await.unwrap();
+    let said = ask(&mut caller, r#"{"id":1,"method":"query","params":{"path":"hello"}}"#).await;
+    assert!(said.to_string().contains("hello"), "{said}");
+    let said = Publication { topic: "a".to_owned(), payload: "b".into(), qos: 1, retain: false };
+    home.broker().publish(said).await.unwrap();
+    assert_eq!(left().len(), parts.len());
+    drop((client, caller));
+    server.stop().await;
+
+    // What ends with the server, such as its threads, still has it for a moment.
+    let dropped = async {
+        while !left().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let dropped = tokio::time::timeout(PATIENCE, dropped).await;
+    assert!(dropped.is_ok(), "{:?} are left", left());
+    let sent = home.gateway().send("AAAAAAAAAAAAAAA=", Body::Text("late".to_owned())).await;
+    assert!(sent.unwrap_err().to_string().contains("the server has stopped"));
 }

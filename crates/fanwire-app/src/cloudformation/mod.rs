@@ -26,6 +26,10 @@ pub(crate) use self::functions::is_function;
 pub(crate) use self::keys::IOT_SQL_VERSIONS;
 pub(crate) use self::resources::{Location, is_silent, is_table, type_of};
 
+/// What placeholders begin with, for values that are in AWS: exports of other stacks, and
+/// parameters of SSM.
+pub(crate) const PLACEHOLDERS: [&str; 2] = ["import:", "ssm:"];
+
 /// What references in a template stand for.
 #[derive(Debug, Default)]
 pub(crate) struct Stack {

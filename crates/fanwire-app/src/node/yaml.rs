@@ -19,7 +19,33 @@ use super::{Entry, MAX_DEPTH, MAX_NODES, Map, Node, Value};
 /// The first fault of syntax. Keys that are given twice are added to `issues`, and
 /// the first of them counts.
 pub(crate) fn parse(file: FileId, text: &str, issues: &mut Issues) -> Result<Node, Issue> {
-    let mut builder = Builder::new(text, issues);
+    parse_as(Version::Core, file, text, issues)
+}
+
+/// The same as CloudFormation and SAM's tools read it: in values, `yes` and `on` are
+/// booleans, too, as in YAML 1.1.
+///
+/// # Errors
+///
+/// As those of [`parse`].
+pub(crate) fn parse_1_1(file: FileId, text: &str, issues: &mut Issues) -> Result<Node, Issue> {
+    parse_as(Version::OneOne, file, text, issues)
+}
+
+/// Which words are booleans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Core,
+    OneOne,
+}
+
+fn parse_as(
+    version: Version,
+    file: FileId,
+    text: &str,
+    issues: &mut Issues,
+) -> Result<Node, Issue> {
+    let mut builder = Builder::new(version, text, issues);
     for event in &mut Parser::new_from_str(text) {
         let (event, range) = event.map_err(|error| {
             let at = builder.byte(error.marker().index());
@@ -38,6 +64,7 @@ pub(crate) fn parse(file: FileId, text: &str, issues: &mut Issues) -> Result<Nod
 
 /// Puts the parser's events together.
 struct Builder<'i> {
+    version: Version,
     issues: &'i mut Issues,
     /// The byte of each character, where the text is not plain ASCII: the parser
     /// counts characters.
@@ -66,11 +93,18 @@ enum Key {
 }
 
 impl<'i> Builder<'i> {
-    fn new(text: &str, issues: &'i mut Issues) -> Self {
+    fn new(version: Version, text: &str, issues: &'i mut Issues) -> Self {
         let bytes = (!text.is_ascii()).then(|| {
             text.char_indices().map(|(at, _)| at).chain(std::iter::once(text.len())).collect()
         });
-        Self { issues, bytes, open: Vec::new(), anchors: HashMap::new(), root: None, count: 0 }
+        let (open, anchors) = (Vec::new(), HashMap::new());
+        Self { version, issues, bytes, open, anchors, root: None, count: 0 }
+    }
+
+    /// Whether the next value is the key of a mapping.
+    fn awaits_key(&self) -> bool {
+        let open = self.open.last();
+        open.is_some_and(|open| open.node.as_map().is_some() && open.key.is_none())
     }
 
     /// The byte at which a character begins.
@@ -88,7 +122,11 @@ impl<'i> Builder<'i> {
                     .expected("one YAML document in a file"));
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let value = scalar(&text, style, tag.as_deref());
+                let mut value = scalar(&text, style, tag.as_deref());
+                let is_plain = style == ScalarStyle::Plain && tag.is_none();
+                if self.version == Version::OneOne && is_plain && !self.awaits_key() {
+                    value = word_of_1_1(&text).map_or(value, Value::Bool);
+                }
                 let is_merge = text == "<<" && style == ScalarStyle::Plain && tag.is_none();
                 let node = Node { value, tag: local(tag.as_deref()), span };
                 return self.add(node, anchor, is_merge);
@@ -210,6 +248,15 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
         (Some(_), None) => Value::Text(text.to_owned()),
         (None, None) if style == ScalarStyle::Plain => plain(text),
         (None, None) => Value::Text(text.to_owned()),
+    }
+}
+
+/// The boolean that a word is in YAML 1.1 alone.
+fn word_of_1_1(text: &str) -> Option<bool> {
+    match text {
+        "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
     }
 }
 

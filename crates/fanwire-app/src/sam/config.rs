@@ -51,12 +51,12 @@ impl Config {
     }
 
     fn take(&mut self, node: &Node, faults: &mut Issues) {
-        let mut text = |key: &str, into: &mut Option<String>| match node.get(key) {
-            Some(node) => match node.scalar_text() {
+        let mut text = |key: &str, into: &mut Option<String>| {
+            let Some(node) = node.get(key) else { return };
+            match node.scalar_text() {
                 Some(text) => *into = Some(text),
                 None => refuse(node, "text", faults),
-            },
-            None => {}
+            }
         };
         text("stack_name", &mut self.stack_name);
         text("region", &mut self.region);
@@ -76,7 +76,7 @@ impl Config {
             for (name, entry) in map {
                 match entry.node.scalar_text() {
                     Some(value) => {
-                        drop(self.overrides.insert(name.clone(), (value, entry.node.span)))
+                        self.overrides.insert(name.clone(), (value, entry.node.span));
                     }
                     None => refuse(&entry.node, "text", faults),
                 }

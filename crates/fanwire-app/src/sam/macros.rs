@@ -80,9 +80,9 @@ fn content(node: &Node, depth: usize, reading: &mut Reading<'_>) -> Option<Node>
         Ok(text) => {
             let id = reading.sources.add(file.clone(), text.clone());
             let parsed = if file.extension().is_some_and(|extension| extension == "json") {
-                yaml::parse(id, &text, &mut reading.issues).or_else(|_| json::parse(id, &text))
+                yaml::parse_1_1(id, &text, &mut reading.issues).or_else(|_| json::parse(id, &text))
             } else {
-                yaml::parse(id, &text, &mut reading.issues)
+                yaml::parse_1_1(id, &text, &mut reading.issues)
             };
             match parsed {
                 Ok(root) => Some(included(&root, depth + 1, reading)),

@@ -89,7 +89,9 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     parts.resources(&resources);
     let realtime = parts.finish();
     list_others(&resources, &mut not_served);
-    let stage = options.stage.clone().or_else(|| Some(websocket_apis.first()?.stage.clone()));
+    let of_api = websocket_apis.first().map(|api| api.stage.clone());
+    let of_api = of_api.filter(|stage| !stage.starts_with('$'));
+    let stage = options.stage.clone().or(of_api);
     Some(App {
         service: name,
         stage: stage.unwrap_or_else(|| DEFAULT_STAGE.to_owned()),

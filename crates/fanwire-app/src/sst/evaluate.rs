@@ -48,8 +48,8 @@ pub(super) struct Request<'a> {
     pub(super) account_id: &'a str,
     /// The environment that it sees.
     pub(super) environment: &'a IndexMap<String, String>,
-    /// A command that takes the types out of a file, and prints what is left.
-    pub(super) strip_types: &'a [String],
+    /// What [`LoadOptions::typescript`](crate::LoadOptions::typescript) is.
+    pub(super) typescript: &'a [String],
     pub(super) time_limit: Duration,
 }
 
@@ -112,7 +112,7 @@ fn command(program: &Path, stdin: OwnedFd, request: &Request<'_>) -> Command {
         "region": request.region.unwrap_or(super::DEFAULT_REGION),
         "hasRegion": request.region.is_some(),
         "account": request.account_id,
-        "stripTypes": request.strip_types,
+        "typescript": request.typescript,
     });
     let mut command = Command::new(program);
     command
@@ -166,4 +166,46 @@ fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
     // One that just ends by itself is as good.
     let _ = child.kill();
     child.wait()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(text: &str, time_limit: Duration) -> Result<Description, EvaluateError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sst.config.ts");
+        std::fs::write(&file, text).unwrap();
+        let environment = [("PATH".to_owned(), std::env::var("PATH").unwrap())].into();
+        evaluate(&Request {
+            file: &file,
+            folder: folder.path(),
+            stage: "dev",
+            region: None,
+            account_id: "000000000000",
+            environment: &environment,
+            typescript: &[],
+            time_limit,
+        })
+    }
+
+    #[test]
+    fn a_loop_without_an_end_is_ended() {
+        let limit = Duration::from_millis(700);
+        let outcome = outcome("for (;;) {}\n", limit);
+        assert!(matches!(outcome, Err(EvaluateError::TooLong(_))), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_process_that_dies_is_told() {
+        let text = "process.kill(process.pid, 'SIGKILL');\nawait new Promise(() => {});\n";
+        let outcome = outcome(text, TIME_LIMIT);
+        assert!(matches!(outcome, Err(EvaluateError::Ended(_))), "{outcome:?}");
+    }
+
+    #[test]
+    fn the_program_fits_into_an_argument() {
+        // Linux takes 128 KB for one.
+        assert!(PROGRAM.len() < 100 * 1024, "{} bytes", PROGRAM.len());
+    }
 }

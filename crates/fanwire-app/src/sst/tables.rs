@@ -41,14 +41,13 @@ fn draft(each: &description::Table, span: Span, reading: &mut Reading<'_>) -> Op
         |key: &OneOrMore| -> Vec<Placed> { key.texts().iter().map(|text| placed(text)).collect() };
     let mut attributes = Vec::new();
     for (name, kind) in &each.fields {
-        match TYPES.iter().find(|(known, _)| known == kind) {
-            Some((_, kind)) => attributes.push((placed(name), *kind)),
-            None => {
-                let message = format!("`{kind}` is not a type of the field `{name}`");
-                let issue = Issue::error(span, message).expected("one of string, number, binary");
-                reading.issues.push(issue.nearest(kind, TYPES.map(|(name, _)| name)));
-            }
+        let known = TYPES.iter().find(|(known, _)| known == kind);
+        if known.is_none() {
+            let message = format!("`{kind}` is not a type of the field `{name}`");
+            let issue = Issue::error(span, message).expected("one of string, number, binary");
+            reading.issues.push(issue.nearest(kind, TYPES.map(|(name, _)| name)));
         }
+        attributes.push((placed(name), known.map_or(AttributeType::S, |(_, kind)| *kind)));
     }
     let Some(hash) = several(&each.primary_index.hash_key).into_iter().next() else {
         let message = format!("the primaryIndex of the table `{}` has no hashKey", each.key);

@@ -157,7 +157,7 @@ impl fanwire_realtime::Observer for Console {
     }
 }
 
-impl fanwire_nitric::Observer for Console {
+impl fanwire_server::NitricObserver for Console {
     fn trouble(&self, text: &str) {
         self.send(Record::News(text.to_owned()));
     }

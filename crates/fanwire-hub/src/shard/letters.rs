@@ -10,7 +10,7 @@ use mio::{Interest, Registry};
 use super::{EVENTS_PER_TURN, Letter, Shard};
 use crate::connection::{Connection, Wishes};
 use crate::outbound::{Flushed, Outbound};
-use crate::{Audience, ConnectionId, Ending, Session, Transport, Turn};
+use crate::{Audience, ConnectionId, Ending, Reach, Session, Transport, Turn};
 
 /// Broadcasts joined into one write.
 const MAX_BURST: usize = 64;
@@ -125,6 +125,7 @@ impl<S: Session> Shard<S> {
         }
         let mut forms: [Option<Bytes>; MAX_FORMS] = [const { None }; MAX_FORMS];
         let mut failed = Vec::new();
+        let mut reach = Reach::default();
         for &slot in self.members.of(audience) {
             let Some(connection) = self.slots.get_mut(slot as usize).and_then(Option::as_mut)
             else {
@@ -137,14 +138,18 @@ impl<S: Session> Shard<S> {
                 && connection.outbound.len() + bytes.len() > connection.session.outbound_limit()
             {
                 self.handle.dropped.fetch_add(burst.len() as u64, Ordering::Relaxed);
+                reach.full.push(connection.id);
                 continue;
             }
             match deliver(connection, bytes, self.poll.registry()) {
-                Ok(()) => connection.session.broadcast_sent(self.now),
+                Ok(()) => {
+                    reach.sent += 1;
+                    connection.session.broadcast_sent(self.now);
+                }
                 Err(error) => failed.push((slot, error)),
             }
         }
-        burst.clear();
+        burst.drain(..).for_each(|message| S::broadcast_done(&message, &reach));
         for (slot, error) in failed {
             self.close(slot, Ending::Failed(error));
         }

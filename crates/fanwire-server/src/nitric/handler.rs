@@ -46,7 +46,12 @@ impl SocketHandler {
         Self { nitric, sockets, turns: Turns::default() }
     }
 
-    async fn ask(self, api_id: String, id: ConnectionId, asked: Asked) -> NativeResult<NativeReply> {
+    async fn ask(
+        self,
+        api_id: String,
+        id: ConnectionId,
+        asked: Asked,
+    ) -> NativeResult<NativeReply> {
         let Some(socket) = self.sockets.name_of(&api_id) else {
             return Err(NativeError::new(500, "this is no websocket of Nitric's"));
         };

@@ -99,6 +99,13 @@ pub(crate) struct NitricHost {
     http_ports: Mutex<HashMap<String, u16>>,
 }
 
+/// Who is told of troubles where nobody wants to be.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn trouble(&self, _: &str) {}
+}
+
 // === impl NitricHost ===
 
 impl NitricHost {
@@ -107,13 +114,13 @@ impl NitricHost {
         app: &App,
         options: &NitricOptions,
         functions: &Functions,
-        observer: Arc<dyn Observer>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, NitricError> {
+        let observer = observer.unwrap_or_else(|| Arc::new(Nobody));
         let listener = bind(options.service_port)?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, options.service_port));
         let address = listener.local_addr();
-        let address =
-            address.map_err(|source| NitricError::Bind { address: loopback, source })?;
+        let address = address.map_err(|source| NitricError::Bind { address: loopback, source })?;
         let sockets = Arc::new(Sockets::new(app, options.first_socket_port));
         let (gateway, folder) = (Arc::clone(&sockets), options.folder.clone());
         // It reads what is kept from the disk.
@@ -122,10 +129,9 @@ impl NitricHost {
             let store = store.transpose()?;
             Ok::<_, NitricError>(Nitric::start(NitricParts { gateway, observer, store })?)
         });
-        let nitric = starting.await.map_err(|panic| NitricError::Bind {
-            address,
-            source: io::Error::other(panic),
-        })??;
+        let nitric = starting
+            .await
+            .map_err(|panic| NitricError::Bind { address, source: io::Error::other(panic) })??;
         let serving = nitric.clone();
         tokio::spawn(async move { serving.serve(listener).await });
         Ok(Self {

@@ -159,11 +159,7 @@ impl Sockets {
     }
 
     /// The listeners of a socket's own port: on `::1` beside `127.0.0.1`, as the server's.
-    fn bind(
-        &self,
-        name: &str,
-        ip: IpAddr,
-    ) -> Result<(Vec<TcpListener>, SocketAddr), GatewayError> {
+    fn bind(&self, name: &str, ip: IpAddr) -> Result<(Vec<TcpListener>, SocketAddr), GatewayError> {
         let wanted = self.app.load().nitric.as_ref().and_then(|n| n.ports.get(name).copied());
         let listeners = match wanted {
             Some(port) => listener::listen_on_both((ip, port).into()),
@@ -184,7 +180,8 @@ impl Sockets {
         let first = self.first_port;
         let tried = if first == 0 { 0 } else { MAX_TRIED };
         let tried = first..first.saturating_add(tried);
-        let found = tried.into_iter().find_map(|port| listener::listen_on_both((ip, port).into()).ok());
+        let found =
+            tried.into_iter().find_map(|port| listener::listen_on_both((ip, port).into()).ok());
         found.map_or_else(|| listener::listen_on_both((ip, 0).into()), Ok)
     }
 

@@ -228,7 +228,12 @@ impl Integrations {
         })?;
         let run = Run { latency: Duration::ZERO, invocation_id: Some(outcome.request_id) };
         if outcome.error.is_some() {
-            return Err(Failure { status: 502, why: error_message(&outcome.payload), words: None, run });
+            return Err(Failure {
+                status: 502,
+                why: error_message(&outcome.payload),
+                words: None,
+                run,
+            });
         }
         let malformed = || {
             "the result is not a proxy result: expected an object with statusCode \

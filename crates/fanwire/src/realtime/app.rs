@@ -56,6 +56,7 @@ const NAMELESS: &str = "all";
 pub struct Realtime {
     name: String,
     authorizer: Option<Authorizer>,
+    signed_tokens: Option<SignedTokens>,
     subscribers: Vec<Subscriber>,
     faults: Vec<RealtimeError>,
 }
@@ -75,8 +76,20 @@ pub struct Endpoint {
     pub name: String,
     /// Who decides about clients. Without one, nobody may connect.
     pub authorizer: Option<Authorizer>,
+    /// What tokens are signed with, where they have to be.
+    pub signed_tokens: Option<SignedTokens>,
     /// What is called for messages.
     pub subscribers: Vec<Subscriber>,
+}
+
+/// Tokens that are signed: see [`Realtime::signed_tokens`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignedTokens {
+    /// The parameter that carries the token (`tokenKeyName`).
+    pub key_name: String,
+    /// The RSA public keys that they may be signed with, as PEM texts.
+    pub public_keys: Vec<String>,
 }
 
 /// A subscriber of an endpoint.
@@ -116,7 +129,13 @@ impl Realtime {
     /// An endpoint that nobody may connect to yet. Pages and functions find it by its name,
     /// and clients of AWS IoT by that of its authorizer, which is the same.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), authorizer: None, subscribers: Vec::new(), faults: Vec::new() }
+        Self {
+            name: name.into(),
+            authorizer: None,
+            signed_tokens: None,
+            subscribers: Vec::new(),
+            faults: Vec::new(),
+        }
     }
 
     /// Who decides about clients: an async function of the token
@@ -146,6 +165,41 @@ impl Realtime {
     #[must_use]
     pub fn authorizer<A>(mut self, authorizer: impl Authorize<A>) -> Self {
         self.authorizer = Some(authorizer.erase());
+        self
+    }
+
+    /// Has only those clients in whose token is signed with one of these RSA keys, PEM texts:
+    /// a custom authorizer of AWS IoT whose signing is not disabled. `key_name` is the
+    /// parameter that carries the token (`tokenKeyName`), and its signature is in
+    /// `x-amz-customauthorizer-signature`: both in the query of the URL, in headers, or in the
+    /// query of the user name. The authorizer is asked about no others, and finds the
+    /// token in [`ConnectRequest::signed_token`].
+    ///
+    /// It is for a server: a function is asked after its gateway has looked at signatures,
+    /// and there the project file, or AWS, has the keys.
+    ///
+    /// ```
+    /// use fanwire::realtime::{ConnectRequest, Grant, Realtime};
+    ///
+    /// # fn app(public_key: String) -> Realtime {
+    /// Realtime::new("chat")
+    ///     .signed_tokens("ticket", [public_key])
+    ///     .authorizer(async |request: ConnectRequest| match request.signed_token {
+    ///         Some(user) => Grant::new().principal(user).subscribe(["chat/*"]),
+    ///         None => Grant::refuse(),
+    ///     })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn signed_tokens(
+        mut self,
+        key_name: impl Into<String>,
+        public_keys: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.signed_tokens = Some(SignedTokens {
+            key_name: key_name.into(),
+            public_keys: public_keys.into_iter().map(Into::into).collect(),
+        });
         self
     }
 
@@ -185,6 +239,7 @@ impl Realtime {
             None => Ok(Endpoint {
                 name: self.name,
                 authorizer: self.authorizer,
+                signed_tokens: self.signed_tokens,
                 subscribers: self.subscribers,
             }),
         }

@@ -21,7 +21,9 @@ mod publisher;
 mod scope;
 mod topic;
 
-pub use self::app::{Authorizer, Call, Endpoint, Realtime, RealtimeError, Subscriber};
+pub use self::app::{
+    Authorizer, Call, Endpoint, Realtime, RealtimeError, SignedTokens, Subscriber,
+};
 #[cfg(feature = "server")]
 pub(crate) use self::broker::NoBroker;
 pub use self::broker::{Broker, Publication, PublishError};

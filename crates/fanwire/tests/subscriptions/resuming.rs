@@ -67,3 +67,55 @@ async fn an_event_has_an_id_that_can_be_kept() {
     let leading = User::INFO;
     assert_eq!((leading.name, User::INDEX), ("user", 0));
 }
+
+/// The ids of the events among what a connection was sent.
+fn ids(sent: &[String]) -> Vec<u32> {
+    let id = |text: &String| {
+        let message: serde_json::Value = serde_json::from_str(text).unwrap();
+        message["result"]["id"].as_str().map(|id| id.parse().unwrap())
+    };
+    sent.iter().filter_map(id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_while_something_is_published_gets_it_once() {
+    const EVENTS: u32 = 2000;
+    let world = std::sync::Arc::new(World::new());
+    world.connect("c0", "ann").await;
+    world.say("c0", "ann", &resubscribe(None)).await;
+    let publisher = world.publisher();
+    publisher.publish(Ticks, &tracked("0", 0)).await.unwrap();
+    let publishing = tokio::spawn(async move {
+        for n in 1..EVENTS {
+            publisher.publish(Ticks, &tracked(n.to_string(), n)).await.unwrap();
+        }
+    });
+    let (mut seen, mut comebacks) = (std::collections::BTreeSet::new(), 0);
+    loop {
+        let over = publishing.is_finished();
+        let id = format!("c{comebacks}");
+        world.gateway.end(&id);
+        let got = ids(&world.gateway.take(&id));
+        let once: std::collections::BTreeSet<_> = got.iter().copied().collect();
+        assert_eq!(once.len(), got.len(), "{id} was sent one twice: {got:?}");
+        seen.extend(once);
+        world.disconnect(&id).await;
+        if over {
+            break;
+        }
+        // All that came before the first one that is missing is there.
+        let missing = (0..).find(|n| !seen.contains(n)).unwrap();
+        comebacks += 1;
+        let id = format!("c{comebacks}");
+        world.connect(&id, "ann").await;
+        world.say(&id, "ann", &resubscribe(Some(&(missing - 1).to_string()))).await;
+    }
+    publishing.await.unwrap();
+    world.connect("last", "ann").await;
+    let missing = (0..).find(|n| !seen.contains(n)).unwrap();
+    seen.extend(ids(&world
+        .say("last", "ann", &resubscribe(Some(&(missing - 1).to_string())))
+        .await));
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), (0..EVENTS).collect::<Vec<_>>());
+    assert!(comebacks > 1, "it came back while there was something to be published");
+}

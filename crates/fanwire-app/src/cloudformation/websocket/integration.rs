@@ -9,7 +9,7 @@ use crate::model::{HttpIntegration, Integration, MockIntegration};
 use crate::node::Node;
 use crate::rules::is_http_url;
 
-use super::super::targets;
+use super::super::{PLACEHOLDERS, targets};
 use super::{Builder, Part, keys};
 
 /// The methods of a request to a backend.
@@ -48,6 +48,11 @@ impl Builder<'_, '_> {
         match kind.as_str() {
             "AWS_PROXY" => {
                 let uri = self.required(part, "IntegrationUri", "the URI of a function")?;
+                if uri.scalar_text().is_some_and(|uri| is_elsewhere(&uri)) {
+                    let kind = "AWS::ApiGatewayV2::Integration (a function of another stack)";
+                    self.not_served.add(kind, part.id);
+                    return None;
+                }
                 let function = self.function(uri, stage_variables)?;
                 Some(Integration::Function { function })
             }
@@ -157,6 +162,12 @@ impl Builder<'_, '_> {
         }
         Integration::Mock(MockIntegration { status, body: text })
     }
+}
+
+/// Whether a URI names what only AWS knows: a placeholder stands for it.
+fn is_elsewhere(uri: &str) -> bool {
+    let arn = uri.split_once(BEFORE_ARN).map_or(uri, |(_, rest)| rest);
+    PLACEHOLDERS.iter().any(|placeholder| arn.starts_with(placeholder))
 }
 
 /// The template that an expression selects, or else the first.

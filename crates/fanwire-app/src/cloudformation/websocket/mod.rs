@@ -215,7 +215,7 @@ impl<'a> Builder<'a, '_> {
             return DEFAULT_STAGE.to_owned();
         };
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if name.is_empty() || !name.chars().all(valid) {
+        if name != "$default" && (name.is_empty() || !name.chars().all(valid)) {
             let issue = Issue::error(
                 part.place_of("StageName"),
                 format!("`{name}` is not a valid name of a stage"),
@@ -259,7 +259,8 @@ fn logs(stage: &Part<'_>) -> LogSettings {
     let level = at(&["DefaultRouteSettings", "LoggingLevel"]).and_then(Node::scalar_text);
     let trace = at(&["DefaultRouteSettings", "DataTraceEnabled"]).and_then(Node::boolean);
     LogSettings {
-        access: format.map(|format| AccessLog { format, file: None }),
+        // A block of YAML ends with a line break, of which each line has one already.
+        access: format.map(|format| AccessLog { format: format.trim_end().to_owned(), file: None }),
         execution: match level.as_deref() {
             Some("INFO") => ExecutionLogLevel::Info,
             Some("ERROR") => ExecutionLogLevel::Error,

@@ -6,7 +6,6 @@ use crate::diagnostic::Issue;
 use crate::model::{Authorizer, Limits, Route};
 use crate::node::Node;
 use crate::rules;
-use crate::source::Span;
 
 use super::{Builder, Part, keys};
 
@@ -136,18 +135,10 @@ impl<'a> Builder<'a, '_> {
         let name = part.text("Name").unwrap_or_else(|| part.id.to_owned());
         let uri = part.get("AuthorizerUri")?;
         let function = self.function(uri, stage_variables)?;
-        let identity_source = self.identity_sources(part.get("IdentitySource"), part.place);
+        let sources = part.get("IdentitySource");
+        let sources = sources.map(|node| node.as_list().unwrap_or(std::slice::from_ref(node)));
+        let identity_source = rules::identity_sources(sources.unwrap_or_default(), self.issues);
         authorizers.insert(name.clone(), Authorizer { function, identity_source });
         Some(name)
-    }
-
-    fn identity_sources(
-        &mut self,
-        node: Option<&Node>,
-        _place: Span,
-    ) -> Vec<crate::model::IdentitySource> {
-        let Some(node) = node else { return Vec::new() };
-        let items = node.as_list().unwrap_or(std::slice::from_ref(node));
-        rules::identity_sources(items, self.issues)
     }
 }

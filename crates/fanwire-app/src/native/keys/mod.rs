@@ -188,7 +188,7 @@ static WEBSOCKET: Table = Table {
             Kind::Checked(api_id),
             "the API's id; default: derived from the names, the same at every start",
         ),
-        Key::new("stage", Kind::Checked(stage), "the API's stage; default: the app's"),
+        Key::new("stage", Kind::Checked(api_stage), "the API's stage; default: the app's"),
         Key::new(
             "base_path",
             Kind::Checked(segment),
@@ -460,6 +460,11 @@ pub(super) fn stage(text: &str) -> Result<(), String> {
     let valid = !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     valid.then_some(()).ok_or_else(|| "letters, digits, hyphens and underscores".to_owned())
+}
+
+/// The stage of an API, which may have API Gateway's own name for one that needs none.
+fn api_stage(text: &str) -> Result<(), String> {
+    if text == "$default" { Ok(()) } else { stage(text) }
 }
 
 fn segment(text: &str) -> Result<(), String> {

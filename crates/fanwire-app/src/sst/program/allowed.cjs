@@ -71,3 +71,19 @@ function forbidExit() {
   process.reallyExit = process.reallyExit.bind(process);
   process.abort = refuse;
 }
+
+// What is written while it is read would be written again at each save, and for nothing.
+function ignoreWrites() {
+  const names = ['appendFile', 'chmod', 'copyFile', 'cp', 'mkdir', 'rename', 'rm', 'rmdir', 'symlink', 'unlink', 'writeFile'];
+  const ignored = (file) => note(`\`${file}\` is not written or changed while Fanwire reads sst.config.ts`);
+  for (const name of names) {
+    const { [`${name}Sync`]: now, [name]: later } = fs;
+    fs[`${name}Sync`] = (file, ...rest) => (isOurs ? now(file, ...rest) : ignored(file));
+    fs[name] = (file, ...rest) => {
+      if (isOurs) return later(file, ...rest);
+      ignored(file);
+      return process.nextTick(rest.at(-1), null);
+    };
+    fs.promises[name] = async (file) => ignored(file);
+  }
+}

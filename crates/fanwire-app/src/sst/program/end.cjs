@@ -10,6 +10,7 @@ async function main() {
   forbidNetwork();
   forbidPrograms();
   forbidExit();
+  ignoreWrites();
   syncBuiltinESMExports();
   const { namespace } = await importFile(fs.realpathSync(settings.file));
   const config = namespace.default;

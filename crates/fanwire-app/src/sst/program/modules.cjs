@@ -45,14 +45,21 @@ async function makeModule(file) {
   sources.set(file, null);
   const code = compiled(file, text);
   sources.set(file, mapOf(code));
+  try {
+    return sourceModule(file, code);
+  } catch (error) {
+    throw locatedSyntaxError(error, file, code);
+  }
+}
+
+function sourceModule(file, code) {
   return new vm.SourceTextModule(code, {
     identifier: file,
     initializeImportMeta(meta) {
       Object.assign(meta, { url: pathToFileURL(file).href, filename: file, dirname: path.dirname(file) });
       meta.resolve = (name) => pathToFileURL(path.resolve(path.dirname(file), name)).href;
     },
-    importModuleDynamically: async (name, from) => evaluated(await importedBy(name, { identifier: file, code })),
-    code,
+    importModuleDynamically: async (name) => evaluated(await importedBy(name, { identifier: file })),
   });
 }
 
@@ -190,5 +197,5 @@ function importPlace(name, from) {
   const lines = fs.readFileSync(from, 'utf8').split('\n');
   const line = lines.findIndex((text) => text.includes(`'${name}'`) || text.includes(`"${name}"`));
   if (line < 0) return { file: from, line: 1, column: 1 };
-  return { file: from, line: line + 1, column: lines[line].indexOf(name) + 1 };
+  return { file: from, line: line + 1, column: lines[line].indexOf(name) + 1, found: true };
 }

@@ -63,22 +63,41 @@ function projectTypeScript() {
 }
 
 function ownCommand() {
-  const [program, ...args] = settings.stripTypes;
+  const [program, ...args] = settings.typescript;
   if (!program) return undefined;
   const { spawnSync } = require('child_process');
+  // A file comes with what it imports.
+  const known = new Map();
   return (file) => {
-    const { status, stdout, stderr, error } = spawnSync(program, [...args, file], { encoding: 'utf8', maxBuffer: 1 << 26 });
-    if (error) throw error;
-    if (status === 0) return stdout;
-    const [, line, column, message] = /:(\d+):(\d+): (?:error: |ERROR: )?(.*)/.exec(stderr) || [];
-    const place = line ? { file, line: Number(line), column: Number(column) } : { file, line: 1, column: 1 };
-    throw new Fault(message || stderr.trim(), undefined, place);
+    if (!known.has(file)) {
+      const ran = spawnSync(program, [...args, file], { encoding: 'utf8', maxBuffer: 1 << 28 });
+      if (ran.error) throw ran.error;
+      if (ran.status !== 0) throw ownFault(ran.stderr.trim());
+      Object.entries(JSON.parse(ran.stdout).modules).forEach(([name, { code }]) => known.set(name, code));
+    }
+    return known.get(file);
   };
+}
+
+function ownFault(told) {
+  const [, file, line, column, message] = /^(\/.*):(\d+):(\d+): ERROR: (.*)/m.exec(told) || [];
+  if (!file) return new Fault(told);
+  files.add(file);
+  return new Fault(message, undefined, { file, line: Number(line), column: Number(column) + 1 });
 }
 
 function nodeItself() {
   const { stripTypeScriptTypes } = require('module');
-  return stripTypeScriptTypes && ((_, text) => stripTypeScriptTypes(text));
+  if (!stripTypeScriptTypes) return undefined;
+  return (file, text) => {
+    try {
+      return stripTypeScriptTypes(text);
+    } catch (error) {
+      const [, line, marked = ''] = /^:(\d+)\n([^]*?)\n\n/.exec(error.stack) || [];
+      const [mark = ''] = /^ *\^/m.exec(marked) || [];
+      throw line ? new Fault(error.message, undefined, { file, line: Number(line), column: mark.length || 1 }) : error;
+    }
+  };
 }
 
 // A fault that a compiler, or Node.js itself, found in the text of a file.
@@ -88,13 +107,22 @@ function compileFault(error) {
     const { file, line, column } = first.location;
     return { message: first.text, place: { file: path.resolve(ROOT, file), line, column: column + 1 } };
   }
-  if (!(error instanceof SyntaxError)) return undefined;
-  const [, file, line] = /^(?:file:\/\/)?(\/[^\n]*?):(\d+)\n/.exec(error.stack) || [];
-  if (!file || !sources.has(file)) return undefined;
-  const column = error.stack.split('\n').slice(2, 3).map((mark) => mark.indexOf('^') + 1)[0] || 1;
+  const [, name] = /^The requested module '(.+)' does not provide an export/.exec(error.message) || [];
+  if (!name) return undefined;
+  const importer = [...sources.keys()].find((file) => importPlace(name, file).found);
+  return { message: error.message, place: importer ? importPlace(name, importer) : null };
+}
+
+// Node.js does not tell where in a module a syntax error is, but for when it only checks.
+function locatedSyntaxError(error, file, code) {
+  const { spawnSync } = require('child_process');
+  const args = ['--no-warnings', '--input-type=module', '--check', '-'];
+  const { stderr } = ours(() => spawnSync(process.execPath, args, { input: code, encoding: 'utf8' }));
+  const [, line, mark = ''] = /^\[stdin\]:(\d+)\n.*\n(.*)\n/.exec(stderr) || [];
   const isUncompiled = compile === null && /\.[cm]?tsx?$/.test(file);
   const help = isUncompiled ? 'if this is TypeScript: npm install --save-dev tsx, or use Node.js 22.18 or later' : undefined;
-  return { message: error.message, help, place: mapped(file, Number(line), column) };
+  const place = line ? mapped(file, Number(line), mark.indexOf('^') + 1) : { file, line: 1, column: 1 };
+  return new Fault(error.message, help, place);
 }
 
 const INLINE_MAP = /\/\/# sourceMappingURL=data:application\/json[^,]*;base64,([A-Za-z0-9+/=]+)\s*$/;

@@ -26,6 +26,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How many messages of QoS 1 the broker may send before the first is read.
 const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);
 
+/// How many it is let off with. mosquitto before 2.0.13 sends up to a receive maximum more for
+/// each acknowledgement (its `db__message_delete_outgoing` counts from the place of the message
+/// that is acknowledged): to leave it for that, as the standard allows (MQTT 5, 4.9), is to be
+/// sent all of it again by the next connection, for ever.
+const HELD_MAXIMUM: usize = 16 * 256;
+
 /// How many messages of QoS 0 may wait in a subscription.
 const QUEUE: usize = 1024;
 
@@ -57,6 +63,8 @@ pub(super) struct SessionOptions {
     pub(super) keep_alive: u16,
     /// How many messages of QoS 1 the broker may send before the first is read.
     pub(super) receive_maximum: NonZeroU16,
+    /// How many it is let off with.
+    pub(super) held_maximum: usize,
 }
 
 /// What gives a client's credentials.
@@ -127,6 +135,7 @@ impl MqttBuilder {
                 session_expiry: seconds(SESSION_EXPIRY),
                 keep_alive: 0,
                 receive_maximum: RECEIVE_MAXIMUM,
+                held_maximum: HELD_MAXIMUM,
             },
             queue: QUEUE,
         }
@@ -246,7 +255,7 @@ impl MqttBuilder {
             dropped: dropped_receiver,
             closing: Arc::clone(&closing),
         };
-        let room = (self.queue, usize::from(self.options.receive_maximum.get()));
+        let room = (self.queue, self.options.held_maximum);
         let session = Session::new(self.options, Instant::now(), fastrand::u64(..));
         let driver = Driver::new(session, road, status, room, dropped.downgrade());
         tokio::spawn(driver.run(inputs));

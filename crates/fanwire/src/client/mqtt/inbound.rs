@@ -6,8 +6,7 @@ use fanwire_wire::mqtt::{DecodeError, PacketId, ReasonCode};
 
 use super::{Message, topic};
 
-/// What has come, by packet id. As many as the client's receive maximum, for the broker may
-/// not send more.
+/// What has come, by packet id.
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
     held: BTreeMap<PacketId, State>,
@@ -44,14 +43,14 @@ impl Inbound {
         &mut self,
         packet_id: PacketId,
         dup: bool,
-        limit: u16,
+        limit: usize,
     ) -> Result<Option<Delivery>, DecodeError> {
         if self.held.contains_key(&packet_id) {
             if dup {
                 return Ok(None);
             }
             self.unclaimed.retain(|(_, delivery)| delivery.packet_id != packet_id);
-        } else if self.held.len() >= usize::from(limit) {
+        } else if self.held.len() >= limit {
             let what = "more unacknowledged messages than this client takes";
             return Err(DecodeError { reason: ReasonCode::ReceiveMaximumExceeded, what });
         }

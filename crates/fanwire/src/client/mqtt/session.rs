@@ -357,7 +357,7 @@ impl Session {
         let delivery = match (publish.qos, publish.packet_id) {
             (QoS::AtMostOnce, _) => None,
             (QoS::AtLeastOnce, Some(packet_id)) => {
-                let limit = self.options.receive_maximum.get();
+                let limit = self.options.held_maximum;
                 let delivery = self.inbound.arrive(packet_id, publish.dup, limit)?;
                 if delivery.is_none() {
                     // It was read while there was no connection, or is about to be.

@@ -135,7 +135,6 @@ impl ManagementApi {
             return Ok(None);
         }
         done(&answer, "")?;
-        // The answer to a broadcast is empty: it is not counted.
         let Reached { sent, gone, full } = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok(Some(Delivered { delivered: sent, gone, failed: full.len() }))
     }

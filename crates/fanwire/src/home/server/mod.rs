@@ -40,6 +40,18 @@ const APP: &str = "app";
 /// The stage of the app's one WebSocket API, as API Gateway calls one that has no name.
 const STAGE: &str = "$default";
 
+/// What is said where something is to be sent that has no server any more.
+const STOPPED: &str = "the server has stopped";
+
+/// The planes, as handlers reach them: held by the server alone. A plane has the handlers, and
+/// they have a home, which so must not hold the plane: all of it would stay in memory for as
+/// long as the process does.
+#[derive(Debug)]
+struct Planes {
+    websocket: fanwire_websocket::Plane,
+    subscriptions: Option<fanwire_subscriptions::Subscriptions>,
+}
+
 /// An app that is served by this process.
 ///
 /// ```
@@ -57,6 +69,7 @@ const STAGE: &str = "$default";
 /// ```
 pub struct Server {
     gateway: Gateway,
+    planes: Arc<Planes>,
     home: Home,
     options: ServerOptions,
 }
@@ -99,18 +112,22 @@ impl Server {
             gateway.subscriptions = Some(endpoint);
         }
         let gateway = Gateway::start(&model, gateway, Log::observers()).await?;
-        let connections = OwnGateway::new(gateway.websocket().clone());
+        let planes = Arc::new(Planes {
+            websocket: gateway.websocket().clone(),
+            subscriptions: gateway.subscriptions().cloned(),
+        });
+        let connections = OwnGateway::new(&planes);
         let broker: Arc<dyn Broker> = match gateway.realtime() {
             Some(plane) => Arc::new(OwnBroker::new(&plane)),
             None => Arc::new(NoBroker),
         };
         let mut home = Home::new(Arc::new(connections), broker);
-        if let Some(plane) = gateway.subscriptions() {
-            home = home.with_publisher(Publisher::new(OwnDelivery(plane.clone())));
+        if planes.subscriptions.is_some() {
+            home = home.with_publisher(Publisher::new(OwnDelivery(Arc::downgrade(&planes))));
         }
         // It is set here and nowhere else.
         let _ = at_home.set(home.clone());
-        Ok(Self { gateway, home, options })
+        Ok(Self { gateway, planes, home, options })
     }
 
     /// The address that is listened on.
@@ -130,9 +147,12 @@ impl Server {
     }
 
     /// Stops: no new clients, goodbye to those there are, and their disconnect handlers.
-    /// Takes no longer than twice [`ServerOptions::grace`].
+    /// Takes no longer than twice [`ServerOptions::grace`]. All that the app holds is then
+    /// dropped, but for what the program itself still has.
     pub async fn stop(self) {
         self.gateway.stop(self.options.grace).await;
+        // Handlers of those who have just left have reached it until now.
+        drop(self.planes);
     }
 }
 

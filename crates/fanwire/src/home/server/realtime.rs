@@ -12,10 +12,11 @@ use fanwire_wire::mqtt::QoS;
 use futures_util::future::BoxFuture;
 use tokio::sync::SetOnce;
 
+use super::STOPPED;
 use crate::home::Home;
 use crate::realtime::{
     Answer, Authorizer, Broker, ConnectRequest, Endpoint, Incoming, Place, Publication,
-    PublishError, Sender, Subscriber,
+    PublishError, Sender, SignedTokens, Subscriber,
 };
 
 /// The key of the function that the authorizer stands for, in the model of the gateway.
@@ -31,7 +32,7 @@ pub(super) type AtHome = Arc<SetOnce<Home>>;
 /// The topics of this process, as handlers publish to them.
 #[derive(Debug)]
 pub(super) struct OwnBroker {
-    /// Not held: the plane has the handlers, and they the home that this is of.
+    /// As the other planes in [`Planes`](super::Planes).
     plane: WeakRealtime,
 }
 
@@ -41,7 +42,11 @@ pub(super) fn model_of(endpoint: &Endpoint) -> model::Realtime {
     model.name.clone_from(&endpoint.name);
     if endpoint.authorizer.is_some() {
         let function = AUTHORIZER.to_owned();
-        let authorizer = RealtimeAuthorizer { function, token_key: None, public_keys: Vec::new() };
+        let (token_key, public_keys) = match endpoint.signed_tokens.clone() {
+            Some(SignedTokens { key_name, public_keys }) => (Some(key_name), public_keys),
+            None => (None, Vec::new()),
+        };
+        let authorizer = RealtimeAuthorizer { function, token_key, public_keys };
         model.authorizers.insert(endpoint.name.clone(), authorizer);
         model.default_authorizer = Some(endpoint.name.clone());
     }
@@ -144,7 +149,7 @@ impl OwnBroker {
                 return Err(PublishError::Refused { topic, why });
             }
         };
-        let stopped = || PublishError::Failed("the server has stopped".to_owned());
+        let stopped = || PublishError::Failed(STOPPED.to_owned());
         let plane = self.plane.upgrade().ok_or_else(stopped)?;
         let message = Message { qos, retain, ..Message::new(&*topic, payload) };
         plane.publish(message).await.map_err(|error| match error {

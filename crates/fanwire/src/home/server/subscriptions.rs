@@ -1,13 +1,13 @@
 //! Procedures in a server: the plane calls them with values, and what is published goes
 //! from the hub to the sockets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use fanwire_server::SubscriptionsEndpoint;
 use fanwire_subscriptions::{
     Answer as PlaneAnswer, Call as PlaneCall, CallError, Context, Interest as PlaneInterest,
     Observer, Opening as PlaneOpening, Payload as PlanePayload, Procedures,
-    Publication as PlanePublication, PublishError as PlanePublishError, StreamEvent, Subscriptions,
+    Publication as PlanePublication, PublishError as PlanePublishError, StreamEvent,
     SubscriptionsEvent, Tracking,
 };
 use futures_util::future::BoxFuture;
@@ -16,6 +16,7 @@ use tokio::sync::SetOnce;
 
 use super::log::Log;
 use super::options::ServerOptions;
+use super::{Planes, STOPPED};
 use crate::home::Home;
 use crate::subscriptions::{
     Answer, AnyProcedures, Audience, Call, Delivery, Endpoint, ErrorCode, Opening, Payload,
@@ -32,7 +33,7 @@ struct Served {
 }
 
 /// How what is published gets to the subscribers of this process.
-pub(super) struct OwnDelivery(pub(super) Subscriptions);
+pub(super) struct OwnDelivery(pub(super) Weak<Planes>);
 
 /// What the gateway is told of an app's procedures.
 pub(super) fn endpoint_of(
@@ -208,8 +209,10 @@ impl Delivery for OwnDelivery {
             data: payload_of(sent.data),
             tracking: sent.event_id.map_or(Tracking::Untracked, Tracking::Named),
         };
-        let published = self.0.publish(publication);
+        let plane = self.0.upgrade().and_then(|planes| planes.subscriptions.clone());
         async move {
+            let stopped = || PublishError::Failed(STOPPED.to_owned());
+            let published = plane.ok_or_else(stopped)?.publish(publication);
             let published = published.await.map_err(|error| match error {
                 PlanePublishError::EventId(_) => PublishError::EventId(error.to_string()),
                 other => PublishError::Failed(other.to_string()),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::records::{
     Begun, Range, SUBSCRIPTION, Subscriber, Written, connection_partition, string_id,
 };
+use super::resume::Treatment;
 use crate::store::{Item, Key};
 use crate::subscriptions::{Audience, FilterField, FilterInfo, FilterSide, Scalar, TrpcError};
 
@@ -114,6 +115,7 @@ pub(super) fn read(fields: &Map<String, Value>, audience: &Audience) -> Option<S
     Some(Subscriber {
         connection: fields.get("connectionId")?.as_str()?.to_owned(),
         envelope: Envelope { id: Some(id), jsonrpc: true },
+        treatment: Treatment::of(fields),
     })
 }
 

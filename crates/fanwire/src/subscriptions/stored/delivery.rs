@@ -10,6 +10,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use super::history;
 use super::records::{Layout, Range, SUBSCRIPTION, Subscriber, connection_partition};
+use super::resume::{self, Treatment};
 use crate::store::{Item, Key, Store, StoreError};
 use crate::subscriptions::publisher::{Delivery, Publication, PublishError, Report};
 use crate::subscriptions::{Audience, FilterInfo, Payload, Sent};
@@ -103,6 +104,7 @@ impl StoredDelivery {
             let page = self.store.query(partition, prefix, after).await?;
             let found = page.items.iter().filter_map(|it| self.layout.subscriber(it, &audience));
             let found = round.new_among(found);
+            let found = self.unclaimed(found, &sent, &mut round).await?;
             self.post(&response, found, &mut round).await;
             after = page.next;
             if after.is_none() {
@@ -111,6 +113,38 @@ impl StoredDelivery {
         }
         self.forget(&round.gone, path, filters).await;
         Ok(round.report)
+    }
+
+    /// Those of `found` who are not sent an event by others at this moment: those who come
+    /// back, while they do.
+    async fn unclaimed(
+        &self,
+        found: Vec<Subscriber>,
+        sent: &Sent,
+        round: &mut Round,
+    ) -> Result<Vec<Subscriber>, StoreError> {
+        let is_plain = |it: &Subscriber| it.treatment == Treatment::Send;
+        let Some(event) = sent.event_id.as_ref().filter(|_| !found.iter().all(is_plain)) else {
+            return Ok(found);
+        };
+        let mut ours = Vec::with_capacity(found.len());
+        for subscriber in found {
+            let send = match subscriber.treatment {
+                Treatment::Send => true,
+                Treatment::Leave => false,
+                Treatment::Claim => {
+                    let subscription = self.layout.subscription_sort(&subscriber.envelope);
+                    let connection = &subscriber.connection;
+                    resume::claim(&*self.store, connection, &subscription, event).await?
+                }
+            };
+            match send {
+                true => ours.push(subscriber),
+                // Whoever has claimed it sends it.
+                false => round.report.delivered += 1,
+            }
+        }
+        Ok(ours)
     }
 
     /// Sends a page of subscribers what they are to get. Those whose ids are the same, such

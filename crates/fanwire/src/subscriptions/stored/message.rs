@@ -11,8 +11,8 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::records::{Begun, SUBSCRIPTION, connection_partition};
-use super::{Stored, connection, delivery, history};
+use super::records::{Begun, SUBSCRIPTION, Written, connection_partition};
+use super::{Stored, connection, delivery, resume};
 use crate::Result;
 use crate::store::{Condition, StoreError};
 use crate::subscriptions::{Answer, Call, Interest, Opening, TrpcError};
@@ -67,9 +67,9 @@ fn is_params(text: &str) -> bool {
 }
 
 /// A message that is being answered.
-struct Message<'a, C> {
-    stored: &'a Stored<C>,
-    event: &'a Event,
+pub(super) struct Message<'a, C> {
+    pub(super) stored: &'a Stored<C>,
+    pub(super) event: &'a Event,
     /// Made once for all of a batch, where something is called.
     context: OnceCell<Arc<C>>,
     /// How many more subscriptions the connection may have; counted where one is begun.
@@ -189,7 +189,13 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         };
         let write_context = self.stored.write_context;
         let context = write_context.map(|write| write(context)).transpose()?;
-        self.write(&Begun { connection, envelope, interest, input: call.input, context }).await?;
+        let begun = Begun { connection, envelope, interest, input: call.input, context };
+        let mut written = self.stored.layout.subscription(&begun)?;
+        let last = call.last_event_id.as_ref().filter(|_| interest.tracked);
+        if last.is_some() {
+            resume::begin(&mut written);
+        }
+        self.write(envelope, written.clone()).await?;
         place.forget();
         match self.give(&Response::STARTED, envelope).await {
             Ok(()) => {}
@@ -197,24 +203,21 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
             Err(SendError::Gone { .. }) => return Ok(self.stored.forget(connection).await?),
             Err(error) => return Err(error.into()),
         }
-        let Some(last) = call.last_event_id.as_ref().filter(|_| interest.tracked) else {
-            return Ok(());
-        };
-        match self.resume(interest, last, envelope).await {
+        let Some(last) = last else { return Ok(()) };
+        match self.resume(interest, last, written, envelope).await {
             Err(error) => self.fail(&error, interest, envelope).await,
             resumed => resumed,
         }
     }
 
     /// Writes the records of a subscription: all of them, or none.
-    async fn write(&self, begun: &Begun<'_>) -> Result<(), TrpcError> {
+    async fn write(&self, envelope: &Envelope, written: Written) -> Result<(), TrpcError> {
         let stored = self.stored;
-        let written = stored.layout.subscription(begun)?;
         let lifetime = stored.lifetime.as_secs_f64();
         let by_connection = written.by_connection.lasting(lifetime);
         let mut keys = vec![by_connection.key.clone()];
         if !stored.store.put_if(by_connection, Condition::Absent).await.map_err(unwritten)? {
-            let id = begun.envelope.id.as_ref().map(Id::to_string).unwrap_or_default();
+            let id = envelope.id.as_ref().map(Id::to_string).unwrap_or_default();
             return Err(TrpcError::new(ErrorCode::BadRequest, format!("Duplicate id {id}")));
         }
         let by_path: Vec<_> =
@@ -226,25 +229,6 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
             keys.truncate(if too_long { 1 } else { keys.len() });
             stored.store.delete(keys).await?;
             return Err(unwritten(error));
-        }
-        Ok(())
-    }
-
-    /// Sends what a client has missed while it was away.
-    async fn resume(
-        &self,
-        interest: &Interest,
-        last: &str,
-        envelope: &Envelope,
-    ) -> Result<(), TrpcError> {
-        for sent in history::missed(&*self.stored.store, interest, last).await? {
-            let response = delivery::response(&sent, self.stored.subscriptions.transformer());
-            match self.give(&response, envelope).await {
-                Err(SendError::Gone { .. }) => {
-                    return Ok(self.stored.forget(&self.event.connection.id).await?);
-                }
-                given => given?,
-            }
         }
         Ok(())
     }
@@ -298,7 +282,11 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         self.send(response.encode(&Envelope::default())).await
     }
 
-    async fn give(&self, response: &Response, envelope: &Envelope) -> Result<(), SendError> {
+    pub(super) async fn give(
+        &self,
+        response: &Response,
+        envelope: &Envelope,
+    ) -> Result<(), SendError> {
         let body = Body::Text(response.encode(envelope));
         self.event.home.gateway().send(&self.event.connection.id, body).await
     }

@@ -7,6 +7,7 @@ mod delivery;
 mod history;
 mod message;
 mod records;
+mod resume;
 
 use std::fmt;
 use std::sync::Arc;
@@ -57,9 +58,10 @@ const MAX_SUBSCRIPTIONS: usize = 1024;
 /// A gateway may have two messages of a connection under way at once. A subscription that is
 /// begun while a connection says its `connectionParams` waits for them, for 5 seconds. A
 /// `subscription.stop` that overtakes its subscription is lost, and the client then ignores
-/// what it is sent. Who resumes while an event is published may get that one twice, with one
-/// id; nobody misses one, as long as the clocks of publishers agree to the time that passes
-/// between two events.
+/// what it is sent. Who resumes while events are published gets each of them once, in their
+/// order but for those of the moment at which the last one that was missed has been sent; and
+/// nobody misses one, as long as the clocks of publishers agree to the time that passes
+/// between two events, and no publication takes longer than a minute.
 pub struct Stored<C> {
     subscriptions: Subscriptions<C>,
     store: Arc<dyn Store>,

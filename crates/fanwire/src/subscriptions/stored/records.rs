@@ -5,6 +5,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::aws_trpc;
+use super::resume::Treatment;
 use crate::store::{Item, Key};
 use crate::subscriptions::filter::encode_key;
 use crate::subscriptions::{Audience, FilterInfo, Interest, Said, TrpcError};
@@ -35,6 +36,7 @@ pub(crate) struct Begun<'a> {
 }
 
 /// The records of a subscription.
+#[derive(Clone, Debug)]
 pub(crate) struct Written {
     /// The one that is found by the connection.
     pub(crate) by_connection: Item,
@@ -48,6 +50,8 @@ pub(crate) struct Subscriber {
     pub(crate) connection: String,
     /// What its messages are sent in.
     pub(crate) envelope: Envelope,
+    /// What is to be done about it.
+    pub(crate) treatment: Treatment,
 }
 
 /// Where a publisher finds its subscribers.
@@ -97,6 +101,15 @@ impl Layout {
             Self::AwsTrpcSubscriptions => aws_trpc::id_text(id),
         };
         Key::new(connection_partition(connection), format!("{SUBSCRIPTION}{id}"))
+    }
+
+    /// The sort key of that record, by the envelope of the subscription's messages.
+    pub(crate) fn subscription_sort(self, envelope: &Envelope) -> String {
+        let id = envelope.id.as_ref().map(|id| match self {
+            Self::Fanwire => id.to_string(),
+            Self::AwsTrpcSubscriptions => aws_trpc::id_text(id),
+        });
+        format!("{SUBSCRIPTION}{}", id.as_deref().unwrap_or("null"))
     }
 
     /// The records of a subscription.
@@ -208,6 +221,7 @@ fn read(fields: &Map<String, Value>) -> Option<Subscriber> {
     Some(Subscriber {
         connection: fields.get("connection")?.as_str()?.to_owned(),
         envelope: Envelope { id: Some(Id::new(&id)?), jsonrpc },
+        treatment: Treatment::of(fields),
     })
 }
 

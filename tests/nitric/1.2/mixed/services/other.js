@@ -1,0 +1,6 @@
+// A second service, with a websocket of its own.
+const { websocket } = require('@nitric/sdk');
+
+const socket = websocket('other');
+socket.on('connect', async () => {});
+socket.on('message', async (ctx) => socket.send(ctx.req.connectionId, `other ${ctx.req.text()}`));
