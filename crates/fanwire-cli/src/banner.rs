@@ -312,7 +312,7 @@ mod tests {
         std::fs::write(folder.path().join("fanwire.toml"), text).unwrap();
         let app =
             fanwire_app::load(folder.path(), &fanwire_app::LoadOptions::default()).unwrap().app;
-        let shown = plain(&of_server(&app, "localhost:3001", true));
+        let shown = plain(&of_server(&app, "localhost:3001", true, &[]));
         for line in [
             "  Realtime     ws://localhost:3001/mqtt  (wss:// too)\n",
             "  MQTT         mqtt://localhost:3001  (mqtts:// too)\n",

@@ -64,7 +64,7 @@ pub(crate) async fn set(items: &Items, request: DocumentSetRequest) -> Result<Em
     let (_, item) = locate(&request.key.unwrap_or_default())?;
     // `set({})` sends an empty one, which is a document without fields.
     let content = request.content.unwrap_or_default();
-    items.put(item, content.encode_to_vec().into()).await.map_err(refused)?;
+    items.put(item, content.encode_to_vec().into()).await.map_err(|error| refused(&error))?;
     Ok(Empty {})
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn delete(items: &Items, request: DocumentKeyRequest) -> Result
         }
     }
     keys.push(item);
-    items.remove(keys).await.map_err(refused)?;
+    items.remove(keys).await.map_err(|error| refused(&error))?;
     Ok(Empty {})
 }
 
@@ -238,7 +238,7 @@ fn paging_token(after: &ItemKey) -> HashMap<String, String> {
 }
 
 /// What the items say, as clients of gRPC hear it.
-pub(crate) fn refused(error: ItemsError) -> Status {
+pub(crate) fn refused(error: &ItemsError) -> Status {
     let text = error.to_string();
     match error {
         ItemsError::TooLarge(_) => Status::invalid_argument(text),

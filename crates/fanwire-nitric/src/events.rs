@@ -91,7 +91,7 @@ async fn talk<G: Generation>(
         Said::Handles { id, socket, event } => (id, socket, event),
         Said::Other { what } => {
             shared.announced();
-            shared.trouble(resources::unserved(what));
+            shared.trouble(&resources::unserved(what));
             // An error would end the whole service: it waits for events that never come.
             while incoming.message().await?.is_some() {}
             return Ok(());
@@ -279,7 +279,7 @@ pub(crate) fn stand_by(
 ) -> ReceiverStream<Result<Empty, Status>> {
     let (outbound, receiver) = mpsc::channel(1);
     shared.announced();
-    shared.trouble(resources::unserved(what));
+    shared.trouble(&resources::unserved(what));
     tokio::spawn(async move {
         let ended = async { while let Ok(Some(_)) = incoming.message().await {} };
         tokio::select! {

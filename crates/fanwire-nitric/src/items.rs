@@ -104,7 +104,7 @@ impl Items {
 
     /// Takes items out, as far as they are there.
     pub(crate) async fn remove(&self, keys: Vec<ItemKey>) -> Result<(), ItemsError> {
-        wait(self.remove_now(keys)?).await
+        wait(self.remove_now(&keys)?).await
     }
 
     /// Calls `each` with the items of a space, or of one group of it, in their order, from
@@ -166,10 +166,10 @@ impl Items {
         Ok(written)
     }
 
-    fn remove_now(&self, keys: Vec<ItemKey>) -> Result<Written, ItemsError> {
+    fn remove_now(&self, keys: &[ItemKey]) -> Result<Written, ItemsError> {
         let mut index = self.index();
         let written = self.commit(|batch, table| {
-            for key in &keys {
+            for key in keys {
                 batch.delete(table, &key.encode());
             }
         })?;

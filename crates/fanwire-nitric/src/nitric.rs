@@ -1,6 +1,6 @@
 //! The handle, and what it needs of its surroundings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -141,7 +141,7 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
     observer: Arc<dyn Observer>,
     /// What the observer has been told, so that it is told once.
-    told: Mutex<HashMap<String, ()>>,
+    told: Mutex<HashSet<String>>,
 }
 
 /// Troubles that are remembered; beyond, they are told again.
@@ -246,14 +246,14 @@ impl std::fmt::Debug for Nitric {
 
 impl Shared {
     /// Tells of a trouble, once.
-    pub(crate) fn trouble(&self, text: String) {
+    pub(crate) fn trouble(&self, text: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= MAX_TOLD {
             told.clear();
         }
-        if told.insert(text.clone(), ()).is_none() {
+        if told.insert(text.to_owned()) {
             drop(told);
-            self.observer.trouble(&text);
+            self.observer.trouble(text);
         }
     }
 

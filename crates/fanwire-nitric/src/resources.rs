@@ -44,7 +44,7 @@ async fn declare(
         open_socket(shared, name).await?;
     }
     if let Some(what) = not_served {
-        shared.trouble(format!(
+        shared.trouble(&format!(
             "{what} `{name}` is declared, and Fanwire does not serve it: calls of it fail"
         ));
     }
@@ -56,7 +56,7 @@ async fn declare(
 pub(crate) async fn open_socket(shared: &Shared, name: &str) -> Result<(), Status> {
     check_name("websocket", name)?;
     shared.gateway.open(name).await.map_err(|error| {
-        shared.trouble(format!("websocket `{name}` cannot be opened: {error}"));
+        shared.trouble(&format!("websocket `{name}` cannot be opened: {error}"));
         Status::unavailable(error.to_string())
     })
 }

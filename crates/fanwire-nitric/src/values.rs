@@ -39,14 +39,14 @@ pub(crate) fn get(items: &Items, request: ValueRequest) -> Result<ValueResponse,
 pub(crate) async fn set(items: &Items, request: SetValueRequest) -> Result<Empty, Status> {
     let item = locate(&request.reference.unwrap_or_default())?;
     let content = request.content.unwrap_or_default();
-    items.put(item, content.encode_to_vec().into()).await.map_err(refused)?;
+    items.put(item, content.encode_to_vec().into()).await.map_err(|error| refused(&error))?;
     Ok(Empty {})
 }
 
 /// `DeleteKey`: a value, if it is there.
 pub(crate) async fn delete(items: &Items, request: ValueRequest) -> Result<Empty, Status> {
     let item = locate(&request.reference.unwrap_or_default())?;
-    items.remove(vec![item]).await.map_err(refused)?;
+    items.remove(vec![item]).await.map_err(|error| refused(&error))?;
     Ok(Empty {})
 }
 

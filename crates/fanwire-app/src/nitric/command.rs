@@ -53,6 +53,8 @@ fn typescript(folder: &Path) -> Result<String, NoCommand> {
         for program in ["tsx", "ts-node"] {
             let path = packages.join(".bin").join(program);
             if path.is_file() {
+                // From the folder that it runs in, where it is below it.
+                let path = path.strip_prefix(folder).unwrap_or(&path);
                 return Ok(quoted(&path.to_string_lossy()));
             }
         }
@@ -68,6 +70,10 @@ fn typescript(folder: &Path) -> Result<String, NoCommand> {
 
 /// A text as one word of the shell's.
 fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+".contains(c);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
@@ -155,9 +161,11 @@ mod tests {
         let programs = folder.path().join("node_modules/.bin");
         std::fs::create_dir_all(&programs).unwrap();
         assert!(suggested("a.ts").unwrap_err().help.contains("--save-dev tsx"));
-        for (program, expected) in [("ts-node", "/ts-node' \""), ("tsx", "/tsx' \"")] {
+        for program in ["ts-node", "tsx"] {
             std::fs::write(programs.join(program), "").unwrap();
-            assert!(suggested("a.ts").unwrap().contains(expected));
+            let expected = format!("exec node_modules/.bin/{program} \"$SERVICE_PATH\"");
+            assert_eq!(suggested("a.ts").unwrap(), expected);
         }
+        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

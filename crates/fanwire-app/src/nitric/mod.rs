@@ -170,14 +170,24 @@ fn declared(root: &Node, reading: &mut Reading<'_>) -> Vec<Declared> {
         let place = entry.get("match").map_or(entry.span, |node| node.span);
         all.push(Declared { pattern, place, start: text("start"), folder });
     }
-    let Some(handlers) = root.get("handlers") else { return all };
-    let Some(handlers) = handlers.as_list() else {
+    handlers(root, &mut all, reading);
+    if all.is_empty() {
+        let message = "the project has no services";
+        let help = "`services` says which files are, such as services/*.ts";
+        reading.issues.push(Issue::warning(Span::whole(reading.file_id), message).help(help));
+    }
+    all
+}
+
+/// The entries of `handlers`.
+fn handlers(root: &Node, all: &mut Vec<Declared>, reading: &mut Reading<'_>) {
+    let Some(handlers) = root.get("handlers") else { return };
+    if handlers.as_list().is_none() {
         let message = "`handlers` is not a list";
         let expected = "a list of patterns, such as functions/*.ts";
         reading.issues.push(Issue::error(handlers.span, message).expected(expected));
-        return all;
-    };
-    for entry in handlers {
+    }
+    for entry in handlers.as_list().unwrap_or_default() {
         let pattern = entry.as_str().map(str::to_owned);
         let Some(pattern) = pattern.or_else(|| entry.get("match")?.scalar_text()) else {
             let message = format!("{} is no entry of `handlers`", entry.kind());
@@ -188,11 +198,6 @@ fn declared(root: &Node, reading: &mut Reading<'_>) -> Vec<Declared> {
         let (place, folder) = (entry.span, reading.folder.clone());
         all.push(Declared { pattern, place, start: None, folder });
     }
-    if all.is_empty() {
-        let message = "there are no services";
-        reading.issues.push(Issue::warning(root.span, message));
-    }
-    all
 }
 
 /// The sites, whose own tools serve them.

@@ -4,7 +4,7 @@ const { api, bucket, queue, schedule, secret, topic, websocket } = require('@nit
 api('main').get('/hello', async (ctx) => ctx);
 bucket('files').for('reading');
 queue('jobs').for('sending');
-secret('key').for('accessing');
+secret('key').for('access');
 schedule('hourly').every('1 hour', async () => {});
 topic('news').subscribe(async () => {});
 const publisher = topic('updates').for('publishing');

@@ -1,7 +1,7 @@
 const sdk = require('@nitric/sdk');
 
 const things = sdk.collection('things').for('reading', 'writing', 'deleting');
-const found = ({ id, content, ref }) => ({ id, content, parent: ref?.parent?.parent?.id });
+const found = ({ id, content }) => ({ id, content });
 
 require('../../../probe.js')(sdk, (socket) => {
   const collection = ({ parent }) => (parent === undefined ? things : things.doc(parent).collection('parts'));
