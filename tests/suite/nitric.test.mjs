@@ -1,14 +1,16 @@
 // Nitric projects as they are, on the SDKs that they use: sockets, stores and services.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { ROOT, fanwire, start } from '../harness/fanwire.mjs';
 import { temporaryFolder } from '../harness/folder.mjs';
 import { Project, VERSIONS, ask, copied, project } from '../harness/nitric.mjs';
-import { eventually } from '../harness/patience.mjs';
+import { eventually, within } from '../harness/patience.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
 /** Starts a project for the tests of one group. */
@@ -336,6 +338,42 @@ test('a service that ends at once is shown with what it wrote', async () => {
   } finally {
     await server.stop();
   }
+});
+
+test('a command that is not installed is told as such', async () => {
+  const folder = copied('1.2', 'probe');
+  writeFileSync(path.join(folder, 'nitric.yaml'), 'name: x\nservices:\n  - match: services/*.js\n    start: nowhere $SERVICE_PATH\n');
+  const server = await start(folder);
+  try {
+    await server.events.find(({ text }) => /its command was not found; .*npm install/.test(text), 'what to do');
+  } finally {
+    await server.stop();
+  }
+});
+
+test('what is no gRPC does no harm to the port that services call', async () => {
+  const started = await Project.start(project('1.2', 'probe'));
+  try {
+    const [host, port] = started.server.ready.nitric.address.split(':');
+    for (const bytes of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff', '\0'.repeat(100)]) {
+      const socket = createConnection({ host, port: Number(port) });
+      socket.on('error', () => {}).end(Buffer.from(bytes, 'latin1'));
+      socket.resume();
+      await within(once(socket, 'close'), 'the connection is closed');
+    }
+    const client = await started.connect();
+    assert.equal(await client.send('hello').next(), 'hello');
+    await client.close();
+  } finally {
+    await started.stop();
+  }
+});
+
+test('a project without services is ready at once', async () => {
+  const folder = temporaryFolder('nitric');
+  writeFileSync(path.join(folder, 'nitric.yaml'), 'name: x\nservices: []\n');
+  const server = await start(folder, { patience: 10_000 });
+  await server.stop();
 });
 
 test('`fanwire check` tells the services, and what is missing', async () => {

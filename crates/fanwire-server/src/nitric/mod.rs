@@ -21,7 +21,6 @@ use fanwire_functions::{Functions, ServiceState, Supervisor};
 use fanwire_nitric::{Activity, Nitric, NitricParts, Observer};
 use fanwire_store::{Store, StoreError, StoreOptions};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 pub(crate) use self::handler::SocketHandler;
@@ -209,10 +208,16 @@ impl NitricHost {
     pub(crate) async fn settled(&self) {
         let settling = async {
             let (mut states, mut activity) = (self.supervisor.states(), self.nitric.activity());
-            while !self.has_settled(&states, &mut activity) {
-                let quiet = self.has_spoken(&states, *activity.borrow());
-                let pause = async {
-                    match quiet {
+            loop {
+                let awaited = self.awaited(&states.borrow_and_update());
+                let Activity { connections, announcements } = *activity.borrow_and_update();
+                if awaited == 0 && connections == 0 {
+                    return;
+                }
+                // A service has one connection.
+                let have_spoken = announcements > 0 && connections >= awaited;
+                let quiet = async {
+                    match have_spoken {
                         true => tokio::time::sleep(QUIET).await,
                         false => std::future::pending().await,
                     }
@@ -220,35 +225,18 @@ impl NitricHost {
                 tokio::select! {
                     _ = states.changed() => {}
                     _ = activity.changed() => {}
-                    () = pause => return,
+                    () = quiet => return,
                 }
             }
         };
         let _ = timeout(SETTLED_WITHIN, settling).await;
     }
 
-    /// Whether there is nobody to wait for.
-    fn has_settled(
-        &self,
-        states: &watch::Receiver<BTreeMap<String, ServiceState>>,
-        activity: &mut watch::Receiver<Activity>,
-    ) -> bool {
-        // What is seen here is seen.
-        let seen = *activity.borrow_and_update();
-        let states = states.borrow();
-        let none_runs = states.values().all(|state| *state != ServiceState::Running);
-        !self.start_services || (none_runs && !states.is_empty() && seen.connections == 0)
-    }
-
-    /// Whether every service that runs has said something.
-    fn has_spoken(
-        &self,
-        states: &watch::Receiver<BTreeMap<String, ServiceState>>,
-        activity: Activity,
-    ) -> bool {
-        let running =
-            states.borrow().values().filter(|state| **state == ServiceState::Running).count();
-        activity.announcements > 0 && activity.connections >= running
+    /// How many services run, or are yet to be started.
+    fn awaited(&self, states: &BTreeMap<String, ServiceState>) -> usize {
+        let services = if self.start_services { self.sockets.services() } else { 0 };
+        let has_ended = |state: &&ServiceState| **state != ServiceState::Running;
+        services.saturating_sub(states.values().filter(has_ended).count())
     }
 
     /// Ends the services, which have up to `grace` for it.

@@ -103,6 +103,11 @@ impl Sockets {
         self.update_plane();
     }
 
+    /// How many services the App has.
+    pub(crate) fn services(&self) -> usize {
+        self.app.load().nitric.as_ref().map_or(0, |nitric| nitric.services.len())
+    }
+
     /// The socket that an API is.
     pub(crate) fn name_of(&self, api_id: &str) -> Option<String> {
         let open = self.open.borrow();
