@@ -160,6 +160,27 @@ describe('the Rust example', () => {
   });
 });
 
+for (const name of ['nitric-chat', 'nitric-chat-v1']) {
+  test(`the ${name} example has all others hear what one says, also after a kill`, async () => {
+    const args = ['--data', temporaryFolder('chat')];
+    const killed = await start(example(name), { args });
+    await connect(killed.ready.nitric.sockets[0].url);
+    await killed.kill();
+    const server = await start(example(name), { args });
+    try {
+      const url = server.ready.nitric.sockets[0].url;
+      const [ada, grace] = [await connect(url), await connect(server.url())];
+      ada.send('hello');
+      assert.equal(await grace.next(), 'hello');
+      grace.send('hi');
+      assert.equal(await ada.next('what grace said, and nothing before it'), 'hi');
+      await Promise.all([ada.close(), grace.close()]);
+    } finally {
+      await server.stop();
+    }
+  });
+}
+
 describe('the native example', () => {
   const url = running('native');
   let station;

@@ -25,6 +25,7 @@ mod diagnostic;
 mod load;
 pub mod model;
 mod native;
+mod nitric;
 mod node;
 mod not_served;
 mod reading;

@@ -6,37 +6,38 @@ use crate::diagnostic::{Diagnostic, LoadError};
 use crate::model::App;
 use crate::node::{json, toml, yaml};
 use crate::reading::{LoadOptions, Loaded, Reading};
-use crate::{native, sam, serverless, sst};
+use crate::{native, nitric, sam, serverless, sst};
 
 /// The largest project file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The files that are looked for in a folder, in this order.
-const FILE_NAMES: [&str; 7] = [
+const FILE_NAMES: [&str; 9] = [
     "fanwire.toml",
     "serverless.yml",
     "serverless.yaml",
     "sst.config.ts",
+    "nitric.yaml",
+    "nitric.yml",
     "template.yaml",
     "template.yml",
     "template.json",
 ];
 
 /// Project files that exist in the wild and are not read, and what to do.
-const UNREAD_FILES: [(&str, &str); 6] = [
+const UNREAD_FILES: [(&str, &str); 5] = [
     ("serverless.ts", "programs are not evaluated yet"),
     ("serverless.js", "programs are not evaluated yet"),
     ("serverless.cjs", "programs are not evaluated yet"),
     ("serverless.mjs", "programs are not evaluated yet"),
     ("serverless.json", "only serverless.yml is read so far"),
-    ("nitric.yaml", "Nitric apps are not read yet"),
 ];
 
 /// Loads an App from a project file, or from the project file of a folder:
 /// `fanwire.toml`, else `serverless.yml`, else `serverless.yaml`, else `sst.config.ts`, else
-/// a SAM or CloudFormation template: `template.yaml`, `.yml` or `.json`. Only reads files, but
-/// for `sst.config.ts`, which is a program: it is run in Node.js, for a limited time and
-/// without a network. Nothing is fetched.
+/// `nitric.yaml` or `.yml`, else a SAM or CloudFormation template: `template.yaml`, `.yml` or
+/// `.json`. Only reads files, but for `sst.config.ts`, which is a program: it is run in
+/// Node.js, for a limited time and without a network. Nothing is fetched.
 ///
 /// # Errors
 ///
@@ -80,6 +81,7 @@ fn read_toml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
 
 fn read_yaml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
     match yaml::parse(reading.file_id, text, &mut reading.issues) {
+        Ok(root) if is_named(reading, &nitric::FILE_NAMES) => nitric::import(reading, &root),
         Ok(root) if sam::is_template(&root) || is_named_template(&reading.file) => {
             read_template(reading, text)
         }
@@ -89,6 +91,11 @@ fn read_yaml(reading: &mut Reading<'_>, text: &str) -> Option<App> {
             None
         }
     }
+}
+
+/// Whether the file that is read has one of these names.
+fn is_named(reading: &Reading<'_>, names: &[&str]) -> bool {
+    names.iter().any(|name| reading.file.file_name().is_some_and(|own| own == *name))
 }
 
 /// Whether a file has the name of a template.

@@ -419,7 +419,6 @@ fn files_that_are_not_read_yet_are_named() {
         ("serverless.ts", "programs are not evaluated yet"),
         ("serverless.js", "`serverless print`"),
         ("serverless.json", "only serverless.yml is read so far"),
-        ("nitric.yaml", "Nitric apps are not read yet"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), "").unwrap();

@@ -34,6 +34,7 @@ pub(crate) fn run(port: u16, peers: &Path) -> Result<()> {
         websocket: Arc::new(Nobody),
         functions: Arc::new(Silent),
         realtime: Arc::new(Nobody),
+        nitric: None,
         logs: None,
     };
     let server = runtime.block_on(Server::start(&app, options, observers))?;

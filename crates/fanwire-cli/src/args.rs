@@ -101,6 +101,11 @@ pub(crate) struct DevArgs {
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
     pub(crate) host: IpAddr,
 
+    /// The port of the first websocket of a Nitric project; others get the next ones that
+    /// are free. 0 takes free ones.
+    #[arg(long, default_value_t = 4001, value_name = "PORT")]
+    pub(crate) socket_port: u16,
+
     /// The folder for what is kept between runs [default: .fanwire in the app's folder].
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

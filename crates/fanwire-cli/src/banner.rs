@@ -9,6 +9,8 @@ use fanwire_app::model::{
     RealtimeProtocol, Route, TopicRule, WebSocketApi,
 };
 
+use fanwire_server::ServedSocket;
+
 use crate::table::Table;
 
 const BOLD: Style = Style::new().effects(Effects::BOLD);
@@ -19,13 +21,18 @@ pub(crate) fn of_app(app: &App) -> String {
 }
 
 /// The App as text, served at `host`, such as `localhost:3001`, and over TLS where `tls`.
-pub(crate) fn of_server(app: &App, host: &str, tls: bool) -> String {
+pub(crate) fn of_server(app: &App, host: &str, tls: bool, sockets: &[ServedSocket]) -> String {
     let mut text = title(app);
     let too = if tls { "  (wss:// too)" } else { "" };
     for api in &app.websocket_apis {
         let url = websocket_url(host, api);
         line(&mut text, &format!("  WebSocket    {BOLD}{url}{BOLD:#}{too}"));
         line(&mut text, &format!("  Management   {}/@connections", management_url(host, api)));
+    }
+    for socket in sockets {
+        let (url, name) = (socket.url(), encoded(&socket.name));
+        let path = format!("  (any path; also ws://{host}/{name})");
+        line(&mut text, &format!("  WebSocket    {BOLD}{url}{BOLD:#}{path}"));
     }
     if let Some(realtime) = &app.realtime {
         addresses(realtime, host, tls, &mut text);
@@ -45,6 +52,7 @@ fn contents(app: &App) -> String {
     }
     text.push_str(&functions(app));
     text.push_str(&tables(app));
+    text.push_str(&services(app));
     text.push_str(&sites(app));
     text.push_str(&not_served(app));
     text
@@ -232,6 +240,24 @@ fn tables(app: &App) -> String {
     if table.is_empty() { String::new() } else { format!("\n{table}") }
 }
 
+/// A name as a segment of a path.
+fn encoded(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2D", "-")
+        .replace("%5F", "_")
+}
+
+/// The services of a Nitric project.
+fn services(app: &App) -> String {
+    let mut table = Table::new(&["SERVICE", "COMMAND", "STARTED ANEW"]);
+    for (name, service) in app.nitric.iter().flat_map(|nitric| &nitric.services) {
+        let anew = if service.restart_on_change { "when files change" } else { "by itself" };
+        table.row([name.clone(), service.command.clone(), anew.to_owned()]);
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}") }
+}
+
 /// The sites, with the folders of their commands from the project's on.
 fn sites(app: &App) -> String {
     let mut table = Table::new(&["SITE", "KIND", "COMMAND", "FOLDER"]);
@@ -286,7 +312,7 @@ mod tests {
         std::fs::write(folder.path().join("fanwire.toml"), text).unwrap();
         let app =
             fanwire_app::load(folder.path(), &fanwire_app::LoadOptions::default()).unwrap().app;
-        let shown = plain(&of_server(&app, "localhost:3001", true));
+        let shown = plain(&of_server(&app, "localhost:3001", true, &[]));
         for line in [
             "  Realtime     ws://localhost:3001/mqtt  (wss:// too)\n",
             "  MQTT         mqtt://localhost:3001  (mqtts:// too)\n",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fanwire_app::{App, Loaded};
 use fanwire_dynamodb::DynamoDbOptions;
 use fanwire_functions::{CommandLine, HostOptions};
-use fanwire_server::{Authority, Observers, Server, ServerOptions};
+use fanwire_server::{Authority, NitricOptions, Observers, ServedSocket, Server, ServerOptions};
 use indexmap::IndexMap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,13 +22,16 @@ use crate::data::Announced;
 use crate::live::{Live, LoadTeller};
 use crate::sites::{self, Sites};
 use crate::{EXIT_USAGE, TYPESCRIPT_ARGUMENT, WATCHDOG_ARGUMENT};
-use crate::{banner, data, inspect, project};
+use crate::{banner, data, inspect, project, services};
 
 /// How long clients, and then handlers, get to come to an end after Ctrl-C.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// The folder in the data folder where retained messages and MQTT sessions are.
 const REALTIME: &str = "realtime";
+
+/// The folder in the data folder where what Nitric services store is.
+const NITRIC: &str = "nitric";
 
 /// The exit status of a process that was told to stop twice.
 const EXIT_INTERRUPTED: u8 = 130;
@@ -79,6 +82,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
         websocket: console.clone(),
         functions: Arc::new(teller),
         realtime: console.clone(),
+        nitric: Some(console.clone()),
         logs: Some(console.journal()),
     };
     let authority = open_authority();
@@ -89,7 +93,7 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    if let Err(error) = forget_realtime(app, args) {
+    if let Err(error) = forget(app, args) {
         anstream::eprintln!("error: cannot begin afresh: {error}");
         return ExitCode::FAILURE;
     }
@@ -106,18 +110,28 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     let sites = Sites::start(args.with_sites, app, &server);
     let live = follow(&loaded, args, &server, &sites, &console);
     let announced = announce_to_tools(app, args, server.address());
-    announce(&console, app, args, server.address(), authority.as_deref());
-    for note in server.table_notes() {
-        console.news(note.to_string());
-    }
-    if let Err(error) = &announced {
-        console.note(&format!(
-            "other commands will not find this server: {error}; give them --url or this one --data"
-        ));
-    }
+    let serving = async {
+        // What services have is known when they have said so.
+        server.nitric_settled().await;
+        let sockets = sockets(&server);
+        announce(&console, app, args, &server, &sockets, authority.as_deref());
+        for note in server.table_notes() {
+            console.news(note.to_string());
+        }
+        if let Err(error) = &announced {
+            console.note(&format!(
+                "other commands will not find this server: {error}; give them --url or this one --data"
+            ));
+        }
+        let told = sockets.into_iter().map(|socket| socket.name).collect();
+        tokio::select! {
+            () = live.run(&more_loaded) => {}
+            () = services::tell_of_sockets(&server, told, &console, args.json) => {}
+        }
+    };
     tokio::select! {
         () = signals.next() => {}
-        () = live.run(&more_loaded) => {}
+        () = serving => {}
     }
     drop(announced);
     console.note("stopping (Ctrl-C again to stop at once)");
@@ -153,6 +167,11 @@ fn options(
         tls: authority,
         realtime_folder: Some(data_folder(app, args).join(REALTIME)),
         tables: Some(DynamoDbOptions { folder: data_folder(app, args), fresh: args.fresh }),
+        nitric: NitricOptions {
+            folder: Some(data_folder(app, args).join(NITRIC)),
+            first_socket_port: args.socket_port,
+            ..NitricOptions::default()
+        },
         ..ServerOptions::default()
     }
 }
@@ -163,15 +182,15 @@ fn this_program(argument: &str) -> Option<CommandLine> {
     Some(CommandLine { program, args: vec![argument.to_owned()] })
 }
 
-/// Removes what the realtime endpoint has kept, if that is wanted.
-fn forget_realtime(app: &App, args: &DevArgs) -> io::Result<()> {
-    if !args.fresh {
-        return Ok(());
+/// Removes what the realtime endpoint and Nitric services have kept, if that is wanted.
+fn forget(app: &App, args: &DevArgs) -> io::Result<()> {
+    for folder in [REALTIME, NITRIC].into_iter().filter(|_| args.fresh) {
+        match std::fs::remove_dir_all(data_folder(app, args).join(folder)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
-    match std::fs::remove_dir_all(data_folder(app, args).join(REALTIME)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Follows the App's files from now on, if that is wanted and can be done.
@@ -217,22 +236,31 @@ fn open_authority() -> Option<Arc<Authority>> {
     }
 }
 
+/// The websockets that Nitric services have so far.
+fn sockets(server: &Server) -> Vec<ServedSocket> {
+    let sockets = server.nitric_sockets();
+    sockets.map(|sockets| sockets.borrow().values().cloned().collect()).unwrap_or_default()
+}
+
 fn announce(
     console: &Console,
     app: &App,
     args: &DevArgs,
-    address: SocketAddr,
+    server: &Server,
+    sockets: &[ServedSocket],
     authority: Option<&Authority>,
 ) {
+    let address = server.address();
     if args.json {
         let host = address.to_string();
-        let apis = app.websocket_apis.iter().map(|api| {
+        let of_services = sockets.iter().map(|socket| app.nitric_socket(&socket.name));
+        let apis = app.websocket_apis.iter().cloned().chain(of_services).map(|api| {
             serde_json::json!({
                 "id": api.id,
                 "name": api.name,
                 "stage": api.stage,
-                "url": banner::websocket_url(&host, api),
-                "management": banner::management_url(&host, api),
+                "url": banner::websocket_url(&host, &api),
+                "management": banner::management_url(&host, &api),
             })
         });
         let functions = app
@@ -251,6 +279,11 @@ fn announce(
             })),
             "functions": functions.collect::<Vec<_>>(),
             "sites": app.sites.keys().collect::<Vec<_>>(),
+            "nitric": server.nitric_address().map(|address| serde_json::json!({
+                "address": address,
+                "sockets": sockets.iter().map(services::described).collect::<Vec<_>>(),
+                "services": app.nitric.iter().flat_map(|nitric| nitric.services.keys()).collect::<Vec<_>>(),
+            })),
             "notServed": app.not_served,
         }));
         return;
@@ -259,7 +292,7 @@ fn announce(
         address if address.ip().is_loopback() => format!("localhost:{}", address.port()),
         address => address.to_string(),
     };
-    console.text(banner::of_server(app, &host, authority.is_some()));
+    console.text(banner::of_server(app, &host, authority.is_some(), sockets));
     if !args.host.is_loopback() {
         console.note("listening beyond this machine: `dev` checks no credentials");
     }

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::args::ProjectArgs;
 use crate::console::Console;
 use crate::project;
+use crate::services;
 use crate::sites::Sites;
 use crate::watch::Watcher;
 
@@ -103,6 +104,10 @@ impl<'a> Live<'a> {
             functions.reload(edited());
         }
         functions.start_unused(edited());
+        if services::sources(&self.app).iter().any(|file| changed.contains(&real(file))) {
+            let keys = services::followed(&self.app).map(|(key, _)| key);
+            self.server.restart_nitric_services(keys);
+        }
     }
 
     /// Reads the project file again and serves what it says now. Says which functions
@@ -157,7 +162,10 @@ impl<'a> Live<'a> {
         let code = sources.iter().flat_map(|(_, files)| files).map(PathBuf::as_path);
         let dotenv = root.join(".env");
         let own = self.files.iter().map(PathBuf::as_path).chain([dotenv.as_path()]);
-        self.watcher.watch(own.chain(code), &root)
+        let services = services::sources(&self.app);
+        let services: Vec<_> = services.iter().map(|file| real(file)).collect();
+        let services = services.iter().map(PathBuf::as_path);
+        self.watcher.watch(own.chain(code).chain(services), &root)
     }
 }
 

@@ -28,6 +28,7 @@ mod realtime;
 mod record;
 mod replay;
 mod send;
+mod services;
 mod sites;
 mod table;
 mod trust;

@@ -56,7 +56,13 @@ impl Server {
         let realtime = self.router.realtime_host();
         let had_endpoint = self.router.has_realtime();
         realtime.apply(app, self.clock_ahead()).await?;
-        self.websocket().update(app.websocket_apis.clone(), &app.region, &app.account_id);
+        match self.nitric() {
+            // Its sockets stay, whatever the file says.
+            Some(nitric) => nitric.apply(app).await,
+            None => {
+                self.websocket().update(app.websocket_apis.clone(), &app.region, &app.account_id);
+            }
+        }
         if had_endpoint != self.router.has_realtime() {
             self.websocket().topics_changed();
         }

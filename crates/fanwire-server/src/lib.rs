@@ -29,6 +29,7 @@ mod lambda_api;
 mod listener;
 mod management;
 mod mqtt;
+mod nitric;
 mod port;
 mod query;
 mod realtime;
@@ -41,6 +42,9 @@ mod upgrade;
 
 pub use self::apply::{Applied, ApplyError};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
+pub use fanwire_nitric::Observer as NitricObserver;
+
+pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -39,6 +39,25 @@ const MAX_HEADERS: usize = 128;
 /// Where it is full, clients that come in a flood are turned away.
 const BACKLOG: u32 = 4096;
 
+/// Listens on an address, and on `::1` beside `127.0.0.1`: to some clients `localhost` is
+/// the one, to some the other.
+///
+/// # Errors
+///
+/// Where one of the two is taken. A machine without IPv6 has no other, and needs none.
+pub(crate) fn listen_on_both(address: SocketAddr) -> io::Result<Vec<TcpListener>> {
+    let listener = listen(address)?;
+    if address.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        return Ok(vec![listener]);
+    }
+    let port = listener.local_addr()?.port();
+    match listen((Ipv6Addr::LOCALHOST, port).into()) {
+        Ok(twin) => Ok(vec![listener, twin]),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+        Err(_) => Ok(vec![listener]),
+    }
+}
+
 /// Binds an address and listens.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -73,8 +92,7 @@ pub(crate) async fn serve(
         // other.
         Speech::Mqtt => Box::pin(router.mqtt(stream, peer)).await,
         Speech::Http => {
-            let only_realtime = port.is_for_realtime_only();
-            let serving = serve_http(stream, peer, router, only_realtime, impatient_at, stopped);
+            let serving = serve_http(stream, peer, router, port, impatient_at, stopped);
             Box::pin(serving).await;
         }
     }
@@ -84,7 +102,7 @@ async fn serve_http(
     stream: ClientStream,
     peer: SocketAddr,
     router: Arc<Router>,
-    only_realtime: bool,
+    port: Port,
     impatient_at: Instant,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -93,7 +111,8 @@ async fn serve_http(
     let service = service_fn(|request| {
         begun.store(true, Ordering::Relaxed);
         let (router, head) = (Arc::clone(&router), head.clone());
-        let source = Source { head, peer, only_realtime };
+        let only_realtime = port.is_for_realtime_only();
+        let source = Source { head, peer, only_realtime, socket: port.socket() };
         async move { Ok::<_, Infallible>(router.answer(request, &source).await) }
     });
     let connection = http1::Builder::new()

@@ -5,6 +5,7 @@
 //! broker's own speaks what its configuration says.
 
 use std::io;
+use std::sync::Arc;
 
 use fanwire_app::model::{RealtimeListener, RealtimeProtocol};
 use tokio::net::TcpStream;
@@ -22,7 +23,7 @@ pub(crate) struct Port {
     security: Security,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Takes {
     /// HTTP, and MQTT in an App that has it.
     Everything,
@@ -30,6 +31,8 @@ enum Takes {
     Mqtt,
     /// MQTT in WebSockets and nothing else.
     MqttInWebSockets,
+    /// WebSockets to the API of this id, whatever their paths.
+    Socket(Arc<str>),
 }
 
 #[derive(Clone)]
@@ -76,6 +79,19 @@ impl Port {
         Some(Self { takes, security })
     }
 
+    /// One of a WebSocket API's own, with TLS where there are certificates.
+    pub(crate) fn of_socket(api_id: &str, tls: Option<Acceptor>) -> Self {
+        Self { takes: Takes::Socket(api_id.into()), ..Self::of_server(tls) }
+    }
+
+    /// The id of the API that all requests are for, if there is one.
+    pub(crate) fn socket(&self) -> Option<Arc<str>> {
+        match &self.takes {
+            Takes::Socket(id) => Some(Arc::clone(id)),
+            _ => None,
+        }
+    }
+
     /// Whether requests are for the realtime endpoint alone.
     pub(crate) fn is_for_realtime_only(&self) -> bool {
         self.takes == Takes::MqttInWebSockets
@@ -88,7 +104,7 @@ impl Port {
 
     /// What a client without TLS speaks that begins with `first`, where it is MQTT or HTTP.
     pub(crate) fn speech_of(&self, first: u8) -> Option<Speech> {
-        let mqtt = self.takes != Takes::MqttInWebSockets;
+        let mqtt = matches!(self.takes, Takes::Everything | Takes::Mqtt);
         let http = self.takes != Takes::Mqtt;
         match first {
             CONNECT_PACKET if mqtt => Some(Speech::Mqtt),
@@ -112,7 +128,7 @@ impl Port {
             Security::Offered(tls) => tls.accept(stream, first).await?,
             Security::Required(tls) => (tls.handshake(stream).await?, None),
         };
-        let speech = match self.takes {
+        let speech = match &self.takes {
             Takes::Mqtt => Speech::Mqtt,
             Takes::Everything if has_realtime => {
                 let first = match first {
@@ -121,7 +137,7 @@ impl Port {
                 };
                 if first == Some(CONNECT_PACKET) { Speech::Mqtt } else { Speech::Http }
             }
-            Takes::Everything | Takes::MqttInWebSockets => Speech::Http,
+            Takes::Everything | Takes::MqttInWebSockets | Takes::Socket(_) => Speech::Http,
         };
         Ok((stream, speech))
     }

@@ -65,6 +65,8 @@ pub(crate) fn with_gateway_ids(mut response: Answer, request_id: &str) -> Answer
 pub(crate) fn rejected(rejection: Rejection) -> Answer {
     let status =
         StatusCode::from_u16(rejection.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let response = error(status, rejection.error_type, rejection.body);
+    let mut response = error(status, rejection.error_type, rejection.body);
+    let content_type = HeaderValue::from_static(rejection.content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     with_gateway_ids(response, &rejection.request_id)
 }

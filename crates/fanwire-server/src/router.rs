@@ -52,6 +52,8 @@ pub(crate) struct Source {
     pub(crate) peer: SocketAddr,
     /// Whether it came in by a port of the realtime endpoint's own.
     pub(crate) only_realtime: bool,
+    /// The id of the API whose own port it came in by.
+    pub(crate) socket: Option<Arc<str>>,
 }
 
 /// Where on AWS the App says that it is.
@@ -183,6 +185,9 @@ impl Router {
     }
 
     pub(crate) async fn answer(&self, request: Request<Incoming>, source: &Source) -> Answer {
+        if let Some(id) = &source.socket {
+            return self.socket(id, request, source).await;
+        }
         let realtime = self.realtime();
         let path = request.uri().path();
         let target =
@@ -218,6 +223,15 @@ impl Router {
             Target::Realtime | Target::Subscriptions | Target::Unknown => {
                 response::rejected(Rejection::unknown_stage(&request_id()))
             }
+        }
+    }
+
+    /// Answers a request to a port of an API's own, whatever its path.
+    async fn socket(&self, id: &str, request: Request<Incoming>, source: &Source) -> Answer {
+        let index = self.plane.apis().iter().find(|(_, api)| api.id == id).map(|(at, _)| at);
+        match index {
+            Some(index) => self.upgrade(index, request, source).await,
+            None => response::rejected(Rejection::unknown_stage(&request_id())),
         }
     }
 

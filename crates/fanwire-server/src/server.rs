@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanwire_app::App;
-use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, RealtimeListener};
+use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
+use fanwire_nitric::Observer as NitricObserver;
 use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
 use fanwire_subscriptions::Subscriptions;
 use fanwire_websocket::{Natives as WebSocketNatives, Plane, PlaneParts, WebSocketSession};
@@ -20,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::control::{Control, Feed, Logs, Tap};
+use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
@@ -54,6 +56,8 @@ pub struct ServerOptions {
     /// Functions that are Rust in this process, by the keys that routes and authorizers of
     /// WebSocket APIs name.
     pub websocket_natives: WebSocketNatives,
+    /// How a Nitric project is served, where the App is one.
+    pub nitric: NitricOptions,
 }
 
 impl Default for ServerOptions {
@@ -69,6 +73,7 @@ impl Default for ServerOptions {
             subscriptions: None,
             tls: None,
             websocket_natives: WebSocketNatives::new(),
+            nitric: NitricOptions::default(),
         }
     }
 }
@@ -82,6 +87,9 @@ pub struct Observers {
     pub functions: Arc<dyn fanwire_functions::Observer>,
     /// Of the realtime endpoint's clients, and of what they are refused.
     pub realtime: Arc<dyn fanwire_realtime::Observer>,
+    /// Of what services of a Nitric project want and cannot have.
+    /// `None`: nobody.
+    pub nitric: Option<Arc<dyn NitricObserver>>,
     /// Where the control API finds the log of this server, if there is one.
     pub logs: Option<Arc<dyn Logs>>,
 }
@@ -112,6 +120,9 @@ pub enum StartError {
     /// The realtime endpoint could not start.
     #[error(transparent)]
     Realtime(#[from] RealtimeError),
+    /// The Nitric project cannot be served.
+    #[error(transparent)]
+    Nitric(#[from] NitricError),
     /// The subscriptions could not start.
     #[error(transparent)]
     Subscriptions(#[from] SubscriptionsError),
@@ -134,6 +145,7 @@ pub struct Server {
     /// What every function gets, whatever the App says.
     environment: IndexMap<String, String>,
     table_notes: Vec<TableNote>,
+    nitric: Option<NitricHost>,
     stopped: watch::Sender<bool>,
 }
 
@@ -170,10 +182,21 @@ impl Server {
         let realtime =
             RealtimeHost::new(&options.hub, functions.clone(), natives, observer, folder);
         realtime.apply(app, Duration::ZERO).await?;
+        let nitric = match &app.nitric {
+            Some(_) => {
+                let observer = observers.nitric;
+                Some(NitricHost::start(app, &options.nitric, &functions, observer).await?)
+            }
+            None => None,
+        };
+        let mut natives = options.websocket_natives;
+        if let Some(nitric) = &nitric {
+            natives.insert(Nitric::FUNCTION.to_owned(), Arc::new(nitric.handler()));
+        }
         let parts = PlaneParts {
             hub: hub.clone(),
             functions: functions.clone(),
-            natives: options.websocket_natives,
+            natives,
             observer: Arc::new(Tap { inner: observers.websocket, traffic: traffic.clone() }),
             runtime: Handle::current(),
             region: app.region.clone(),
@@ -181,9 +204,10 @@ impl Server {
             topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
-        let own = Port::of_server(acceptor);
+        let own = Port::of_server(acceptor.clone());
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
+        let own_plane = plane.clone();
         let control = Control::new(app, observers.logs, traffic);
         let subscriptions = match options.subscriptions {
             Some(endpoint) => Some(subscriptions::Endpoint::start(endpoint, &options.hub).await?),
@@ -198,11 +222,21 @@ impl Server {
             door::open(listener, router, port, watching)
                 .map_err(|source| StartError::Bind { address, source })?;
         }
+        if let Some(nitric) = &nitric {
+            nitric.attach(SocketsParts {
+                plane: own_plane,
+                router: Arc::downgrade(&router),
+                ip: address.ip(),
+                tls: acceptor,
+                stopped: watching.clone(),
+            });
+            nitric.apply(app).await;
+        }
         if let Some(tables) = tables {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
             tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
         }
-        Ok(Self { address, router, hub, environment, table_notes, stopped })
+        Ok(Self { address, router, hub, environment, table_notes, nitric, stopped })
     }
 
     /// What was done to the tables at the start, and what could not be.
@@ -272,6 +306,37 @@ impl Server {
         self.router.functions()
     }
 
+    /// The Nitric project, in an App that is one.
+    pub(crate) fn nitric(&self) -> Option<&NitricHost> {
+        self.nitric.as_ref()
+    }
+
+    /// The sockets that Nitric services have, and whenever there are more. `None` in an App
+    /// that is no Nitric project.
+    pub fn nitric_sockets(&self) -> Option<watch::Receiver<IndexMap<String, ServedSocket>>> {
+        self.nitric().map(|nitric| nitric.sockets().watch())
+    }
+
+    /// Where Nitric services call: what their `SERVICE_ADDRESS` is.
+    pub fn nitric_address(&self) -> Option<SocketAddr> {
+        self.nitric().map(NitricHost::address)
+    }
+
+    /// Waits until Nitric services have said which sockets they have, or have ended, or have
+    /// taken too long.
+    pub async fn nitric_settled(&self) {
+        if let Some(nitric) = self.nitric() {
+            nitric.settled().await;
+        }
+    }
+
+    /// Starts Nitric services anew, by their keys.
+    pub fn restart_nitric_services<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
+        if let Some(nitric) = self.nitric() {
+            nitric.supervisor().restart(keys);
+        }
+    }
+
     /// Counters of the connections.
     pub fn connections(&self) -> HubStats {
         self.hub.stats()
@@ -288,6 +353,10 @@ impl Server {
             }
         };
         tokio::join!(self.router.plane().stop(grace), realtime.stop(grace), subscriptions);
+        // Only now: `$disconnect` events were for them.
+        if let Some(nitric) = self.nitric() {
+            nitric.stop(grace).await;
+        }
         self.router.functions().shutdown(grace).await;
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);

@@ -109,6 +109,9 @@ pub struct NativeError {
     pub status: u16,
     /// What went wrong, for logs.
     pub why: String,
+    /// What the client of a handshake that is refused reads, in place of the gateway's own
+    /// words.
+    pub words: Option<String>,
 }
 
 // === impl NativeEvent ===
@@ -162,6 +165,15 @@ impl<'a> NativeClient<'a> {
     /// The query, decoded.
     pub fn query(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.0.query()
+    }
+}
+
+// === impl NativeError ===
+
+impl NativeError {
+    /// An error that clients are told of in the gateway's words.
+    pub fn new(status: u16, why: impl Into<String>) -> Self {
+        Self { status, why: why.into(), words: None }
     }
 }
 

@@ -274,8 +274,11 @@ impl Connecting {
                 why: format!("$connect answered {}", answer.status),
                 run: Some(answer.run),
             }),
-            Err(Failure { status, why, run }) => {
+            Err(Failure { status, why, words, run }) => {
                 let rejection = match status {
+                    _ if let Some(words) = words => {
+                        Rejection::in_words(status, words, &self.request.id)
+                    }
                     500.. => Rejection::by_failure(status, &peer.id, &self.request.id),
                     _ => Rejection::by_handler(status, &peer.id, &self.request.id),
                 };
@@ -370,8 +373,10 @@ impl Connecting {
         let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match decision {
             Ok(grant) => authorizer::of_native(grant, latency_ms).map_err(failed),
-            Err(NativeError { status: 401, why }) => Err((Refusal::Unauthorized, why)),
-            Err(NativeError { status: 403, why }) => Err((Refusal::Denied { explicit: true }, why)),
+            Err(NativeError { status: 401, why, .. }) => Err((Refusal::Unauthorized, why)),
+            Err(NativeError { status: 403, why, .. }) => {
+                Err((Refusal::Denied { explicit: true }, why))
+            }
             Err(NativeError { why, .. }) => Err(failed(why)),
         }
     }

@@ -13,8 +13,10 @@ pub struct Rejection {
     pub status: u16,
     /// `x-amzn-ErrorType`.
     pub error_type: &'static str,
-    /// A JSON body.
+    /// The body: JSON, but for a function's own words.
     pub body: String,
+    /// The body's type.
+    pub content_type: &'static str,
     /// `x-amzn-RequestId`.
     pub request_id: String,
 }
@@ -42,6 +44,11 @@ impl Rejection {
         let connection = connection.to_string();
         let body = frame::error_json(frame::INTERNAL_SERVER_ERROR, &connection, request_id);
         Self::new(status, body, request_id)
+    }
+
+    /// A function of this process says in its own words why not.
+    pub(crate) fn in_words(status: u16, words: String, request_id: &str) -> Self {
+        Self { content_type: "text/plain", ..Self::new(status, words, request_id) }
     }
 
     pub(crate) fn by_authorizer(refusal: &Refusal, request_id: &str) -> Self {
@@ -85,7 +92,8 @@ impl Rejection {
         };
         // What a handler answers below 200 is no final status in HTTP.
         let status = if (200..600).contains(&status) { status } else { 500 };
-        Self { status, error_type, body, request_id: request_id.to_owned() }
+        let content_type = "application/json";
+        Self { status, error_type, body, content_type, request_id: request_id.to_owned() }
     }
 }
 

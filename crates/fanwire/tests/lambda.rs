@@ -168,6 +168,7 @@ async fn serve(folder: &Path, profile: &str) -> Server {
         websocket: Arc::new(Nobody),
         functions: Arc::new(Silent),
         realtime: Arc::new(Nobody),
+        nitric: None,
         logs: None,
     };
     Server::start(&app, options, observers).await.unwrap()

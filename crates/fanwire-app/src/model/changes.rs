@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{App, Realtime, WebSocketApi};
 
 /// The parts of an App that are told entry by entry; the others are told by name.
-const APP_ENTRIES: [&str; 6] =
-    ["functions", "websocket_apis", "realtime", "tables", "links", "sites"];
+const APP_ENTRIES: [&str; 7] =
+    ["functions", "websocket_apis", "realtime", "tables", "links", "sites", "nitric"];
 
 /// The same of a WebSocket API, whose limits are told one by one.
 const API_ENTRIES: [&str; 3] = ["routes", "authorizers", "limits"];
@@ -31,6 +31,7 @@ impl App {
         entries("function", "", &self.functions, &new.functions, &mut changes);
         entries("table", "", &self.tables, &new.tables, &mut changes);
         entries("site", "", &self.sites, &new.sites, &mut changes);
+        nitric(self, new, &mut changes);
         links(self, new, &mut changes);
         apis(self, new, &mut changes);
         match (&self.realtime, &new.realtime) {
@@ -40,6 +41,17 @@ impl App {
             (None, None) => {}
         }
         changes
+    }
+}
+
+/// What a Nitric project has.
+fn nitric(old: &App, new: &App, changes: &mut Vec<String>) {
+    let (old, new) =
+        (old.nitric.clone().unwrap_or_default(), new.nitric.clone().unwrap_or_default());
+    entries("service", "", &old.services, &new.services, changes);
+    if old.ports != new.ports {
+        changes
+            .push("ports of websockets changed: they hold when the server is restarted".to_owned());
     }
 }
 

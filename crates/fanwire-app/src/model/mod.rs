@@ -8,6 +8,7 @@ mod function;
 mod identity_source;
 mod limits;
 mod link;
+mod nitric;
 mod realtime;
 mod realtime_limits;
 mod service;
@@ -26,6 +27,7 @@ pub use self::function::{Code, Function, Handler, Runtime};
 pub use self::identity_source::{IdentitySource, IdentitySourceError};
 pub use self::limits::{Limits, Profile};
 pub use self::link::{Links, SERVER_ADDRESS};
+pub use self::nitric::Nitric;
 pub use self::realtime::{
     AccessList, Durability, JwksSource, Realtime, RealtimeAuthorizer, RealtimeJwt,
     RealtimeListener, RealtimeProtocol, RealtimeUser, SqlVersion, TopicRule,
@@ -72,6 +74,8 @@ pub struct App {
     pub links: IndexMap<String, serde_json::Value>,
     /// The sites by the name the file gives them.
     pub sites: IndexMap<String, Site>,
+    /// What a Nitric project has, in an App that is one.
+    pub nitric: Option<Nitric>,
     /// What the file declares and Fanwire does not serve, one entry a kind.
     pub not_served: Vec<NotServed>,
 }

@@ -3,12 +3,13 @@
 //!
 //! [`keys`] is the table of all keys. The tree is checked against it first, so that
 //! what reads the values ([`functions`], [`websocket`], [`realtime`], [`tables`],
-//! [`links`], [`sites`]) need only look at what the keys mean together. [`write`] goes the
+//! [`links`], [`sites`], [`nitric`]) need only look at what the keys mean together. [`write`] goes the
 //! other way, from an App to a text.
 
 mod functions;
 mod keys;
 mod links;
+mod nitric;
 mod realtime;
 mod realtime_limits;
 mod sites;
@@ -94,6 +95,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     named.check(&project, "functions", &mut reading.issues);
     named.check(&project, "sites", &mut reading.issues);
     let sites = sites::build(&project, reading);
+    let nitric = nitric::build(&project, reading);
     let tables = tables::build(&project, &mut reading.issues);
     let in_file = text("dynamodb").and_then(|choice| choice.parse().ok());
     let dynamodb = options.dynamodb.clone().or(in_file).unwrap_or_default();
@@ -113,6 +115,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         dynamodb,
         links,
         sites,
+        nitric,
         not_served: Vec::new(),
     })
 }

@@ -107,6 +107,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         tables,
         links: IndexMap::new(),
         sites: IndexMap::new(),
+        nitric: None,
         not_served: not_served.into_list(),
     })
 }

@@ -88,6 +88,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         dynamodb,
         links: IndexMap::new(),
         sites: IndexMap::new(),
+        nitric: None,
         not_served: service.not_served.into_list(),
     })
 }

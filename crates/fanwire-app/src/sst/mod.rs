@@ -166,6 +166,7 @@ fn build(
         tables,
         links,
         sites: sites(&description.sites, reading),
+        nitric: None,
         not_served: not_served.into_list(),
     })
 }

@@ -157,6 +157,12 @@ impl fanwire_realtime::Observer for Console {
     }
 }
 
+impl fanwire_server::NitricObserver for Console {
+    fn trouble(&self, text: &str) {
+        self.send(Record::News(text.to_owned()));
+    }
+}
+
 impl fanwire_functions::Observer for Console {
     fn observe(&self, event: FunctionEvent<'_>) {
         if let Some(record) = Record::function(event, self.style) {

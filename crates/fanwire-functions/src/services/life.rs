@@ -27,6 +27,9 @@ const RESTART_GRACE: Duration = Duration::from_secs(2);
 /// may hold the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How the shell ends that does not find what it is to run.
+const NOT_FOUND: &str = "exit status 127";
+
 /// What the supervisor wants of a service.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -158,7 +161,11 @@ impl Life {
     }
 
     fn tell_end(&self, how: &Exit, ran: Duration, again_in: Option<Duration>) {
-        let (function, how) = (&*self.key, how.as_str());
+        let how = match how.as_str() {
+            NOT_FOUND => "its command was not found; are the packages installed (`npm install`)?",
+            how => how,
+        };
+        let function = &*self.key;
         self.set_state(ServiceState::Ended { how: how.to_owned() });
         self.observer.observe(FunctionEvent::ServiceEnded { function, how, ran, again_in });
     }

@@ -51,7 +51,7 @@ impl HttpBackend {
         http: &HttpIntegration,
         input: HttpRequest<'_>,
     ) -> Result<Answer, Failure> {
-        let failure = |status, why| Failure { status, why, run: Run::default() };
+        let failure = |status, why| Failure { status, why, words: None, run: Run::default() };
         let request = build(http, &input).map_err(|why| failure(500, why))?;
         let answering = async {
             let response =

@@ -75,8 +75,9 @@ pub(crate) struct Failure {
     /// The status of a handshake that fails so: 500, 502 or 504, or what a function of this
     /// process says.
     pub(crate) status: u16,
-    /// For logs and people; clients get the gateway's own words.
+    /// For logs and people; clients get the gateway's own words, or these.
     pub(crate) why: String,
+    pub(crate) words: Option<String>,
     pub(crate) run: Run,
 }
 
@@ -141,6 +142,7 @@ impl Integrations {
             Err(_) => Err(Failure {
                 status: 504,
                 why: format!("no answer within the integration time-out of {timeout:?}"),
+                words: None,
                 run: Run::default(),
             }),
         };
@@ -202,8 +204,8 @@ impl Integrations {
                 });
                 Ok(Answer { status, headers, body, run: Run::default() })
             }
-            Ok(Err(NativeError { status, why })) => {
-                Err(Failure { status, why, run: Run::default() })
+            Ok(Err(NativeError { status, why, words })) => {
+                Err(Failure { status, why, words, run: Run::default() })
             }
             Err(panic) => Err(Failure::of_function(format!("the handler panicked: {panic}"))),
         }
@@ -222,24 +224,29 @@ impl Integrations {
         let outcome = outcome.map_err(|error| {
             // Lambda refuses, so the gateway may not call it or cannot.
             let status = if matches!(error, InvokeError::Unreachable { .. }) { 502 } else { 500 };
-            Failure { status, why: error.to_string(), run: Run::default() }
+            Failure { status, why: error.to_string(), words: None, run: Run::default() }
         })?;
         let run = Run { latency: Duration::ZERO, invocation_id: Some(outcome.request_id) };
         if outcome.error.is_some() {
-            return Err(Failure { status: 502, why: error_message(&outcome.payload), run });
+            return Err(Failure {
+                status: 502,
+                why: error_message(&outcome.payload),
+                words: None,
+                run,
+            });
         }
         let malformed = || {
             "the result is not a proxy result: expected an object with statusCode \
             and, if wanted, headers, multiValueHeaders, body (a string) and isBase64Encoded"
         };
         let Some(result) = ProxyResult::parse(&outcome.payload) else {
-            return Err(Failure { status: 502, why: malformed().to_owned(), run });
+            return Err(Failure { status: 502, why: malformed().to_owned(), words: None, run });
         };
         let status = result.status_code;
         let headers = result.headers().map(|(name, value)| (name.to_owned(), value)).collect();
         match result.into_body(binary) {
             Some(body) => Ok(Answer { status, headers, body: Some(body), run }),
-            None => Err(Failure { status: 502, why: malformed().to_owned(), run }),
+            None => Err(Failure { status: 502, why: malformed().to_owned(), words: None, run }),
         }
     }
 }
@@ -247,7 +254,7 @@ impl Integrations {
 impl Failure {
     /// A function that did not do its work.
     fn of_function(why: String) -> Self {
-        Self { status: 502, why, run: Run::default() }
+        Self { status: 502, why, words: None, run: Run::default() }
     }
 }
 

@@ -68,6 +68,7 @@ fn observers() -> Observers {
         websocket: nobody.clone(),
         functions: Arc::new(Silent),
         realtime: nobody,
+        nitric: None,
         logs: None,
     }
 }

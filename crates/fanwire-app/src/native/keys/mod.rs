@@ -74,6 +74,11 @@ pub(super) static FILE: Table = Table {
             Kind::Tables(&SITE),
             "the app's sites by name: what serves them is started by `--with-sites`",
         ),
+        Key::new(
+            "nitric",
+            Kind::Table(&NITRIC),
+            "services on Nitric's SDK, which say themselves what websockets and stores they have; default: none",
+        ),
     ],
 };
 
@@ -175,6 +180,51 @@ static SITE: Table = Table {
             "the names of the links that it finds; default: every link",
         ),
     ],
+};
+
+static NITRIC: Table = Table {
+    name: "what is Nitric's",
+    doc: "Services on Nitric's SDK.",
+    others: Others::Refused,
+    keys: &[
+        Key::new("services", Kind::Tables(&NITRIC_SERVICE), "the services by name"),
+        Key::new("sockets", Kind::Tables(&NITRIC_SOCKET), "what is said of websockets, by name"),
+    ],
+};
+
+static NITRIC_SERVICE: Table = Table {
+    name: "a service",
+    doc: "A program that runs as long as the server does.",
+    others: Others::Refused,
+    keys: &[
+        Key::required(
+            "command",
+            Kind::Text,
+            "what runs it, a line for the shell such as \"npm run dev\"",
+        ),
+        Key::new(
+            "path",
+            Kind::Text,
+            "the folder that it runs in, relative to the file; default: the file's folder",
+        ),
+        Key::new("environment", Kind::TextMap, "environment variables"),
+        Key::new(
+            "restart_on_change",
+            Kind::Boolean,
+            "whether it is started anew when files of its folder change; default true",
+        ),
+    ],
+};
+
+static NITRIC_SOCKET: Table = Table {
+    name: "a websocket of Nitric's",
+    doc: "A websocket that a service declares.",
+    others: Others::Refused,
+    keys: &[Key::new(
+        "port",
+        Kind::Integer(1, 65535),
+        "the port of its own; default: the first that is free from 4001 on",
+    )],
 };
 
 static WEBSOCKET: Table = Table {

@@ -47,6 +47,7 @@ pub fn to_toml(app: &App) -> String {
     tables::write(app, &mut document);
     links(app, &mut document);
     sites(app, &mut document);
+    nitric(app, &mut document);
     document.finish()
 }
 
@@ -78,6 +79,26 @@ fn sites(app: &App, document: &mut Document) {
         document.set_some("command", site.command.as_ref());
         given_links(&site.links, document);
         document.texts(&["sites", name, "environment"], &site.environment);
+    }
+}
+
+fn nitric(app: &App, document: &mut Document) {
+    let Some(nitric) = &app.nitric else { return };
+    if nitric.services.is_empty() && nitric.ports.is_empty() {
+        document.heading(&["nitric"]);
+    }
+    for (name, service) in &nitric.services {
+        document.heading(&["nitric", "services", name]);
+        document.set("command", &service.command);
+        document.set_some("path", folder(app, &service.folder));
+        if !service.restart_on_change {
+            document.set("restart_on_change", false);
+        }
+        document.texts(&["nitric", "services", name, "environment"], &service.environment);
+    }
+    for (name, port) in &nitric.ports {
+        document.heading(&["nitric", "sockets", name]);
+        document.set("port", u32::from(*port));
     }
 }
 

@@ -24,6 +24,7 @@ impl Log {
             websocket: Arc::new(Self),
             functions: Arc::new(Silent),
             realtime: Arc::new(Self),
+            nitric: None,
             logs: None,
         }
     }

@@ -198,6 +198,7 @@ fn model_of(app: &App, options: &ServerOptions) -> Result<Model> {
         dynamodb: DynamoDb::default(),
         links: IndexMap::new(),
         sites: IndexMap::new(),
+        nitric: None,
         not_served: Vec::new(),
     })
 }

@@ -52,7 +52,7 @@ impl Native for Handlers {
         async move {
             let Some(authorizer) = authorizer else {
                 // It is only asked where the model says that there is one.
-                return Err(NativeError { status: 500, why: "no authorizer".to_owned() });
+                return Err(NativeError::new(500, "no authorizer"));
             };
             let event = event(home.wait().await.clone());
             let allow = authorizer(event).await.map_err(|error| failed(&error))?;
@@ -69,7 +69,7 @@ impl fmt::Debug for Handlers {
 }
 
 fn failed(error: &Error) -> NativeError {
-    NativeError { status: error.status(), why: error.to_string() }
+    NativeError::new(error.status(), error.to_string())
 }
 
 /// The event as the app sees it, but for the home.

@@ -1,0 +1,17 @@
+// Declares everything that there is, and serves a websocket beside it.
+const { api, bucket, queue, schedule, secret, topic, websocket } = require('@nitric/sdk');
+
+api('main').get('/hello', async (ctx) => ctx);
+bucket('files').for('reading');
+queue('jobs').for('sending');
+secret('key').for('access');
+schedule('hourly').every('1 hour', async () => {});
+topic('news').subscribe(async () => {});
+const publisher = topic('updates').for('publishing');
+
+const socket = websocket('beside');
+socket.on('connect', async () => {});
+socket.on('message', async (ctx) => {
+  const answer = await publisher.publish({ payload: {} }).then(() => 'published', (error) => error.message);
+  await socket.send(ctx.req.connectionId, `${ctx.req.text()}: ${answer}`);
+});
