@@ -44,3 +44,19 @@ pub use self::home::server::{Server, ServerOptions};
 pub use self::run::run;
 #[cfg(feature = "server")]
 pub use self::run::run_with;
+
+/// The guides, whose programs are to compile.
+#[cfg(all(doctest, feature = "lambda", feature = "server"))]
+mod guides {
+    macro_rules! guides {
+        ($($name:ident $file:literal)*) => {
+            $(#[doc = include_str!(concat!("../../../docs/rust/", $file))] struct $name;)*
+        };
+    }
+
+    guides! {
+        Readme "README.md" Lambda "lambda.md" FromLawcket "from-lawcket.md"
+        FromNitric "from-nitric.md" FromServerless "from-serverless.md"
+        FromSst "from-sst-realtime.md" FromTrpc "from-trpc-subscriptions.md"
+    }
+}
