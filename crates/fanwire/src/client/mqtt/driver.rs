@@ -16,6 +16,8 @@ use super::connection::{Happening, Road};
 use super::error::MqttError;
 use super::inbound::Delivery;
 use super::link::SocketId;
+use super::message::CheckedProperties;
+use super::outbound::Outgoing;
 use super::output::{Output, Token};
 use super::session::Session;
 use crate::realtime::Publication;
@@ -38,8 +40,16 @@ pub(super) struct Inputs {
 
 /// What is to be done, for somebody who waits.
 pub(super) enum Command {
-    Subscribe { filter: String, qos: QoS, done: oneshot::Sender<Result<Inbox, MqttError>> },
-    Publish { publication: Publication, done: oneshot::Sender<Result<(), MqttError>> },
+    Subscribe {
+        filter: String,
+        qos: QoS,
+        done: oneshot::Sender<Result<Inbox, MqttError>>,
+    },
+    Publish {
+        publication: Publication,
+        properties: CheckedProperties,
+        done: oneshot::Sender<Result<(), MqttError>>,
+    },
 }
 
 /// What nobody has any more.
@@ -90,7 +100,7 @@ pub(super) struct Driver {
     session: Session,
     road: Arc<Road>,
     status: watch::Sender<Status>,
-    /// How many messages of QoS 0, and how many of QoS 1, may wait in a queue.
+    /// How many messages of QoS 0, and how many of QoS 1 and 2, may wait in a queue.
     room: (usize, usize),
     dropped: mpsc::WeakUnboundedSender<Dropped>,
     last_token: Token,
@@ -187,9 +197,9 @@ impl Driver {
                 let inbox = Inbox { id: token, messages, lost, dropped: self.dropped.clone() };
                 self.waiters.insert(token, Waiter::Subscriber { inbox, done });
             }
-            Command::Publish { publication, done } => {
+            Command::Publish { publication, properties, done } => {
                 self.waiters.insert(token, Waiter::Publisher(done));
-                self.session.publish(token, publication);
+                self.session.publish(Outgoing { token, publication, properties });
             }
         }
     }
@@ -289,7 +299,7 @@ impl Driver {
         let readers = subscriptions.iter().filter_map(|id| self.by_subscription.get(id)).flatten();
         for reader in readers.filter_map(|id| self.readers.get(id)) {
             let queued = Queued { message: message.clone(), _receipt: receipt.clone() };
-            // What is left of the queue is for QoS 1, of which the broker sends no more.
+            // What is left of the queue is for QoS 1 and 2, of which the broker sends no more.
             let has_room = receipt.is_some() || reader.messages.capacity() > self.room.1;
             if !has_room || reader.messages.try_send(queued).is_err() {
                 reader.lost.fetch_add(1, Ordering::Relaxed);

@@ -9,29 +9,25 @@ use fanwire_wire::mqtt::{
 };
 use proptest::prelude::*;
 
-use super::builder::SessionOptions;
 use super::error::MqttError;
 use super::inbound::Delivery;
 use super::link::SocketId;
+use super::message::CheckedProperties;
+use super::options::SessionOptions;
+use super::outbound::Outgoing;
 use super::output::Output;
 use super::session::Session;
 use super::{Credentials, Message};
 use crate::realtime::Publication;
 
 fn options() -> SessionOptions {
-    SessionOptions {
-        client_id: "c".to_owned(),
-        resume: false,
-        session_expiry: 60,
-        keep_alive: 30,
-        receive_maximum: NonZeroU16::MIN.saturating_add(4),
-        held_maximum: 10,
-    }
+    SessionOptions { held_maximum: 10, ..SessionOptions::new(1) }
 }
 
 /// A client, and what it has wanted so far.
 struct Client {
     session: Session,
+    version: Version,
     now: Instant,
     connects: Vec<SocketId>,
     /// Packets in words.
@@ -50,6 +46,7 @@ impl Client {
     fn with(options: SessionOptions) -> Self {
         let now = Instant::now();
         let mut client = Self {
+            version: options.version,
             session: Session::new(options, now, 1),
             now,
             connects: Vec::new(),
@@ -95,7 +92,7 @@ impl Client {
 
     fn hear(&mut self, socket: u64, packet: &ServerPacket<'_>) {
         let mut bytes = Vec::new();
-        packet.encode(Version::V5, &mut bytes);
+        packet.encode(self.version, &mut bytes);
         self.session.received(SocketId(socket), &bytes, self.now);
         self.settle();
     }
@@ -105,6 +102,20 @@ impl Client {
         self.hear(socket, &ServerPacket::PubAck(ack));
     }
 
+    fn pubrec(&mut self, socket: u64, id: u16, reason: ReasonCode) {
+        self.hear(socket, &ServerPacket::PubRec(Ack::new(PacketId::new(id).unwrap(), reason)));
+    }
+
+    fn pubrel(&mut self, socket: u64, id: u16) {
+        let ack = Ack::new(PacketId::new(id).unwrap(), ReasonCode::Success);
+        self.hear(socket, &ServerPacket::PubRel(ack));
+    }
+
+    fn pubcomp(&mut self, socket: u64, id: u16) {
+        let ack = Ack::new(PacketId::new(id).unwrap(), ReasonCode::Success);
+        self.hear(socket, &ServerPacket::PubComp(ack));
+    }
+
     fn suback(&mut self, socket: u64, id: u16, reason: ReasonCode) {
         let reasons = [reason];
         let ack = SubAck::new(PacketId::new(id).unwrap(), &reasons);
@@ -112,11 +123,15 @@ impl Client {
     }
 
     fn message(&mut self, socket: u64, id: u16, dup: bool, ids: &[u32]) {
+        self.message_of(QoS::AtLeastOnce, socket, id, dup, ids);
+    }
+
+    fn message_of(&mut self, qos: QoS, socket: u64, id: u16, dup: bool, ids: &[u32]) {
         self.hear(
             socket,
             &ServerPacket::Publish(Publish {
                 dup,
-                qos: QoS::AtLeastOnce,
+                qos,
                 topic: "a/b",
                 packet_id: PacketId::new(id),
                 subscription_ids: SubscriptionIds::new(ids),
@@ -134,7 +149,9 @@ impl Client {
 
     fn publish(&mut self, token: u64, qos: u8) {
         let (topic, payload) = ("t".to_owned(), token.to_string().into());
-        self.session.publish(token, Publication { topic, payload, qos, retain: false });
+        let publication = Publication { topic, payload, qos, retain: false };
+        let properties = CheckedProperties::default();
+        self.session.publish(Outgoing { token, publication, properties });
         self.settle();
     }
 
@@ -165,7 +182,7 @@ impl Client {
         while let Some(output) = self.session.poll(self.now) {
             match output {
                 Output::Connect(socket) => self.connects.push(socket),
-                Output::Send(_, bytes) => self.sent.extend(in_words(&bytes)),
+                Output::Send(_, bytes) => self.sent.extend(in_words(&bytes, self.version)),
                 Output::Close(socket) => self.closes.push(socket),
                 Output::Message { message, subscriptions, delivery } => {
                     self.messages.push((message, subscriptions, delivery));
@@ -187,11 +204,11 @@ impl Client {
     }
 }
 
-fn in_words(mut bytes: &[u8]) -> Vec<String> {
+fn in_words(mut bytes: &[u8], version: Version) -> Vec<String> {
     let mut framer = Framer::new();
     let mut words = Vec::new();
     while let Some(frame) = framer.next(&mut bytes, 1 << 20).unwrap() {
-        words.push(match frame.decode(Version::V5).unwrap() {
+        words.push(match frame.decode(version).unwrap() {
             Packet::Connect(connect) => format!("connect clean={}", connect.clean_start),
             Packet::Publish(publish) => {
                 let dup = if publish.dup { " dup" } else { "" };
@@ -199,6 +216,9 @@ fn in_words(mut bytes: &[u8]) -> Vec<String> {
                 format!("publish {id} {}{dup}", String::from_utf8_lossy(publish.payload))
             }
             Packet::PubAck(ack) => format!("puback {}", ack.packet_id),
+            Packet::PubRec(ack) => format!("pubrec {} {}", ack.packet_id, ack.reason as u8),
+            Packet::PubRel(ack) => format!("pubrel {} {}", ack.packet_id, ack.reason as u8),
+            Packet::PubComp(ack) => format!("pubcomp {} {}", ack.packet_id, ack.reason as u8),
             Packet::Subscribe(subscribe) => {
                 let (filter, _) = subscribe.filters().next().unwrap();
                 format!(
@@ -355,6 +375,120 @@ fn what_an_earlier_process_was_sent_waits_for_whoever_subscribes_again() {
     client.sent.clear();
     client.message(1, 3, false, &[id]);
     assert_eq!(client.sent(), ["puback 3"]);
+}
+
+#[test]
+fn a_publication_of_qos_2_is_done_when_its_id_is_free() {
+    let mut client = Client::connected();
+    client.publish(1, 2);
+    client.publish(2, 2);
+    client.publish(3, 2);
+    assert_eq!(client.sent(), ["publish 1 1", "publish 2 2"]);
+    client.pubrec(1, 1, ReasonCode::Success);
+    assert_eq!(client.sent(), ["pubrel 1 0"]);
+    assert!(client.done().is_empty());
+    // The broker has the first, and has to be told of the second again; in their order.
+    client.reconnect(2, true);
+    assert_eq!(client.sent(), ["pubrel 1 0", "publish 2 2 dup"]);
+    client.pubcomp(2, 1);
+    assert_eq!((client.done(), client.sent()), (vec![1], vec!["publish 3 3".to_owned()]));
+    client.pubrec(2, 2, ReasonCode::QuotaExceeded);
+    let (2, Err(MqttError::Refused { reason: Some(151), .. })) = client.done.remove(0) else {
+        panic!("it is refused");
+    };
+    // What it says of ids that are not in use.
+    client.pubrec(2, 9, ReasonCode::Success);
+    assert_eq!(client.sent(), ["pubrel 9 146"]);
+    client.pubcomp(2, 9);
+    client.pubcomp(2, 3);
+    assert!(client.done().is_empty());
+    // To a broker that has lost the session what it had is done, and the rest new.
+    client.publish(4, 2);
+    client.pubrec(2, 3, ReasonCode::Success);
+    client.reconnect(3, false);
+    assert_eq!((client.done(), client.sent()), (vec![3], vec!["publish 4 4".to_owned()]));
+}
+
+#[test]
+fn a_message_of_qos_2_is_told_once() {
+    let mut client = Client::connected();
+    let id = client.subscribe(1, "a/b");
+    client.suback(1, 1, ReasonCode::GrantedQoS2);
+    client.sent.clear();
+    let twice = QoS::ExactlyOnce;
+    client.message_of(twice, 1, 7, false, &[id]);
+    client.message_of(twice, 1, 8, false, &[id]);
+    client.message_of(twice, 1, 9, false, &[id]);
+    assert!(client.sent().is_empty());
+    client.read();
+    assert_eq!(client.sent(), ["pubrec 7 0"]);
+    client.lose(1);
+    // Read while nobody can be told.
+    client.read();
+    client.wait();
+    client.open(2);
+    client.accept(2, true);
+    client.sent.clear();
+    for packet_id in [7, 8, 9] {
+        client.message_of(twice, 2, packet_id, true, &[id]);
+    }
+    assert_eq!(client.messages.len(), 1);
+    assert_eq!(client.sent(), ["pubrec 7 0", "pubrec 8 0"]);
+    client.pubrel(2, 7);
+    client.pubrel(2, 7);
+    assert_eq!(client.sent(), ["pubcomp 7 0", "pubcomp 7 146"]);
+    // The id is free, and another message has it.
+    client.message_of(twice, 2, 7, false, &[id]);
+    assert_eq!(client.messages.len(), 2);
+}
+
+#[test]
+fn mqtt_3_1_1_has_no_properties() {
+    let options = SessionOptions { version: Version::V3_1_1, ..options() };
+    let mut client = Client::with(options.clone());
+    client.publish(1, 2);
+    client.subscribe(2, "a/b");
+    client.open(1);
+    assert_eq!(client.sent(), ["connect clean=true"]);
+    client.accept(1, false);
+    assert_eq!(client.sent(), ["subscribe 1 a/b as None", "publish 2 1"]);
+    client.message_of(QoS::AtLeastOnce, 1, 1, false, &[]);
+    assert_eq!(client.messages.len(), 1);
+    // The session has ended with its connection.
+    client.lose(1);
+    client.wait();
+    client.open(2);
+    assert_eq!(client.sent(), ["connect clean=true"]);
+}
+
+#[test]
+fn before_mqtt_5_a_session_begins_anew_by_a_connection_of_its_own() {
+    let options = SessionOptions { version: Version::V3_1_1, is_named: true, ..options() };
+    let mut client = Client::with(options.clone());
+    client.publish(1, 1);
+    client.open(1);
+    client.accept(1, false);
+    assert_eq!(client.sent(), ["connect clean=true", "disconnect 0"]);
+    assert!(!client.session.is_connected());
+    assert_eq!((client.closes.len(), client.wait()), (1, Duration::ZERO));
+    client.open(2);
+    client.accept(2, false);
+    assert_eq!(client.sent(), ["connect clean=false", "publish 1 1"]);
+    let mut client = Client::with(SessionOptions { resume: true, ..options });
+    client.open(1);
+    client.accept(1, true);
+    assert_eq!(client.sent(), ["connect clean=false"]);
+    assert!(client.session.is_connected());
+}
+
+#[test]
+fn a_broker_without_mqtt_5_is_told_from_one_that_refuses_the_client() {
+    let mut client = Client::new();
+    client.open(1);
+    // CONNACK of 3.1.1: unacceptable protocol version.
+    client.session.received(SocketId(1), &[0x20, 2, 0, 1], client.now);
+    client.settle();
+    assert_eq!(client.refused, [ReasonCode::UnsupportedProtocolVersion]);
 }
 
 #[test]
