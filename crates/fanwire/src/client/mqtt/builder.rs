@@ -184,6 +184,28 @@ impl MqttBuilder {
     /// to have a [`client_id`](Self::client_id), and lives until a client of that name begins
     /// anew. Without, a session ends with its connection: the client subscribes again, and
     /// what came meanwhile is lost.
+    ///
+    /// ```
+    /// use fanwire::client::Mqtt;
+    ///
+    /// # #[cfg(feature = "server")]
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fanwire::realtime::{Grant, Realtime};
+    /// # use fanwire::{Server, ServerOptions};
+    /// # let shop = Realtime::new("shop")
+    /// #     .authorizer(async |_: String| Grant::new().subscribe(["*"]).publish(["*"]));
+    /// # let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
+    /// # let server = Server::start(shop.into(), options).await.unwrap();
+    /// # let url = format!("mqtt://{}", server.address());
+    /// let worker = Mqtt::builder(url).client_id("worker-7").mqtt_3_1_1().connect()?;
+    /// worker.publish_exactly_once("jobs/done", "7").await?;
+    /// # worker.close().await;
+    /// # server.stop().await;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(feature = "server")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
     pub fn mqtt_3_1_1(mut self) -> Self {
         self.options.version = Version::V3_1_1;
         self

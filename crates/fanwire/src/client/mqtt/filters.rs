@@ -67,7 +67,7 @@ impl Filters {
     }
 
     /// There is a connection: what the broker is to forget, and what it is to be told (again).
-    pub(super) fn to_tell(&mut self, session_present: bool) -> (Vec<String>, Vec<String>) {
+    pub(super) fn tell_all(&mut self, session_present: bool) -> (Vec<String>, Vec<String>) {
         let dropped = std::mem::take(&mut self.dropped);
         let forget = if session_present { dropped.into_iter().collect() } else { Vec::new() };
         let unknown = self.known.iter().filter(|(_, filter)| {

@@ -15,6 +15,10 @@ const PONG_LIMIT: Duration = Duration::from_secs(10);
 /// The most publications that wait for an acknowledgement, whatever the broker takes.
 const MAX_UNACKNOWLEDGED: usize = 1024;
 
+/// The same before MQTT 5, where brokers cannot say what they take. mosquitto takes 20 unless it
+/// is told otherwise, and what is above that and of QoS 2 it drops without a word (2.0.11).
+const MAX_UNACKNOWLEDGED_BEFORE_5: usize = 20;
+
 /// A connection, counted from 1 by its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SocketId(pub(super) u64);
@@ -93,7 +97,11 @@ impl Up {
             socket,
             since: now,
             out: Vec::new(),
-            receive_maximum: receives.min(MAX_UNACKNOWLEDGED),
+            receive_maximum: receives.min(if options.version.has_properties() {
+                MAX_UNACKNOWLEDGED
+            } else {
+                MAX_UNACKNOWLEDGED_BEFORE_5
+            }),
             subscription_ids: options.version.has_properties() && broker.subscription_ids_available,
             version: options.version,
             maximum_qos: broker.maximum_qos,

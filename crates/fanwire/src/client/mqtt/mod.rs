@@ -15,10 +15,10 @@ mod options;
 mod outbound;
 mod output;
 mod session;
+mod subscription;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
-mod session_tests;
-mod subscription;
+mod tests;
 mod topic;
 mod will;
 

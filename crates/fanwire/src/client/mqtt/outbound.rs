@@ -35,7 +35,7 @@ struct UnderWay {
 #[derive(Debug)]
 enum Stage {
     /// It waits for PUBACK or PUBREC.
-    Published(Outgoing),
+    Published(Box<Outgoing>),
     /// The broker has it, and PUBCOMP frees its id.
     Released(Token),
 }
@@ -79,7 +79,8 @@ impl Outbound {
 
     /// It was sent, and is to be acknowledged.
     pub(super) fn sent(&mut self, packet_id: PacketId, outgoing: Outgoing) {
-        self.under_way.push_back(UnderWay { packet_id, stage: Stage::Published(outgoing) });
+        self.under_way
+            .push_back(UnderWay { packet_id, stage: Stage::Published(Box::new(outgoing)) });
     }
 
     pub(super) fn uses(&self, packet_id: PacketId) -> bool {

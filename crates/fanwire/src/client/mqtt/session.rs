@@ -338,7 +338,7 @@ impl Session {
             self.outputs
                 .extend(done.into_iter().map(|(token, result)| Output::Done(token, result)));
         }
-        let (forget, unknown) = self.filters.to_tell(session_present);
+        let (forget, unknown) = self.filters.tell_all(session_present);
         for filter in forget {
             self.send_unsubscribe(&filter);
         }
