@@ -17,7 +17,7 @@ const MAX_PAYLOAD: usize = 65_535;
 /// ```
 /// use std::time::Duration;
 ///
-/// use fanwire::client::{MessageProperties, Mqtt, Will};
+/// use fanwire::client::{Mqtt, Will};
 ///
 /// # #[cfg(feature = "server")]
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,8 +28,8 @@ const MAX_PAYLOAD: usize = 65_535;
 /// # let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
 /// # let server = Server::start(shop.into(), options).await.unwrap();
 /// # let url = format!("mqtt://{}", server.address());
-/// // Whoever looks at the worker's status sees that it is gone, unless it is back soon.
-/// let will = Will::new("workers/7/status", "gone").retain().delay(Duration::from_secs(10));
+/// // Who watches the worker hears that it is gone, unless it is back soon.
+/// let will = Will::new("workers/7", "gone").delay(Duration::from_secs(10));
 /// let worker = Mqtt::builder(url).client_id("worker-7").will(will).connect()?;
 /// worker.connected().await?;
 /// # worker.close().await;
