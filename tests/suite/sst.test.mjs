@@ -1,127 +1,127 @@
-// SST projects as they are: `fanwire dev` beside an sst.config.ts.
+// What SST's SDKs and files find here: links as published versions read them, the variables of version 2, and an
+// sst.config.ts that is saved under a running server.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 
-import { chromium } from 'playwright-core';
+import { ROOT, app, fanwire, start } from '../harness/fanwire.mjs';
+import { temporaryFolder } from '../harness/folder.mjs';
+import { eventually } from '../harness/patience.mjs';
+import { connect } from '../harness/websocket.mjs';
 
-import { example, fanwire, start } from '../harness/fanwire.mjs';
-import { Feed, within } from '../harness/patience.mjs';
-import { connect, refused } from '../harness/websocket.mjs';
+/** Says whether an event is news that a text is in. */
+const news = (text) => (event) => event.type === 'news' && event.text.includes(text);
 
-/** What is known of an example's site: its folder, its command and what its environment is. */
-async function siteOf(folder, name, port) {
-  const { stdout } = await fanwire(['check', folder, '--json']);
-  const { path: cwd, command, environment } = JSON.parse(stdout).sites[name];
-  const entries = Object.entries(environment);
-  const resolved = entries.map(([key, value]) => [key, value.replaceAll('${server:address}', `localhost:${port}`)]);
-  return { cwd, command, environment: Object.fromEntries(resolved) };
+/** A folder with these files. */
+function project(files) {
+  const folder = temporaryFolder('sst');
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), text);
+  }
+  return folder;
 }
 
-describe('the SST chat', () => {
-  let server;
-  let site;
-  let browser;
-  let address;
-  before(async () => {
-    server = await start(example('sst-realtime'));
-    const { cwd, command, environment } = await siteOf(example('sst-realtime'), 'MyWeb', server.port);
-    assert.equal(command, 'npm run dev');
-    // What the command is, with a port that is free.
-    site = spawn('npm', ['run', 'dev', '--', '--port', '0'], {
-      cwd, detached: true, env: { ...process.env, ...environment, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const lines = new Feed();
-    createInterface({ input: site.stdout }).on('line', (line) => lines.push(line));
-    const told = await lines.find((line) => line.includes('http://localhost:'), 'Vite is ready');
-    [address] = /http:\/\/localhost:\d+/.exec(told);
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
-    });
-  });
-  after(async () => {
-    await browser?.close();
-    if (site) {
-      const ended = new Promise((resolve) => site.on('close', resolve));
-      process.kill(-site.pid, 'SIGTERM');
-      await within(ended, 'the site ends');
-    }
-    await server?.stop();
-  });
+const CONFIG = `export default $config({
+  app: () => ({ name: "saved", home: "aws" }),
+  async run() {
+    const { text } = await import("./infra/text");
+    const api = new sst.aws.ApiGatewayWebSocket("Api");
+    api.route("$connect", "handlers.ok");
+    api.route("ask", { handler: "handlers.ask", environment: { TEXT: text } });
+  },
+});
+`;
 
-  async function tab(query) {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true });
-    const opened = await context.newPage();
-    await opened.goto(`${address}/?${query}`);
-    return opened;
+const HANDLERS = `
+import { ApiGatewayManagementApi } from '@aws-sdk/client-apigatewaymanagementapi';
+export const ok = async () => ({ statusCode: 200 });
+export const ask = async ({ requestContext: { connectionId: ConnectionId, domainName, stage } }) => {
+  const management = new ApiGatewayManagementApi({ endpoint: \`https://\${domainName}/\${stage}\` });
+  await management.postToConnection({ ConnectionId, Data: process.env.TEXT });
+  return { statusCode: 200 };
+};`;
+
+test('an sst.config.ts and what it imports are followed, and a mistake in them changes nothing', async () => {
+  const text = (value) => `export const text = ${JSON.stringify(value)};\n`;
+  const folder = project({ 'sst.config.ts': CONFIG, 'infra/text.ts': text('first'), 'handlers.mjs': HANDLERS });
+  symlinkSync(path.join(ROOT, 'tests/node_modules'), path.join(folder, 'node_modules'));
+  const server = await start(folder);
+  try {
+    const client = await connect(`ws://localhost:${server.port}/$default`);
+    const asked = () => client.ask({ action: 'ask' });
+    assert.equal(await asked(), 'first');
+    writeFileSync(path.join(folder, 'infra/text.ts'), text('second'));
+    await server.events.find(news('function `ApiRouteAsk` changed: environment'), 'what is imported is followed');
+    assert.equal(await asked(), 'second');
+    writeFileSync(path.join(folder, 'infra/text.ts'), 'export const text = missing;\n');
+    const fault = await server.events.find(news('missing is not defined'), 'the mistake is told');
+    assert.match(fault.text, /infra\/text\.ts:1:21[^]*the app runs on as it was/);
+    assert.equal(await asked(), 'second');
+    writeFileSync(path.join(folder, 'infra/text.ts'), text('third'));
+    await eventually(async () => (await asked()) === 'third', 'it is mended');
+    await client.close();
+  } finally {
+    await server.stop();
   }
-
-  async function say(on, text) {
-    await on.locator('button:enabled').waitFor();
-    await on.locator('input').fill(text);
-    await on.locator('button').click();
-  }
-
-  test('two people in browsers hear each other, and its subscriber hears both', async () => {
-    const [ada, grace] = [await tab('name=Ada'), await tab('name=Grace')];
-    for (const [each, name] of [[ada, 'Ada'], [grace, 'Grace']]) await each.getByText(`in the lobby as ${name}`).waitFor();
-    await say(ada, 'hello');
-    for (const each of [ada, grace]) await each.getByText('Ada: hello').waitFor();
-    await say(grace, 'hi');
-    for (const each of [ada, grace]) await each.getByText('Grace: hi').waitFor();
-    for (const said of ['Ada says hello', 'Grace says hi']) {
-      await server.events.find(({ text }) => text?.includes(said), `the log of the subscriber: ${said}`);
-    }
-  });
-
-  test('who has no right to the lobby is refused it', async () => {
-    const mallory = await tab('name=Mallory&token=guessed');
-    await mallory.getByText(/^refused: /).waitFor();
-    assert.equal(await mallory.locator('button:enabled').count(), 0);
-  });
-
-  test('what a function publishes with the AWS SDK arrives', async () => {
-    const ada = await tab('name=Ada');
-    await ada.getByText('in the lobby as Ada').waitFor();
-    const { status, stdout, stderr } = await fanwire(['invoke', 'Announce', '--event', '{"text":"closing time"}', '--data', server.data]);
-    assert.equal(status, 0, stderr);
-    assert.deepEqual(JSON.parse(stdout), { told: 'sst-realtime/dev/chat/lobby' });
-    await ada.getByText('The house: closing time').waitFor();
-  });
 });
 
-describe('the SST chat over a WebSocket API', () => {
-  let server;
-  before(async () => {
-    server = await start(example('sst-websocket'));
+test('`fanwire check` shows what an sst.config.ts declares, and says where it is wrong', async () => {
+  const run = (body) => project({ 'sst.config.ts': `export default $config({\n  app: () => ({ name: "told", home: "aws" }),\n  async run() {\n${body}\n  },\n});\n` });
+  const shown = await fanwire(['check', run('    new sst.aws.Nextjs("Web", { path: "web" });\n    new sst.aws.Cron("Nightly");')]);
+  assert.equal(shown.status, 0, shown.stderr);
+  assert.match(shown.stdout, /SITE +KIND +COMMAND +FOLDER\n +Web +sst\.aws\.Nextjs +npm run dev +web\n/);
+  assert.match(shown.stdout, /not served: sst\.aws\.Cron \(Nightly\)/);
+  const refused = await fanwire(['check', run('    throw new Error("not today");')]);
+  assert.equal(refused.status, 2);
+  assert.match(refused.stderr, /not today\n +--> .*sst\.config\.ts:4:11\n/);
+});
+
+test('an sst.config.ts in TypeScript is read where the project has no tool for it', async () => {
+  const folder = project({
+    'sst.config.ts': `import { type Settings, settings } from "./infra/settings.ts";
+
+const name: Settings["name"] = settings.name;
+export default $config({
+  app: (input: { stage: string }) => ({ name, home: "aws" as const }),
+  async run(): Promise<void> {
+    throw new Error(\`not \${name satisfies string}\`);
+  },
+});
+`,
+    'infra/settings.ts': 'export interface Settings { name: string }\n\nexport const settings: Settings = { name: "typed" };\n',
   });
-  after(() => server?.stop());
+  const { status, stderr } = await fanwire(['check', folder]);
+  assert.equal(status, 2);
+  assert.match(stderr, /not typed\n +--> .*sst\.config\.ts:7:11\n/);
+  writeFileSync(path.join(folder, 'infra/settings.ts'), 'export const settings: = 1;\n');
+  const broken = await fanwire(['check', folder]);
+  assert.match(broken.stderr, /--> .*infra\/settings\.ts:1:24\n/);
+});
 
-  const url = (query) => `ws://localhost:${server.port}/$default?${query}`;
-
-  test('is reached where its link says, and finds its table, its index and its people', async () => {
-    const { stdout } = await fanwire(['check', example('sst-websocket'), '--json']);
-    const { url: told } = JSON.parse(stdout).links.MyApi;
-    assert.equal(`${told.replace('${server:address}', `localhost:${server.port}`)}?`, url(''));
-    const [ada, grace] = [await connect(url('room=hall&name=Ada')), await connect(url('room=hall&name=Grace'))];
-    const alone = await connect(url('room=attic&name=Alan'));
-    ada.send({ action: 'say', text: 'hello' });
-    for (const each of [ada, grace]) assert.deepEqual(await each.json(), { from: 'Ada', text: 'hello' });
-    alone.send({ action: 'say', text: 'anybody?' });
-    assert.deepEqual(await alone.json(), { from: 'Alan', text: 'anybody?' });
-    await grace.close();
-    ada.send({ action: 'say', text: 'gone?' });
-    assert.deepEqual(await ada.json(), { from: 'Ada', text: 'gone?' });
-    await Promise.all([ada.close(), alone.close()]);
-  });
-
-  test('asks its authorizer who gets in', async () => {
-    assert.equal((await refused(url('room=cellar'))).status, 403);
-    assert.equal((await refused(url('name=Ada'))).status, 401);
+describe('version 2 of SST', () => {
+  test('finds its tables and its APIs by the variables of a fanwire.toml', async () => {
+    const folder = temporaryFolder('sst-v2');
+    cpSync(app('sst-v2'), folder, { recursive: true });
+    // `./test clients` puts it there.
+    symlinkSync(path.join(ROOT, '.cache/sst-v2'), path.join(folder, 'node_modules'));
+    const server = await start(folder);
+    try {
+      const client = await connect(server.url(), { protocols: ['token'] });
+      assert.equal(client.socket.protocol, 'token');
+      assert.deepEqual(JSON.parse(await client.ask('what is there?')), {
+        app: 'sst-v2',
+        stage: 'dev',
+        region: 'us-east-1',
+        table: { tableName: 'sst-v2-dev-Connections' },
+        api: { url: `ws://localhost:${server.port}/dev`, httpsUrl: `http://localhost:${server.port}/dev` },
+      });
+      await server.events.find(({ text }) => text?.startsWith('connected: '), 'the log of its handler');
+      await client.close();
+    } finally {
+      await server.stop();
+    }
   });
 });

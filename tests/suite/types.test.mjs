@@ -20,17 +20,20 @@ import { VERSIONS } from '../harness/trpc.mjs';
 
 const router = execFileSync(program('trpc'), ['types']).toString();
 
+/** The types of the rooms, whose clients have superjson or have not. */
+const rooms = (transformer) => execFileSync(program('examples/rooms'), ['types'], { env: { ...process.env, TRANSFORMER: transformer } }).toString();
+
 /** What `tsc --strict` says of a file beside `router.ts`, with the modules of a folder of `tests/trpc`. */
-function complaints(modules, name, text) {
+function complaints(modules, name, text, types = router) {
   const folder = temporaryFolder('types');
   const { resolve } = createRequire(path.join(ROOT, 'tests/trpc', modules, 'package.json'));
   const own = path.dirname(path.dirname(resolve('@trpc/client/package.json')));
   mkdirSync(path.join(folder, 'node_modules'));
   symlinkSync(own, path.join(folder, 'node_modules/@trpc'));
-  for (const shared of ['@tanstack', '@types', 'react', 'react-dom']) {
+  for (const shared of ['@tanstack', '@types', 'react', 'react-dom', 'superjson']) {
     symlinkSync(path.join(ROOT, 'tests/node_modules', shared), path.join(folder, 'node_modules', shared));
   }
-  writeFileSync(path.join(folder, 'router.ts'), router);
+  writeFileSync(path.join(folder, 'router.ts'), types);
   const file = path.join(folder, name);
   writeFileSync(file, text);
   const compiled = ts.createProgram([file], {
@@ -73,6 +76,47 @@ for (const each of VERSIONS) {
     })) {
       test(`refuse ${what}`, () => assert.notDeepEqual(said(calls), []));
     }
+  });
+}
+
+for (const { version, isEleven } of VERSIONS) {
+  describe(`the types of what JSON has no word for, with @trpc/client ${version}`, () => {
+    const said = (transformer, calls) => complaints(version, 'client.ts', `
+      import { ${isEleven ? 'createTRPCClient' : 'createTRPCProxyClient'} as create, createWSClient, wsLink } from '@trpc/client';
+      import superjson from 'superjson';
+      import type { AppRouter } from './router';
+      const client = createWSClient({ url: 'ws://127.0.0.1:1' });
+      ${transformer && isEleven ? 'const link = wsLink<AppRouter>({ client, transformer: superjson });' : 'const link = wsLink<AppRouter>({ client });'}
+      export const api = create<AppRouter>({ ${transformer && !isEleven ? 'transformer: superjson, ' : ''}links: [link] });
+      void superjson;
+      ${calls}
+    `, rooms(transformer));
+
+    const withSuperjson = `
+      const ledger = {
+        opened: new Date(0), cents: 1n, owners: new Set(['ada']), entries: new Map([[new Date(0), [1n]]]), closed: null,
+      };
+      export const kept: Promise<[Date, bigint, Set<string>, Map<Date, bigint[]>, Date | null]> = api.keep.mutate(ledger)
+        .then(({ opened, cents, owners, entries, closed }) => [opened, cents, owners, entries, closed]);
+      api.messages.subscribe({ room: 'a' }, { onData: ({ at }) => at.getTime() });
+    `;
+    const without = `
+      const entries: [string, string[]][] = [['1970-01-01T00:00:00.000Z', ['1']]];
+      const ledger = { opened: '1970-01-01T00:00:00.000Z', cents: '1', owners: ['ada'], entries, closed: null };
+      export const kept: Promise<[string, string, string[], [string, string[]][], string | null]> = api.keep.mutate(ledger)
+        .then(({ opened, cents, owners, entries, closed }) => [opened, cents, owners, entries, closed]);
+      api.messages.subscribe({ room: 'a' }, { onData: ({ at }) => at.length });
+    `;
+
+    test('are those of JavaScript with superjson', () => {
+      assert.deepEqual(said('superjson', withSuperjson), []);
+      assert.notDeepEqual(said('superjson', without), []);
+    });
+
+    test('are texts and arrays without it', () => {
+      assert.deepEqual(said('', without), []);
+      assert.notDeepEqual(said('', withSuperjson), []);
+    });
   });
 }
 

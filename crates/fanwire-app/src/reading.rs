@@ -26,10 +26,10 @@ pub struct LoadOptions {
     pub profile: Option<Profile>,
     /// `--dynamodb`; it wins over the file's.
     pub dynamodb: Option<DynamoDbChoice>,
-    /// A command, the program and its arguments, that takes the path of a file in
-    /// TypeScript and prints it without its types: for an `sst.config.ts` of a project
-    /// that has no tool for it. Empty: there is none.
-    pub strip_types: Vec<String>,
+    /// A command, the program and its arguments, that is given the path of a file in
+    /// TypeScript and writes what `fanwire_typescript::compile` makes of it as JSON: for
+    /// an `sst.config.ts` of a project that has no tool for it. Empty: there is none.
+    pub typescript: Vec<String>,
 }
 
 /// An App, and what its file says that has no effect or an unexpected one.

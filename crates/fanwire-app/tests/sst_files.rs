@@ -440,7 +440,10 @@ fn types_are_taken_out_by_the_command_where_the_project_has_no_tool() {
     let folder = tempfile::tempdir().unwrap();
     let text = "const name: string = \"typed\";\nexport default $config({\n  app: () => ({ name, home: \"aws\" }),\n  async run() {},\n});\n";
     std::fs::write(folder.path().join("sst.config.ts"), text).unwrap();
-    let strip_types = ["sed", "s/: string//"].map(str::to_owned).to_vec();
-    let options = LoadOptions { strip_types, ..options(None) };
+    let program = "const file = process.argv[1], text = fs.readFileSync(file, 'utf8'); \
+        const code = text.replace(': string', ''); \
+        console.log(JSON.stringify({ modules: { [file]: { code } } }));";
+    let typescript = ["node", "--eval", program].map(str::to_owned).to_vec();
+    let options = LoadOptions { typescript, ..options(None) };
     assert_eq!(load(folder.path(), &options).unwrap().app.service, "typed");
 }

@@ -45,6 +45,7 @@ fn contents(app: &App) -> String {
     }
     text.push_str(&functions(app));
     text.push_str(&tables(app));
+    text.push_str(&sites(app));
     text.push_str(&not_served(app));
     text
 }
@@ -67,7 +68,16 @@ fn addresses(realtime: &Realtime, host: &str, tls: bool, text: &mut String) {
 
 /// Where clients connect.
 pub(crate) fn websocket_url(host: &str, api: &WebSocketApi) -> String {
-    format!("ws://{host}/{}", api.stage)
+    format!("ws://{host}/{}", segment(api))
+}
+
+/// The first segment of an API's path. SST's APIs are all at one stage, and those after
+/// the first are told apart by their mapping keys.
+fn segment(api: &WebSocketApi) -> &str {
+    match &api.base_path {
+        Some(base_path) if api.stage == "$default" => base_path,
+        _ => &api.stage,
+    }
 }
 
 /// Where clients of the realtime endpoint connect.
@@ -77,7 +87,7 @@ pub(crate) fn realtime_url(host: &str, realtime: &Realtime) -> String {
 
 /// The endpoint that SDKs are given.
 pub(crate) fn management_url(host: &str, api: &WebSocketApi) -> String {
-    format!("http://{host}/{}", api.stage)
+    format!("http://{host}/{}", segment(api))
 }
 
 fn title(app: &App) -> String {
@@ -217,6 +227,21 @@ fn tables(app: &App) -> String {
             list(described.key.attributes()),
             if indexes.is_empty() { "-".to_owned() } else { indexes.join(", ") },
             described.ttl_attribute.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    if table.is_empty() { String::new() } else { format!("\n{table}") }
+}
+
+/// The sites, with the folders of their commands from the project's on.
+fn sites(app: &App) -> String {
+    let mut table = Table::new(&["SITE", "KIND", "COMMAND", "FOLDER"]);
+    for (name, site) in &app.sites {
+        let folder = site.path.strip_prefix(&app.root).unwrap_or(&site.path).to_string_lossy();
+        table.row([
+            name.clone(),
+            site.kind.clone(),
+            site.command.clone().unwrap_or_else(|| "-".to_owned()),
+            if folder.is_empty() { ".".to_owned() } else { folder.into_owned() },
         ]);
     }
     if table.is_empty() { String::new() } else { format!("\n{table}") }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use fanwire_app::{LoadError, LoadOptions, Loaded};
 
-use crate::EXIT_USAGE;
 use crate::args::ProjectArgs;
+use crate::{EXIT_USAGE, TYPESCRIPT_ARGUMENT};
 
 /// Loads the App.
 ///
@@ -23,9 +23,16 @@ pub(crate) fn load(args: &ProjectArgs) -> Result<Loaded, LoadError> {
             .collect(),
         profile: args.profile.map(Into::into),
         dynamodb: args.dynamodb.clone(),
-        strip_types: Vec::new(),
+        typescript: compiler(),
     };
     fanwire_app::load(&args.path, &options)
+}
+
+/// This program, as the compiler of TypeScript that it is with a hidden argument.
+fn compiler() -> Vec<String> {
+    let program =
+        std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
+    program.map_or_else(Vec::new, |program| vec![program, TYPESCRIPT_ARGUMENT.to_owned()])
 }
 
 /// Loads the App, and prints what is wrong, or odd, about its file.

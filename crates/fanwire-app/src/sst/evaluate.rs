@@ -48,8 +48,8 @@ pub(super) struct Request<'a> {
     pub(super) account_id: &'a str,
     /// The environment that it sees.
     pub(super) environment: &'a IndexMap<String, String>,
-    /// A command that takes the types out of a file, and prints what is left.
-    pub(super) strip_types: &'a [String],
+    /// What [`LoadOptions::typescript`](crate::LoadOptions::typescript) is.
+    pub(super) typescript: &'a [String],
     pub(super) time_limit: Duration,
 }
 
@@ -112,7 +112,7 @@ fn command(program: &Path, stdin: OwnedFd, request: &Request<'_>) -> Command {
         "region": request.region.unwrap_or(super::DEFAULT_REGION),
         "hasRegion": request.region.is_some(),
         "account": request.account_id,
-        "stripTypes": request.strip_types,
+        "typescript": request.typescript,
     });
     let mut command = Command::new(program);
     command
@@ -184,7 +184,7 @@ mod tests {
             region: None,
             account_id: "000000000000",
             environment: &environment,
-            strip_types: &[],
+            typescript: &[],
             time_limit,
         })
     }

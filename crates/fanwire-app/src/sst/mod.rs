@@ -57,7 +57,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, _text: &str) -> Option<App> {
         region: options.region.as_deref(),
         account_id: &account_id,
         environment: &environment,
-        strip_types: &options.strip_types,
+        typescript: &options.typescript,
         time_limit: Request::TIME_LIMIT,
     };
     let description = match evaluate(&request) {

@@ -63,22 +63,41 @@ function projectTypeScript() {
 }
 
 function ownCommand() {
-  const [program, ...args] = settings.stripTypes;
+  const [program, ...args] = settings.typescript;
   if (!program) return undefined;
   const { spawnSync } = require('child_process');
+  // A file comes with what it imports.
+  const known = new Map();
   return (file) => {
-    const { status, stdout, stderr, error } = spawnSync(program, [...args, file], { encoding: 'utf8', maxBuffer: 1 << 26 });
-    if (error) throw error;
-    if (status === 0) return stdout;
-    const [, line, column, message] = /:(\d+):(\d+): (?:error: |ERROR: )?(.*)/.exec(stderr) || [];
-    const place = line ? { file, line: Number(line), column: Number(column) } : { file, line: 1, column: 1 };
-    throw new Fault(message || stderr.trim(), undefined, place);
+    if (!known.has(file)) {
+      const ran = spawnSync(program, [...args, file], { encoding: 'utf8', maxBuffer: 1 << 28 });
+      if (ran.error) throw ran.error;
+      if (ran.status !== 0) throw ownFault(ran.stderr.trim());
+      Object.entries(JSON.parse(ran.stdout).modules).forEach(([name, { code }]) => known.set(name, code));
+    }
+    return known.get(file);
   };
+}
+
+function ownFault(told) {
+  const [, file, line, column, message] = /^(\/.*):(\d+):(\d+): ERROR: (.*)/m.exec(told) || [];
+  if (!file) return new Fault(told);
+  files.add(file);
+  return new Fault(message, undefined, { file, line: Number(line), column: Number(column) + 1 });
 }
 
 function nodeItself() {
   const { stripTypeScriptTypes } = require('module');
-  return stripTypeScriptTypes && ((_, text) => stripTypeScriptTypes(text));
+  if (!stripTypeScriptTypes) return undefined;
+  return (file, text) => {
+    try {
+      return stripTypeScriptTypes(text);
+    } catch (error) {
+      const [, line, marked = ''] = /^:(\d+)\n([^]*?)\n\n/.exec(error.stack) || [];
+      const [mark = ''] = /^ *\^/m.exec(marked) || [];
+      throw line ? new Fault(error.message, undefined, { file, line: Number(line), column: mark.length || 1 }) : error;
+    }
+  };
 }
 
 // A fault that a compiler, or Node.js itself, found in the text of a file.
