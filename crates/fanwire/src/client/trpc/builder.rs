@@ -91,7 +91,8 @@ impl TrpcBuilder {
         self
     }
 
-    /// The server's transformer. Default: none.
+    /// The server's transformer. Default: none. What JSON has no word for, and `superjson` has,
+    /// is one of the types of [`superjson`](crate::superjson), both ways.
     pub fn transformer(mut self, transformer: Transformer) -> Self {
         self.options.transformer = transformer;
         self
