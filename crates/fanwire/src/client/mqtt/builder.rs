@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::super::address::Address;
 use super::super::connector::Connector;
+use super::super::status::StatusTeller;
 use super::super::websocket::encoded;
 use super::super::{ConnectError, Status, Trust};
 use super::connection::Road;
@@ -256,6 +257,7 @@ impl MqttBuilder {
         let suffix = if over_websocket { String::new() } else { suffix_of(&self.authorizer) };
         let road = Road { connector, credentials: self.credentials, suffix };
         let (status, watched) = watch::channel(Status::first());
+        let status = StatusTeller::new(status);
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (dropped, dropped_receiver) = mpsc::unbounded_channel();
         let closing = Arc::new(Notify::new());

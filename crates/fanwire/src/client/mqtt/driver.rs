@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use fanwire_wire::mqtt::QoS;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use super::super::outbox::{Outbox, pass_on};
-use super::super::{ConnectError, Status};
+use super::super::status::StatusTeller;
 use super::Message;
 use super::connection::{Happening, Road};
 use super::error::MqttError;
@@ -99,7 +99,7 @@ enum Waiter {
 pub(super) struct Driver {
     session: Session,
     road: Arc<Road>,
-    status: watch::Sender<Status>,
+    status: StatusTeller,
     /// How many messages of QoS 0, and how many of QoS 1 and 2, may wait in a queue.
     room: (usize, usize),
     dropped: mpsc::WeakUnboundedSender<Dropped>,
@@ -112,7 +112,6 @@ pub(super) struct Driver {
     sockets: BTreeMap<SocketId, Outbox<Vec<u8>>>,
     happenings: mpsc::Sender<(SocketId, Happening)>,
     happened: mpsc::Receiver<(SocketId, Happening)>,
-    last_error: Option<Arc<ConnectError>>,
 }
 
 // === impl Driver ===
@@ -121,7 +120,7 @@ impl Driver {
     pub(super) fn new(
         session: Session,
         road: Road,
-        status: watch::Sender<Status>,
+        status: StatusTeller,
         room: (usize, usize),
         dropped: mpsc::WeakUnboundedSender<Dropped>,
     ) -> Self {
@@ -139,7 +138,6 @@ impl Driver {
             sockets: BTreeMap::new(),
             happenings,
             happened,
-            last_error: None,
         }
     }
 
@@ -173,7 +171,7 @@ impl Driver {
         }
         self.session.shut_down();
         self.settle();
-        self.status.send_replace(Status::Closed);
+        self.status.tell_closed();
     }
 
     /// Whether new commands could be sent, or wait.
@@ -230,7 +228,7 @@ impl Driver {
             Happening::Bytes(bytes) => self.session.received(socket, &bytes, now),
             Happening::Failed(error) => {
                 self.sockets.remove(&socket);
-                self.last_error = Some(Arc::new(error));
+                self.status.failed(error);
                 self.session.closed(socket, now);
             }
             Happening::Closed => {
@@ -252,30 +250,11 @@ impl Driver {
                 }
                 Output::Done(token, result) => self.done(token, result),
                 Output::Refused(reason, why) => {
-                    self.last_error = Some(Arc::new(self.road.refused(reason as u8, why)));
+                    self.status.failed(self.road.refused(reason as u8, why));
                 }
             }
         }
-        let (connected, failures) = (self.session.is_connected(), self.session.failures());
-        if connected {
-            self.last_error = None;
-        }
-        let why = &self.last_error;
-        self.status.send_if_modified(|status| {
-            let same = match status {
-                Status::Connected => connected,
-                Status::Connecting { failures: before, .. } => !connected && *before == failures,
-                Status::Closed => true,
-            };
-            if !same {
-                *status = if connected {
-                    Status::Connected
-                } else {
-                    Status::Connecting { failures, why: why.clone() }
-                };
-            }
-            !same
-        });
+        self.status.tell(self.session.is_connected(), self.session.failures());
     }
 
     fn connect(&mut self, socket: SocketId) {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::super::address::Address;
 use super::super::connector::Connector;
+use super::super::status::StatusTeller;
 use super::super::websocket::encoded;
 use super::super::{ConnectError, Status, Trust};
 use super::call::Calls;
@@ -138,6 +139,7 @@ impl TrpcBuilder {
         }
         let connector = Connector::new(address, &self.trust)?.with_headers(&self.headers)?;
         let (status, watched) = watch::channel(Status::first());
+        let status = StatusTeller::new(status);
         let (calls, inbox) = Calls::new(self.queue);
         let session = Session::new(self.options, Instant::now(), fastrand::u64(..));
         let link = Link { connector, params: self.params };
