@@ -1,6 +1,6 @@
 // A tRPC server of @trpc/server itself, for the clients that are tested against it:
 //
-//   node trpc-server.mjs VERSION        one of the folders of ../trpc
+//   node trpc-server.mjs VERSION [superjson]        one of the folders of ../trpc
 //
 // Prints its port. Then each line of standard input is a command, answered by a line when it is done: `terminate`
 // cuts all connections off, `reconnect` asks all clients to connect anew, `say TEXT` adds to the history. It ends with
@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { WebSocketServer } from 'ws';
 
-const version = process.argv[2];
+const [, , version, transformer] = process.argv;
 const require = createRequire(new URL(`../trpc/${version}/package.json`, import.meta.url));
 const { initTRPC, TRPCError, tracked } = require('@trpc/server');
 const { applyWSSHandler } = require('@trpc/server/adapters/ws');
@@ -36,11 +36,22 @@ async function* messages({ input, signal }) {
   }
 }
 
-const t = initTRPC.context().create();
+// What JSON has no word for, changed in ways that only the real thing takes.
+function older({ opened, cents, owners, limits, closed }) {
+  return {
+    opened: new Date(opened.getTime() + 1000),
+    cents: cents * 2n,
+    owners: new Set([...owners].map((name) => name.toUpperCase())),
+    limits: new Map([...limits].map(([at, limit]) => [new Date(at.getTime() + 1000), limit + 1])),
+    closed: closed === null ? undefined : closed,
+  };
+}
+
+const t = initTRPC.context().create(transformer && { transformer: (await import(transformer)).default });
 const anything = t.procedure.input((value) => value);
 const router = t.router({
   math: t.router({ add: anything.query(({ input }) => input.a + input.b) }),
-  // What JSON has no word for.
+  // Undefined, which JSON has no word for.
   nothing: anything.query(({ input }) => (input === undefined ? undefined : 'something')),
   whoami: anything.query(({ ctx }) => ctx.token),
   listeners: anything.query(() => listeners),
@@ -50,6 +61,19 @@ const router = t.router({
   }),
   never: anything.query(() => new Promise(() => {})),
   say: anything.mutation(({ input }) => say(input)),
+  account: t.router({
+    older: anything.query(({ input }) => older(input)),
+    tooOld: anything.mutation(({ input }) => {
+      throw new TRPCError({ code: 'CONFLICT', message: `opened ${input.toISOString()}` });
+    }),
+    ages: anything.subscription(({ input }) =>
+      observable((emit) => {
+        emit.next(older(input));
+        emit.next(older(older(input)));
+        emit.complete();
+      }),
+    ),
+  }),
   live: anything.subscription(() =>
     observable((emit) => {
       const next = (text) => emit.next(text);

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fanwire::client::{CallError, ErrorCode, Status, Subscription, Trpc};
-use serde::Deserialize;
+use fanwire::client::{CallError, ErrorCode, Status, Subscription, Transformer, Trpc};
+use fanwire::superjson::{BigInt, Date, Map, Set};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -30,8 +31,13 @@ struct Server {
 
 impl Server {
     async fn start(version: &str) -> Self {
+        Self::with(&[version]).await
+    }
+
+    async fn with(options: &[&str]) -> Self {
         let mut process = Command::new("node")
-            .args([SERVER, version])
+            .arg(SERVER)
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -56,6 +62,12 @@ macro_rules! every_version {
     ($($version:ident $number:literal)*, $names:tt) => {
         $(mod $version {
             each!($number $names);
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn superjson_has_words_for_what_json_has_not() {
+                let server = super::Server::with(&[$number, "superjson"]).await;
+                super::superjson_has_words_for_what_json_has_not(server).await;
+            }
         })*
     };
 }
@@ -79,6 +91,16 @@ every_version! {
         many_calls_are_answered_each_with_its_own
         a_queue_that_is_not_read_ends_its_subscription_only
     ]
+}
+
+/// What JSON has no words for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Account {
+    opened: Date,
+    cents: BigInt,
+    owners: Set<Vec<String>>,
+    limits: Map<Vec<(Date, u32)>>,
+    closed: Option<Date>,
 }
 
 async fn next<T: serde::de::DeserializeOwned>(
@@ -312,4 +334,43 @@ async fn what_is_wrong_shows_in_the_status() {
     assert!(failures > 0);
     assert!(why.unwrap().to_string().contains("no server answers at ws://127.0.0.1"));
     assert!(Trpc::connect("http//x").is_err());
+}
+
+async fn superjson_has_words_for_what_json_has_not(mut server: Server) {
+    let account = Account {
+        opened: Date::from_millis(1_000),
+        cents: BigInt(9_007_199_254_740_993),
+        owners: Set(vec!["ada".to_owned()]),
+        limits: Map(vec![(Date::from_millis(0), 500)]),
+        closed: None,
+    };
+    let older = |account: &Account| Account {
+        opened: Date::from_millis(account.opened.millis() + 1_000),
+        cents: BigInt(account.cents.0 * 2),
+        owners: Set(vec!["ADA".to_owned()]),
+        limits: account
+            .limits
+            .iter()
+            .map(|(at, n)| (Date::from_millis(at.millis() + 1_000), n + 1))
+            .collect(),
+        closed: None,
+    };
+    let client = Trpc::builder(&server.url).transformer(Transformer::SuperJson).connect().unwrap();
+    let answer: Account = client.query("account.older", &account).await.unwrap();
+    assert_eq!(answer, older(&account));
+    let mut ages = client.subscribe::<Account>("account.ages", &account).await.unwrap();
+    assert_eq!(next(&mut ages).await.unwrap().1, older(&account));
+    assert_eq!(next(&mut ages).await.unwrap().1, older(&older(&account)));
+    assert_eq!(next(&mut ages).await, None);
+    let error = client.mutate::<()>("account.tooOld", &account.opened).await.unwrap_err();
+    let CallError::Server(error) = error else { panic!("{error}") };
+    assert_eq!(error.message, "opened 1970-01-01T00:00:01.000Z");
+    assert_eq!(error.code, Some(ErrorCode::Conflict));
+    // Undefined, and what has no word in JSON and needs none.
+    assert_eq!(client.query::<Option<String>>("nothing", &()).await.unwrap(), None);
+    assert_eq!(client.query::<String>("nothing", &Some(1)).await.unwrap(), "something");
+    let mut live = client.subscribe::<String>("live", &()).await.unwrap();
+    until_listeners(&client, 1).await;
+    server.tell("say one").await;
+    assert_eq!(next(&mut live).await, Some((None, "one".to_owned())));
 }

@@ -30,7 +30,9 @@ mod trpc;
 mod websocket;
 
 pub use self::error::ConnectError;
-pub use self::mqtt::{Credentials, Message, Mqtt, MqttBuilder, MqttError, MqttSubscription};
+pub use self::mqtt::{
+    Credentials, Message, MessageProperties, Mqtt, MqttBuilder, MqttError, MqttSubscription, Will,
+};
 pub use self::status::Status;
 pub use fanwire_wire::trpc::{ErrorCode, Transformer};
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::ConnectError;
 
 /// Whether a client is connected.
@@ -20,6 +22,13 @@ pub enum Status {
     Closed,
 }
 
+/// Where a client says how it is.
+pub(super) struct StatusTeller {
+    status: watch::Sender<Status>,
+    /// Why it failed last.
+    why: Option<Arc<ConnectError>>,
+}
+
 // === impl Status ===
 
 impl Status {
@@ -31,5 +40,45 @@ impl Status {
     /// Before the first attempt.
     pub(super) const fn first() -> Self {
         Self::Connecting { failures: 0, why: None }
+    }
+}
+
+// === impl StatusTeller ===
+
+impl StatusTeller {
+    pub(super) fn new(status: watch::Sender<Status>) -> Self {
+        Self { status, why: None }
+    }
+
+    /// It could not connect, or was sent away: said with what comes next.
+    pub(super) fn failed(&mut self, error: ConnectError) {
+        self.why = Some(Arc::new(error));
+    }
+
+    /// Says how it is, where that has changed.
+    pub(super) fn tell(&mut self, connected: bool, failures: u32) {
+        if connected {
+            self.why = None;
+        }
+        let why = &self.why;
+        self.status.send_if_modified(|status| {
+            let same = match status {
+                Status::Connected => connected,
+                Status::Connecting { failures: before, .. } => !connected && *before == failures,
+                Status::Closed => true,
+            };
+            if !same {
+                *status = if connected {
+                    Status::Connected
+                } else {
+                    Status::Connecting { failures, why: why.clone() }
+                };
+            }
+            !same
+        });
+    }
+
+    pub(super) fn tell_closed(&self) {
+        self.status.send_replace(Status::Closed);
     }
 }

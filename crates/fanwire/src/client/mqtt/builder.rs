@@ -1,36 +1,24 @@
 //! How a client is made.
 
 use std::fmt;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fanwire_wire::mqtt::Version;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::super::address::Address;
 use super::super::connector::Connector;
+use super::super::status::StatusTeller;
 use super::super::websocket::encoded;
 use super::super::{ConnectError, Status, Trust};
 use super::connection::Road;
 use super::driver::{Driver, Inputs};
+use super::message::seconds;
+use super::options::SessionOptions;
 use super::session::Session;
-use super::{MAX_SUBSCRIPTIONS, Mqtt, Shared};
-
-/// How long a session outlives a connection, unless said otherwise: an hour, as AWS IoT has it.
-const SESSION_EXPIRY: Duration = Duration::from_secs(3600);
-
-/// After how long without a packet the broker is asked whether it is there.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-
-/// How many messages of QoS 1 the broker may send before the first is read.
-const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);
-
-/// How many it is let off with. mosquitto before 2.0.13 sends up to a receive maximum more for
-/// each acknowledgement (its `db__message_delete_outgoing` counts from the place of the message
-/// that is acknowledged): to leave it for that, as the standard allows (MQTT 5, 4.9), is to be
-/// sent all of it again by the next connection, for ever.
-const HELD_MAXIMUM: usize = 16 * 256;
+use super::{MAX_SUBSCRIPTIONS, Mqtt, Shared, Will};
 
 /// How many messages of QoS 0 may wait in a subscription.
 const QUEUE: usize = 1024;
@@ -49,22 +37,6 @@ pub struct Credentials {
     pub username: Option<String>,
     /// What proves it: a password, or a token.
     pub password: Option<Vec<u8>>,
-}
-
-/// How a client behaves.
-#[derive(Debug, Clone)]
-pub(super) struct SessionOptions {
-    pub(super) client_id: String,
-    /// Whether a session of an earlier process is gone on with.
-    pub(super) resume: bool,
-    /// For how many seconds the session outlives a connection.
-    pub(super) session_expiry: u32,
-    /// After how many seconds without a packet the broker is asked whether it is there.
-    pub(super) keep_alive: u16,
-    /// How many messages of QoS 1 the broker may send before the first is read.
-    pub(super) receive_maximum: NonZeroU16,
-    /// How many it is let off with.
-    pub(super) held_maximum: usize,
 }
 
 /// What gives a client's credentials.
@@ -98,6 +70,7 @@ pub struct MqttBuilder {
     credentials: Option<CredentialsSource>,
     /// What follows the user name, or stands in the query of a WebSocket.
     authorizer: Vec<(String, String)>,
+    will: Option<Will>,
     options: SessionOptions,
     queue: usize,
 }
@@ -129,17 +102,10 @@ impl MqttBuilder {
             trust: Trust::default(),
             credentials: None,
             authorizer: Vec::new(),
-            options: SessionOptions {
-                client_id: format!("fanwire-{:016x}", fastrand::u64(..)),
-                resume: false,
-                session_expiry: seconds(SESSION_EXPIRY),
-                keep_alive: 0,
-                receive_maximum: RECEIVE_MAXIMUM,
-                held_maximum: HELD_MAXIMUM,
-            },
+            will: None,
+            options: SessionOptions::new(fastrand::u64(..)),
             queue: QUEUE,
         }
-        .keep_alive(KEEP_ALIVE)
     }
 
     /// With a user name and a password.
@@ -195,6 +161,7 @@ impl MqttBuilder {
     /// other out.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.options.client_id = id.into();
+        self.options.is_named = true;
         self
     }
 
@@ -204,6 +171,44 @@ impl MqttBuilder {
     /// messages wait in vain, and in the end keep others from coming.
     pub fn resume(mut self) -> Self {
         self.options.resume = true;
+        self
+    }
+
+    /// With a message that the broker publishes if the client vanishes.
+    pub fn will(mut self, will: Will) -> Self {
+        self.will = Some(will);
+        self
+    }
+
+    /// Speaks MQTT 3.1.1, for brokers without MQTT 5. There are no properties, and no reasons
+    /// of refusals. Sessions have no expiry there: one that is to outlive its connections has
+    /// to have a [`client_id`](Self::client_id), and lives until a client of that name begins
+    /// anew. Without, a session ends with its connection: the client subscribes again, and
+    /// what came meanwhile is lost.
+    ///
+    /// ```
+    /// use fanwire::client::Mqtt;
+    ///
+    /// # #[cfg(feature = "server")]
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fanwire::realtime::{Grant, Realtime};
+    /// # use fanwire::{Server, ServerOptions};
+    /// # let shop = Realtime::new("shop")
+    /// #     .authorizer(async |_: String| Grant::new().subscribe(["*"]).publish(["*"]));
+    /// # let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
+    /// # let server = Server::start(shop.into(), options).await.unwrap();
+    /// # let url = format!("mqtt://{}", server.address());
+    /// let worker = Mqtt::builder(url).client_id("worker-7").mqtt_3_1_1().connect()?;
+    /// worker.publish_exactly_once("jobs/done", "7").await?;
+    /// # worker.close().await;
+    /// # server.stop().await;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(feature = "server")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn mqtt_3_1_1(mut self) -> Self {
+        self.options.version = Version::V3_1_1;
         self
     }
 
@@ -223,7 +228,9 @@ impl MqttBuilder {
 
     /// How many messages of QoS 0 of one subscription may wait to be read, 1 or more; default
     /// 1,024. More are lost, and [`lost`](super::MqttSubscription::lost) counts them. Of
-    /// QoS 1, 256 may wait, and the rest does so at the broker.
+    /// QoS 1 and 2 the broker may send 256 before the first is read, and the rest waits there.
+    /// mosquitto before 2.0.13 sends more, and is let off with it up to 4,096; so is a broker
+    /// of MQTT 3.1.1, which has no such limit.
     pub fn queue(mut self, messages: usize) -> Self {
         self.queue = messages.max(1);
         self
@@ -233,8 +240,11 @@ impl MqttBuilder {
     ///
     /// # Errors
     ///
-    /// Where the URL or a header is none.
-    pub fn connect(self) -> Result<Mqtt, ConnectError> {
+    /// Where the URL, a header or the will is none.
+    pub fn connect(mut self) -> Result<Mqtt, ConnectError> {
+        let will = self.will.take().map(Will::checked).transpose();
+        let no_will = |why| ConnectError::Request(format!("this is no will: {why}"));
+        self.options.will = will.map_err(no_will)?;
         let mut address = Address::parse(&self.url)?;
         let over_websocket = address.scheme.is_websocket();
         let query = self.query.iter().chain(self.authorizer.iter().filter(|_| over_websocket));
@@ -247,6 +257,7 @@ impl MqttBuilder {
         let suffix = if over_websocket { String::new() } else { suffix_of(&self.authorizer) };
         let road = Road { connector, credentials: self.credentials, suffix };
         let (status, watched) = watch::channel(Status::first());
+        let status = StatusTeller::new(status);
         let (commands, command_receiver) = mpsc::channel(COMMANDS);
         let (dropped, dropped_receiver) = mpsc::unbounded_channel();
         let closing = Arc::new(Notify::new());
@@ -271,10 +282,6 @@ impl fmt::Debug for MqttBuilder {
         let url = self.url.split('?').next();
         f.debug_struct("MqttBuilder").field("url", &url).finish_non_exhaustive()
     }
-}
-
-fn seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// What follows the user name (reference: iot.md, section 1).

@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use fanwire_wire::mqtt::QoS;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use super::super::outbox::{Outbox, pass_on};
-use super::super::{ConnectError, Status};
+use super::super::status::StatusTeller;
 use super::Message;
 use super::connection::{Happening, Road};
 use super::error::MqttError;
 use super::inbound::Delivery;
 use super::link::SocketId;
+use super::message::CheckedProperties;
+use super::outbound::Outgoing;
 use super::output::{Output, Token};
 use super::session::Session;
 use crate::realtime::Publication;
@@ -38,8 +40,16 @@ pub(super) struct Inputs {
 
 /// What is to be done, for somebody who waits.
 pub(super) enum Command {
-    Subscribe { filter: String, qos: QoS, done: oneshot::Sender<Result<Inbox, MqttError>> },
-    Publish { publication: Publication, done: oneshot::Sender<Result<(), MqttError>> },
+    Subscribe {
+        filter: String,
+        qos: QoS,
+        done: oneshot::Sender<Result<Inbox, MqttError>>,
+    },
+    Publish {
+        publication: Publication,
+        properties: CheckedProperties,
+        done: oneshot::Sender<Result<(), MqttError>>,
+    },
 }
 
 /// What nobody has any more.
@@ -89,8 +99,8 @@ enum Waiter {
 pub(super) struct Driver {
     session: Session,
     road: Arc<Road>,
-    status: watch::Sender<Status>,
-    /// How many messages of QoS 0, and how many of QoS 1, may wait in a queue.
+    status: StatusTeller,
+    /// How many messages of QoS 0, and how many of QoS 1 and 2, may wait in a queue.
     room: (usize, usize),
     dropped: mpsc::WeakUnboundedSender<Dropped>,
     last_token: Token,
@@ -102,7 +112,6 @@ pub(super) struct Driver {
     sockets: BTreeMap<SocketId, Outbox<Vec<u8>>>,
     happenings: mpsc::Sender<(SocketId, Happening)>,
     happened: mpsc::Receiver<(SocketId, Happening)>,
-    last_error: Option<Arc<ConnectError>>,
 }
 
 // === impl Driver ===
@@ -111,7 +120,7 @@ impl Driver {
     pub(super) fn new(
         session: Session,
         road: Road,
-        status: watch::Sender<Status>,
+        status: StatusTeller,
         room: (usize, usize),
         dropped: mpsc::WeakUnboundedSender<Dropped>,
     ) -> Self {
@@ -129,7 +138,6 @@ impl Driver {
             sockets: BTreeMap::new(),
             happenings,
             happened,
-            last_error: None,
         }
     }
 
@@ -163,7 +171,7 @@ impl Driver {
         }
         self.session.shut_down();
         self.settle();
-        self.status.send_replace(Status::Closed);
+        self.status.tell_closed();
     }
 
     /// Whether new commands could be sent, or wait.
@@ -187,9 +195,9 @@ impl Driver {
                 let inbox = Inbox { id: token, messages, lost, dropped: self.dropped.clone() };
                 self.waiters.insert(token, Waiter::Subscriber { inbox, done });
             }
-            Command::Publish { publication, done } => {
+            Command::Publish { publication, properties, done } => {
                 self.waiters.insert(token, Waiter::Publisher(done));
-                self.session.publish(token, publication);
+                self.session.publish(Outgoing { token, publication, properties });
             }
         }
     }
@@ -220,7 +228,7 @@ impl Driver {
             Happening::Bytes(bytes) => self.session.received(socket, &bytes, now),
             Happening::Failed(error) => {
                 self.sockets.remove(&socket);
-                self.last_error = Some(Arc::new(error));
+                self.status.failed(error);
                 self.session.closed(socket, now);
             }
             Happening::Closed => {
@@ -242,30 +250,11 @@ impl Driver {
                 }
                 Output::Done(token, result) => self.done(token, result),
                 Output::Refused(reason, why) => {
-                    self.last_error = Some(Arc::new(self.road.refused(reason as u8, why)));
+                    self.status.failed(self.road.refused(reason as u8, why));
                 }
             }
         }
-        let (connected, failures) = (self.session.is_connected(), self.session.failures());
-        if connected {
-            self.last_error = None;
-        }
-        let why = &self.last_error;
-        self.status.send_if_modified(|status| {
-            let same = match status {
-                Status::Connected => connected,
-                Status::Connecting { failures: before, .. } => !connected && *before == failures,
-                Status::Closed => true,
-            };
-            if !same {
-                *status = if connected {
-                    Status::Connected
-                } else {
-                    Status::Connecting { failures, why: why.clone() }
-                };
-            }
-            !same
-        });
+        self.status.tell(self.session.is_connected(), self.session.failures());
     }
 
     fn connect(&mut self, socket: SocketId) {
@@ -289,7 +278,7 @@ impl Driver {
         let readers = subscriptions.iter().filter_map(|id| self.by_subscription.get(id)).flatten();
         for reader in readers.filter_map(|id| self.readers.get(id)) {
             let queued = Queued { message: message.clone(), _receipt: receipt.clone() };
-            // What is left of the queue is for QoS 1, of which the broker sends no more.
+            // What is left of the queue is for QoS 1 and 2, of which the broker sends no more.
             let has_room = receipt.is_some() || reader.messages.capacity() > self.room.1;
             if !has_room || reader.messages.try_send(queued).is_err() {
                 reader.lost.fetch_add(1, Ordering::Relaxed);

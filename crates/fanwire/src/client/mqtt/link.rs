@@ -3,16 +3,21 @@
 use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
-use fanwire_wire::mqtt::{ConnAckProperties, PacketId, Publish, QoS, Version, encode_ping_request};
+use fanwire_wire::mqtt::{ConnAck, QoS, Version, encode_ping_request};
 
 use super::error::MqttError;
-use crate::realtime::Publication;
+use super::options::SessionOptions;
+use super::outbound::Outgoing;
 
 /// How long a broker may take to answer a ping.
 const PONG_LIMIT: Duration = Duration::from_secs(10);
 
 /// The most publications that wait for an acknowledgement, whatever the broker takes.
 const MAX_UNACKNOWLEDGED: usize = 1024;
+
+/// The same before MQTT 5, where brokers cannot say what they take. mosquitto takes 20 unless it
+/// is told otherwise, and what is above that and of QoS 2 it drops without a word (2.0.11).
+const MAX_UNACKNOWLEDGED_BEFORE_5: usize = 20;
 
 /// A connection, counted from 1 by its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +49,7 @@ pub(super) struct Up {
     pub(super) receive_maximum: usize,
     /// Whether it takes ids of subscriptions.
     pub(super) subscription_ids: bool,
+    version: Version,
     maximum_qos: QoS,
     retain_available: bool,
     maximum_packet: Option<usize>,
@@ -76,23 +82,28 @@ impl Link {
 // === impl Up ===
 
 impl Up {
-    /// The connection, with what its CONNACK says. `keep_alive` is what the client wants, in
-    /// seconds.
+    /// The connection, with what its CONNACK says.
     pub(super) fn new(
         socket: SocketId,
-        broker: &ConnAckProperties<'_>,
-        keep_alive: u16,
+        connack: &ConnAck<'_>,
+        options: &SessionOptions,
         now: Instant,
     ) -> Self {
-        let seconds = broker.server_keep_alive.unwrap_or(keep_alive);
+        let broker = &connack.properties;
+        let seconds = broker.server_keep_alive.unwrap_or(options.keep_alive);
         let keep_alive = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
         let receives = broker.receive_maximum.map_or(usize::from(u16::MAX), |n| n.get().into());
         Self {
             socket,
             since: now,
             out: Vec::new(),
-            receive_maximum: receives.min(MAX_UNACKNOWLEDGED),
-            subscription_ids: broker.subscription_ids_available,
+            receive_maximum: receives.min(if options.version.has_properties() {
+                MAX_UNACKNOWLEDGED
+            } else {
+                MAX_UNACKNOWLEDGED_BEFORE_5
+            }),
+            subscription_ids: options.version.has_properties() && broker.subscription_ids_available,
+            version: options.version,
             maximum_qos: broker.maximum_qos,
             retain_available: broker.retain_available,
             maximum_packet: broker.maximum_packet_size.map(|n| n.get() as usize),
@@ -103,18 +114,20 @@ impl Up {
     }
 
     /// Why the broker would refuse this, and the connection with it (3.2.2.3).
-    pub(super) fn refuses(&self, publication: &Publication) -> Option<MqttError> {
+    pub(super) fn refuses(&self, outgoing: &Outgoing) -> Option<MqttError> {
+        let publication = &outgoing.publication;
         let refused = |why: &str| {
             let topic = publication.topic.clone();
             Some(MqttError::Refused { topic, why: why.to_owned(), reason: None })
         };
         if publication.qos > self.maximum_qos as u8 {
-            return refused("the broker takes QoS 0 only");
+            let highest = self.maximum_qos as u8;
+            return refused(&format!("the broker takes no QoS above {highest}"));
         }
         if publication.retain && !self.retain_available {
             return refused("the broker retains nothing");
         }
-        let length = publish_of(publication, Some(NonZeroU16::MIN), false).encoded_len(Version::V5);
+        let length = outgoing.packet(Some(NonZeroU16::MIN), false).encoded_len(self.version);
         if self.maximum_packet.is_some_and(|maximum| length > maximum) {
             return refused("it is longer than the broker takes");
         }
@@ -142,22 +155,5 @@ impl Up {
             encode_ping_request(&mut self.out);
         }
         false
-    }
-}
-
-/// The packet of a publication.
-pub(super) fn publish_of(
-    publication: &Publication,
-    packet_id: Option<PacketId>,
-    dup: bool,
-) -> Publish<'_> {
-    Publish {
-        dup,
-        qos: QoS::new(publication.qos).unwrap_or_default(),
-        retain: publication.retain,
-        topic: &publication.topic,
-        packet_id: packet_id.filter(|_| publication.qos > 0),
-        payload: &publication.payload,
-        ..Publish::default()
     }
 }

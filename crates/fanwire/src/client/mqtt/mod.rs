@@ -7,15 +7,20 @@ mod builder;
 mod connection;
 mod driver;
 mod error;
+mod filters;
 mod inbound;
 mod link;
+mod message;
+mod options;
+mod outbound;
 mod output;
 mod session;
+mod subscription;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
-mod session_tests;
-mod subscription;
+mod tests;
 mod topic;
+mod will;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,26 +31,30 @@ use fanwire_wire::mqtt::topic::{check_filter, check_name};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 pub use self::builder::{Credentials, MqttBuilder};
 use self::driver::{Command, Dropped};
 pub use self::error::MqttError;
+use self::message::CheckedProperties;
+pub use self::message::{Message, MessageProperties};
 pub use self::subscription::MqttSubscription;
+pub use self::will::Will;
 use super::{ConnectError, Status};
 use crate::realtime::{Broker, Publication, PublishError};
 
 /// The most subscriptions of one client.
 const MAX_SUBSCRIPTIONS: usize = 10_000;
 
-/// A client of an MQTT 5 broker, Fanwire's, AWS IoT or anybody's, over TCP, TLS or
-/// WebSockets. Cheap to clone; it connects at once, and ends with its last clone and
+/// A client of an MQTT broker, Fanwire's, AWS IoT or anybody's, of MQTT 5 or 3.1.1, over TCP,
+/// TLS or WebSockets. Cheap to clone; it connects at once, and ends with its last clone and
 /// subscription.
 ///
 /// Its session outlives its connections: what is published while there is none is sent once
 /// there is one, and what the broker has for it meanwhile comes then. A message of QoS 1 is
-/// acknowledged once it is read, and so may come twice, and is not lost.
+/// acknowledged once it is read, and so may come twice, and is not lost. One of QoS 2 comes
+/// once, however often the connection is lost, as long as the broker keeps the session and
+/// this process lives; both ways.
 ///
 /// ```
 /// use fanwire::client::Mqtt;
@@ -92,21 +101,6 @@ struct Shared {
     permits: Arc<Semaphore>,
 }
 
-/// A message that has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its topic.
-    pub topic: String,
-    /// What it carries.
-    pub payload: Bytes,
-    /// The quality of service that it came with, 0 or 1.
-    pub qos: u8,
-    /// Whether the broker had kept it.
-    pub retained: bool,
-    /// Whether it may have come before.
-    pub duplicate: bool,
-}
-
 // === impl Mqtt ===
 
 impl Mqtt {
@@ -150,6 +144,19 @@ impl Mqtt {
         self.subscribe_with(filter, QoS::AtMostOnce).await
     }
 
+    /// Subscribes with QoS 2: each message that is published so is read once, however often
+    /// the connection is lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_exactly_once(
+        &self,
+        filter: impl Into<String>,
+    ) -> Result<MqttSubscription, MqttError> {
+        self.subscribe_with(filter, QoS::ExactlyOnce).await
+    }
+
     /// Publishes a message with QoS 1. Done when the broker has it.
     ///
     /// # Errors
@@ -163,6 +170,21 @@ impl Mqtt {
     ) -> Result<(), MqttError> {
         let (topic, payload) = (topic.into(), payload.into());
         self.send(Publication { topic, payload, qos: 1, retain: false }).await
+    }
+
+    /// Publishes a message with QoS 2, which those who are subscribed so read once, however
+    /// often the connection is lost. Done when the broker has said that it is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); and the broker takes no QoS 2, as AWS IoT does not.
+    pub async fn publish_exactly_once(
+        &self,
+        topic: impl Into<String>,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), MqttError> {
+        let (topic, payload) = (topic.into(), payload.into());
+        self.send(Publication { topic, payload, qos: 2, retain: false }).await
     }
 
     /// Publishes a message as JSON, as [`publish`](Self::publish) does.
@@ -179,13 +201,72 @@ impl Mqtt {
         self.publish(topic, json.map_err(|error| MqttError::Json(error.to_string()))?).await
     }
 
-    /// Publishes a message of any kind: QoS 0, which is done when it is on its way, or 1;
+    /// Publishes a message of any kind: QoS 0, which is done when it is on its way, 1 or 2;
     /// retained or not. This is what typed topics and [`Broker`] lead to.
     ///
     /// # Errors
     ///
     /// As [`publish`](Self::publish).
     pub async fn send(&self, publication: Publication) -> Result<(), MqttError> {
+        self.send_with(publication, MessageProperties::default()).await
+    }
+
+    /// Publishes a message of any kind with what it carries beside its payload.
+    ///
+    /// ```
+    /// use fanwire::client::{MessageProperties, Mqtt};
+    /// use fanwire::realtime::Publication;
+    ///
+    /// # #[cfg(feature = "server")]
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fanwire::realtime::{Grant, Realtime};
+    /// # use fanwire::{Server, ServerOptions};
+    /// # let shop = Realtime::new("shop")
+    /// #     .authorizer(async |_: String| Grant::new().subscribe(["*"]).publish(["*"]));
+    /// # let options = ServerOptions::default().with_address(([127, 0, 0, 1], 0));
+    /// # let server = Server::start(shop.into(), options).await.unwrap();
+    /// # let client = Mqtt::connect(format!("mqtt://{}", server.address()))?;
+    /// // Whoever is asked answers to `answers/7`, and says which question that is for.
+    /// let mut answers = client.subscribe_exactly_once("answers/7").await?;
+    /// # let mut questions = client.subscribe("questions").await?;
+    /// let question = Publication {
+    ///     topic: "questions".to_owned(),
+    ///     payload: "what time is it?".into(),
+    ///     qos: 2,
+    ///     retain: false,
+    /// };
+    /// let properties = MessageProperties {
+    ///     response_topic: Some("answers/7".to_owned()),
+    ///     correlation_data: Some("1".into()),
+    ///     ..MessageProperties::default()
+    /// };
+    /// client.send_with(question, properties).await?;
+    /// # let question = questions.next().await.ok_or("closed")?;
+    /// # let Some(topic) = question.properties.response_topic else { panic!("it came along") };
+    /// # let payload = "noon".into();
+    /// # let answer = MessageProperties {
+    /// #     correlation_data: question.properties.correlation_data,
+    /// #     ..MessageProperties::default()
+    /// # };
+    /// # client.send_with(Publication { topic, payload, qos: 2, retain: false }, answer).await?;
+    /// let answer = answers.next().await.ok_or("the client was closed")?;
+    /// assert_eq!(answer.properties.correlation_data.as_deref(), Some(&b"1"[..]));
+    /// # client.close().await;
+    /// # server.stop().await;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(feature = "server")]
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish); or no packet can carry the properties.
+    pub async fn send_with(
+        &self,
+        publication: Publication,
+        properties: MessageProperties,
+    ) -> Result<(), MqttError> {
         let invalid = |why: String| {
             let topic = publication.topic.clone();
             Err(MqttError::Invalid { topic, why })
@@ -193,11 +274,15 @@ impl Mqtt {
         if let Err(error) = check_name(&publication.topic) {
             return invalid(error.to_string());
         }
-        if publication.qos > 1 {
-            return invalid("this client publishes with QoS 0 and 1".to_owned());
+        if publication.qos > 2 {
+            return invalid("there are QoS 0, 1 and 2".to_owned());
         }
+        let properties = match CheckedProperties::new(properties) {
+            Ok(properties) => properties,
+            Err(why) => return invalid(why),
+        };
         let (done, answer) = oneshot::channel();
-        self.command(Command::Publish { publication, done }).await?;
+        self.command(Command::Publish { publication, properties, done }).await?;
         answer.await.unwrap_or(Err(MqttError::Closed))
     }
 
@@ -268,18 +353,5 @@ impl Broker for Mqtt {
             })
         }
         .boxed()
-    }
-}
-
-// === impl Message ===
-
-impl Message {
-    /// What it carries, as JSON.
-    ///
-    /// # Errors
-    ///
-    /// Where it is not, or of another type.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.payload)
     }
 }

@@ -1,25 +1,25 @@
 //! What an MQTT client does, without its sockets: bytes, commands and the time go in; bytes,
-//! messages and the next deadline come out. MQTT 5 (OASIS standard, 2019); the numbers in
-//! comments are its sections.
+//! messages and the next deadline come out. MQTT 5 (OASIS standard, 2019), and 3.1.1, which is
+//! the same with less in it; the numbers in comments are sections of the former.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use fanwire_wire::mqtt::{
-    Ack, AckKind, Connect, ConnectProperties, DecodeError, Disconnect, Framer, Packet, PacketId,
-    Publish, QoS, ReasonCode, ServerPacket, SubAck, Subscribe, SubscribeOptions, Subscriptions,
-    Unsubscribe, Version,
+    Ack, AckKind, Connect, ConnectProperties, DecodeError, Disconnect, Frame, Framer, Packet,
+    PacketId, Publish, QoS, ReasonCode, ServerPacket, SubAck, Subscribe, SubscribeOptions,
+    Subscriptions, Unsubscribe, Version,
 };
 
 use super::super::backoff::Backoff;
-use super::builder::SessionOptions;
 use super::error::MqttError;
-use super::inbound::{Delivery, Inbound};
+use super::filters::Filters;
+use super::inbound::{Arrival, Delivery, Inbound};
 use super::link::{Link, SocketId, Up};
+use super::options::SessionOptions;
+use super::outbound::{Again, Outbound, Outcome, Outgoing, Received};
 use super::output::{Output, Token};
 use super::{Credentials, Message};
-use crate::realtime::Publication;
 
 /// How long a broker may take to answer a CONNECT, with its authorizer.
 const GREETING_LIMIT: Duration = Duration::from_secs(60);
@@ -45,30 +45,12 @@ pub(super) struct Session {
     backoff: Backoff,
     next_socket: u64,
     next_packet: u16,
-    next_subscription: u32,
-    filters: BTreeMap<String, Filter>,
-    /// Filters that the broker is to forget, of which it has not been told.
-    dropped: BTreeSet<String>,
+    filters: Filters,
     /// What the broker has yet to acknowledge, but for publications.
     asked: BTreeMap<PacketId, Asked>,
-    /// Publications that it has yet to acknowledge, in the order in which they were sent.
-    unacknowledged: VecDeque<(PacketId, Token, Publication)>,
-    /// Publications that have yet to be sent.
-    waiting: VecDeque<(Token, Publication)>,
+    outbound: Outbound,
     inbound: Inbound,
     outputs: VecDeque<Output>,
-}
-
-/// A subscription, as the broker has it or is to have it.
-#[derive(Debug)]
-struct Filter {
-    id: u32,
-    qos: QoS,
-    /// Whether the broker has said that it has it.
-    confirmed: bool,
-    /// Whether it may have it.
-    sent: bool,
-    waiting: Vec<Token>,
 }
 
 /// What an acknowledgement is of.
@@ -84,9 +66,9 @@ impl Session {
     /// A client that connects at once. The seed is for what varies by chance.
     pub(super) fn new(options: SessionOptions, now: Instant, seed: u64) -> Self {
         // An earlier process has counted, too, and its ids are not to be taken for ours.
-        let next_subscription = if options.resume { (seed % 200_000_000) as u32 } else { 0 };
+        let last_subscription = if options.resume { (seed % 200_000_000) as u32 } else { 0 };
         Self {
-            resume: options.resume,
+            resume: options.resume && options.outlives_connections(),
             options,
             link: Link::Down { until: now },
             framer: Framer::new(),
@@ -95,12 +77,9 @@ impl Session {
             backoff: Backoff::new(seed),
             next_socket: 0,
             next_packet: 0,
-            next_subscription,
-            filters: BTreeMap::new(),
-            dropped: BTreeSet::new(),
+            filters: Filters::after(last_subscription),
             asked: BTreeMap::new(),
-            unacknowledged: VecDeque::new(),
-            waiting: VecDeque::new(),
+            outbound: Outbound::default(),
             inbound: Inbound::default(),
             outputs: VecDeque::new(),
         }
@@ -116,7 +95,7 @@ impl Session {
 
     /// How many publications have yet to be sent.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.outbound.waiting()
     }
 
     // --- commands ---
@@ -124,19 +103,7 @@ impl Session {
     /// Subscribes, or asks for the retained messages of a subscription again. The id of the
     /// subscription.
     pub(super) fn subscribe(&mut self, token: Token, filter: &str, qos: QoS) -> u32 {
-        self.dropped.remove(filter);
-        if !self.filters.contains_key(filter) {
-            // Ids have 28 bits (2.2.2.2) and begin with 1; one a second lasts eight years.
-            self.next_subscription = self.next_subscription % 268_435_455 + 1;
-            let id = self.next_subscription;
-            let new = Filter { id, qos, confirmed: false, sent: false, waiting: Vec::new() };
-            self.filters.insert(filter.to_owned(), new);
-        }
-        let id = self.filters.get_mut(filter).map_or(0, |known| {
-            known.qos = known.qos.max(qos);
-            known.waiting.push(token);
-            known.id
-        });
+        let id = self.filters.add(filter, qos, token);
         for (message, delivery) in self.inbound.claim(filter) {
             let (subscriptions, delivery) = (vec![id], Some(delivery));
             self.outputs.push_back(Output::Message { message, subscriptions, delivery });
@@ -149,28 +116,27 @@ impl Session {
 
     /// Gives a subscription back.
     pub(super) fn unsubscribe(&mut self, filter: &str) {
-        let Some(known) = self.filters.remove(filter) else { return };
-        if !known.sent {
+        if !self.filters.remove(filter) {
             return;
         }
         if self.is_connected() {
             self.send_unsubscribe(filter);
         } else {
-            self.dropped.insert(filter.to_owned());
+            self.filters.forget_later(filter);
         }
     }
 
     /// Publishes, at once or as soon as the broker takes it.
-    pub(super) fn publish(&mut self, token: Token, publication: Publication) {
-        self.waiting.push_back((token, publication));
+    pub(super) fn publish(&mut self, outgoing: Outgoing) {
+        self.outbound.push(outgoing);
         self.pump();
     }
 
     /// A message has been read.
     pub(super) fn acknowledge(&mut self, delivery: Delivery) {
         let connected = self.is_connected();
-        if self.inbound.read(delivery, connected) {
-            self.send_puback(delivery.packet_id);
+        if let Some(kind) = self.inbound.read(delivery, connected) {
+            self.send_ack(kind, delivery.packet_id, ReasonCode::Success);
         }
     }
 
@@ -184,12 +150,9 @@ impl Session {
             self.outputs.push_back(Output::Close(socket));
         }
         self.link = Link::Closed;
-        let subscribers = self.filters.values().flat_map(|filter| &filter.waiting).copied();
-        let publishers = self.unacknowledged.iter().map(|(_, token, _)| *token);
-        let waiting = self.waiting.iter().map(|(token, _)| *token);
-        for token in subscribers.chain(publishers).chain(waiting) {
-            self.outputs.push_back(Output::Done(token, Err(MqttError::Closed)));
-        }
+        let waiting = self.filters.tokens().chain(self.outbound.tokens());
+        let closed = waiting.map(|token| Output::Done(token, Err(MqttError::Closed)));
+        self.outputs.extend(closed);
     }
 
     // --- the connection ---
@@ -204,11 +167,11 @@ impl Session {
         self.link = Link::Greeting { socket, until: now + GREETING_LIMIT };
         let mut out = Vec::new();
         let connect = Connect {
-            version: Version::V5,
+            version: self.options.version,
             client_id: &self.options.client_id,
             clean_start: !self.resume,
             keep_alive: self.options.keep_alive,
-            will: None,
+            will: self.options.will.as_ref().map(|will| will.as_wire()),
             username: who.username.as_deref(),
             password: who.password.as_deref(),
             properties: ConnectProperties {
@@ -260,10 +223,9 @@ impl Session {
             // Taken out, for its frames borrow from it.
             let mut framer = std::mem::take(&mut self.framer);
             let taken = match framer.next(&mut bytes, MAX_PACKET) {
-                Ok(Some(frame)) => frame
-                    .decode_from_server(Version::V5)
-                    .and_then(|packet| self.take(&packet, now))
-                    .map(|()| true),
+                Ok(Some(frame)) => {
+                    self.decoded(&frame).and_then(|packet| self.take(&packet, now)).map(|()| true)
+                }
                 Ok(None) => Ok(false),
                 Err(error) => Err(error),
             };
@@ -274,6 +236,21 @@ impl Session {
                 Err(error) => return self.refuse(error, now),
             }
         }
+    }
+
+    fn decoded<'f>(&self, frame: &'f Frame<'_>) -> Result<ServerPacket<'f>, DecodeError> {
+        let version = self.options.version;
+        let packet = frame.decode_from_server(version);
+        // A broker that does not know the version refuses it in one of its own (4.13).
+        if packet.is_err()
+            && version == Version::V5
+            && !self.is_connected()
+            && let Ok(ServerPacket::ConnAck(refusal)) = frame.decode_from_server(Version::V3_1_1)
+        {
+            let what = "no MQTT 5 is spoken here; `MqttBuilder::mqtt_3_1_1` may help";
+            return Err(DecodeError { reason: refusal.reason, what });
+        }
+        packet
     }
 
     /// The broker has sent what it may not.
@@ -295,15 +272,34 @@ impl Session {
                     self.outputs.push_back(Output::Refused(reason, words.to_owned()));
                     self.give_up(now);
                 } else if let Some(socket) = self.link.socket() {
-                    let up = Up::new(socket, &connack.properties, self.options.keep_alive, now);
-                    self.link = Link::Up(up);
+                    self.link = Link::Up(Up::new(socket, connack, &self.options, now));
                     self.failures = 0;
-                    self.go_on(connack.session_present);
+                    if self.options.begins_anew() && !self.resume {
+                        self.begin_anew(now);
+                    } else {
+                        self.go_on(connack.session_present);
+                    }
                 }
             }
             _ if !self.is_connected() => return Err(unexpected("a packet before CONNACK")),
             ServerPacket::Publish(publish) => self.take_publish(publish)?,
-            ServerPacket::PubAck(ack) => self.take_puback(ack),
+            ServerPacket::PubAck(ack) => {
+                let done = self.outbound.acknowledged(ack);
+                self.publish_on(done);
+            }
+            ServerPacket::PubRec(ack) => self.take_pubrec(ack),
+            ServerPacket::PubComp(ack) => {
+                let done = self.outbound.completed(ack.packet_id);
+                self.publish_on(done);
+            }
+            ServerPacket::PubRel(ack) => {
+                let reason = if self.inbound.release(ack.packet_id) {
+                    ReasonCode::Success
+                } else {
+                    ReasonCode::PacketIdentifierNotFound
+                };
+                self.send_ack(AckKind::PubComp, ack.packet_id, reason);
+            }
             ServerPacket::SubAck(ack) => self.take_suback(ack),
             ServerPacket::UnsubAck(ack) => _ = self.asked.remove(&ack.packet_id),
             ServerPacket::PingResp => {
@@ -316,67 +312,73 @@ impl Session {
                 self.outputs.push_back(Output::Refused(farewell.reason, words.to_owned()));
                 self.give_up(now);
             }
-            _ => return Err(unexpected("a packet of QoS 2, or one that nobody asked for")),
+            _ => return Err(unexpected("a packet that nobody asked for")),
         }
         Ok(())
     }
 
+    /// Before MQTT 5, a session that outlives its connection is never a new one: what an
+    /// earlier process has left ends with this connection, and the next one begins.
+    fn begin_anew(&mut self, now: Instant) {
+        self.resume = true;
+        self.send(&Packet::Disconnect(Disconnect::default()));
+        if let Some(socket) = self.link.socket() {
+            self.flush();
+            self.outputs.push_back(Output::Close(socket));
+        }
+        self.link = Link::Down { until: now };
+    }
+
     /// There is a connection: all that the broker does not have is sent.
     fn go_on(&mut self, session_present: bool) {
-        self.resume = true;
+        self.resume = self.options.outlives_connections();
         if !session_present {
             self.inbound.forget_all();
-            self.dropped.clear();
+            let done = self.outbound.forget_released();
+            self.outputs
+                .extend(done.into_iter().map(|(token, result)| Output::Done(token, result)));
         }
-        for filter in std::mem::take(&mut self.dropped) {
+        let (forget, unknown) = self.filters.tell_all(session_present);
+        for filter in forget {
             self.send_unsubscribe(&filter);
         }
-        let unknown: Vec<String> = self
-            .filters
-            .iter()
-            .filter(|(_, filter)| {
-                !session_present || !filter.confirmed || !filter.waiting.is_empty()
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
         for filter in unknown {
             self.send_subscribe(&filter);
         }
-        let again = std::mem::take(&mut self.unacknowledged);
-        for (packet_id, _, publication) in &again {
-            // To a broker without the session they are new (3.3.1.1).
-            self.send_publish(publication, Some(*packet_id), session_present);
+        let outbound = std::mem::take(&mut self.outbound);
+        for again in outbound.again() {
+            match again {
+                // To a broker without the session they are new (3.3.1.1).
+                Again::Publish(packet_id, outgoing) => {
+                    self.send_publish(outgoing, Some(packet_id), session_present);
+                }
+                Again::Release(packet_id) => {
+                    self.send_ack(AckKind::PubRel, packet_id, ReasonCode::Success);
+                }
+            }
         }
-        self.unacknowledged = again;
+        self.outbound = outbound;
         self.pump();
     }
 
     // --- packets in ---
 
     fn take_publish(&mut self, publish: &Publish<'_>) -> Result<(), DecodeError> {
-        let delivery = match (publish.qos, publish.packet_id) {
-            (QoS::AtMostOnce, _) => None,
-            (QoS::AtLeastOnce, Some(packet_id)) => {
-                let limit = self.options.held_maximum;
-                let delivery = self.inbound.arrive(packet_id, publish.dup, limit)?;
-                if delivery.is_none() {
-                    // It was read while there was no connection, or is about to be.
-                    if self.inbound.forget_if_read(packet_id) {
-                        self.send_puback(packet_id);
+        let delivery = match publish.packet_id {
+            None => None,
+            Some(packet_id) => {
+                let (qos, limit) = (publish.qos, self.options.held_maximum);
+                match self.inbound.arrive(packet_id, qos, publish.dup, limit)? {
+                    Arrival::New(delivery) => Some(delivery),
+                    Arrival::Known => return Ok(()),
+                    Arrival::WasRead(kind) => {
+                        self.send_ack(kind, packet_id, ReasonCode::Success);
+                        return Ok(());
                     }
-                    return Ok(());
                 }
-                delivery
             }
-            _ => return Err(unexpected("QoS 2, which no subscription has asked for")),
         };
-        let message = Message {
-            topic: publish.topic.to_owned(),
-            payload: Bytes::copy_from_slice(publish.payload),
-            qos: publish.qos as u8,
-            retained: publish.retain,
-            duplicate: publish.dup,
-        };
+        let message = Message::new(publish);
         let subscriptions = self.subscriptions_of(publish);
         if !subscriptions.is_empty() {
             self.outputs.push_back(Output::Message { message, subscriptions, delivery });
@@ -399,44 +401,34 @@ impl Session {
 
     /// Those that a message is for: the broker says it, or it is found out.
     fn subscriptions_of(&self, publish: &Publish<'_>) -> Vec<u32> {
-        let of = |filter: &Filter| filter.id;
         let ids: BTreeSet<u32> = publish.subscription_ids.iter().collect();
-        let named: Vec<u32> = self.filters.values().map(of).filter(|id| ids.contains(id)).collect();
+        let named = self.filters.with_ids(&ids);
         if !named.is_empty() || !(ids.is_empty() || self.options.resume) {
             return named;
         }
-        let matching =
-            self.filters.iter().filter(|(name, _)| super::topic::matches(name, publish.topic));
-        matching.map(|(_, filter)| of(filter)).collect()
+        self.filters.matching(publish.topic)
     }
 
-    fn take_puback(&mut self, ack: &Ack<'_>) {
-        let mut waiting = self.unacknowledged.iter();
-        let Some(place) = waiting.position(|(packet_id, ..)| *packet_id == ack.packet_id) else {
-            return;
-        };
-        if let Some((_, token, publication)) = self.unacknowledged.remove(place) {
-            let result = if ack.reason.is_error() {
-                Err(MqttError::refused(&publication.topic, ack.reason, ack.reason_string))
-            } else {
-                Ok(())
-            };
-            self.outputs.push_back(Output::Done(token, result));
+    fn take_pubrec(&mut self, ack: &Ack<'_>) {
+        match self.outbound.received(ack) {
+            Received::Release(reason) => self.send_ack(AckKind::PubRel, ack.packet_id, reason),
+            Received::Refused(outcome) => self.publish_on(Some(outcome)),
         }
-        self.pump();
+    }
+
+    /// A publication is over, perhaps, and makes room for the next.
+    fn publish_on(&mut self, done: Option<Outcome>) {
+        if let Some((token, result)) = done {
+            self.outputs.push_back(Output::Done(token, result));
+            self.pump();
+        }
     }
 
     fn take_suback(&mut self, ack: &SubAck<'_>) {
         let Some(Asked::Subscribe(name)) = self.asked.remove(&ack.packet_id) else { return };
         // One filter was asked for; it may have been given back since.
         let Some(reason) = ack.reasons.iter().next() else { return };
-        let Some(filter) = self.filters.get_mut(&name) else { return };
-        let waiting = std::mem::take(&mut filter.waiting);
-        filter.confirmed = !reason.is_error();
-        if reason.is_error() {
-            self.filters.remove(&name);
-        }
-        for token in waiting {
+        for token in self.filters.answered(&name, reason.is_error()) {
             let refused = || MqttError::refused(&name, reason, ack.reason_string);
             let result = if reason.is_error() { Err(refused()) } else { Ok(()) };
             self.outputs.push_back(Output::Done(token, result));
@@ -448,43 +440,36 @@ impl Session {
     /// Sends what waits, as far as the broker takes it.
     fn pump(&mut self) {
         while let Link::Up(up) = &self.link {
-            let Some((_, next)) = self.waiting.front() else { return };
-            let acknowledged = next.qos > 0;
-            if acknowledged && self.unacknowledged.len() >= up.receive_maximum {
-                return;
-            }
-            let refused = up.refuses(next);
-            let Some((token, publication)) = self.waiting.pop_front() else { return };
-            if let Some(error) = refused {
-                self.outputs.push_back(Output::Done(token, Err(error)));
-            } else if acknowledged {
+            let Some(next) = self.outbound.next(up.receive_maximum) else { return };
+            if let Some(error) = up.refuses(&next) {
+                self.outputs.push_back(Output::Done(next.token, Err(error)));
+            } else if next.publication.qos > 0 {
                 let packet_id = self.free_packet_id();
-                self.send_publish(&publication, Some(packet_id), false);
-                self.unacknowledged.push_back((packet_id, token, publication));
+                self.send_publish(&next, Some(packet_id), false);
+                self.outbound.sent(packet_id, next);
             } else {
-                self.send_publish(&publication, None, false);
-                self.outputs.push_back(Output::Done(token, Ok(())));
+                self.send_publish(&next, None, false);
+                self.outputs.push_back(Output::Done(next.token, Ok(())));
             }
         }
     }
 
-    fn send_publish(&mut self, publication: &Publication, id: Option<PacketId>, dup: bool) {
-        self.send(&Packet::Publish(super::link::publish_of(publication, id, dup)));
+    fn send_publish(&mut self, outgoing: &Outgoing, id: Option<PacketId>, dup: bool) {
+        self.send(&Packet::Publish(outgoing.packet(id, dup)));
     }
 
-    fn send_puback(&mut self, packet_id: PacketId) {
+    fn send_ack(&mut self, kind: AckKind, packet_id: PacketId, reason: ReasonCode) {
         let mut out = Vec::new();
-        Ack::new(packet_id, ReasonCode::Success).encode(AckKind::PubAck, Version::V5, &mut out);
+        Ack::new(packet_id, reason).encode(kind, self.options.version, &mut out);
         self.put(&out);
     }
 
     fn send_subscribe(&mut self, name: &str) {
         let packet_id = self.free_packet_id();
         let Link::Up(up) = &self.link else { return };
-        let Some(filter) = self.filters.get_mut(name) else { return };
-        filter.sent = true;
-        let subscription_id = up.subscription_ids.then_some(filter.id);
-        let filters = [(name, SubscribeOptions { qos: filter.qos, ..SubscribeOptions::default() })];
+        let Some((id, qos)) = self.filters.tell(name) else { return };
+        let subscription_id = up.subscription_ids.then_some(id);
+        let filters = [(name, SubscribeOptions { qos, ..SubscribeOptions::default() })];
         let subscribe = Subscribe {
             packet_id,
             subscription_id,
@@ -509,8 +494,7 @@ impl Session {
         loop {
             self.next_packet = self.next_packet.checked_add(1).unwrap_or(1);
             let Some(id) = PacketId::new(self.next_packet) else { continue };
-            let published = self.unacknowledged.iter().any(|(packet_id, ..)| *packet_id == id);
-            if !published && !self.asked.contains_key(&id) {
+            if !self.outbound.uses(id) && !self.asked.contains_key(&id) {
                 return id;
             }
         }
@@ -518,7 +502,7 @@ impl Session {
 
     fn send(&mut self, packet: &Packet<'_>) {
         let mut out = Vec::new();
-        packet.encode(Version::V5, &mut out);
+        packet.encode(self.options.version, &mut out);
         self.put(&out);
     }
 

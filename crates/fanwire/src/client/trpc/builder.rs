@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::super::address::Address;
 use super::super::connector::Connector;
+use super::super::status::StatusTeller;
 use super::super::websocket::encoded;
 use super::super::{ConnectError, Status, Trust};
 use super::call::Calls;
@@ -91,7 +92,8 @@ impl TrpcBuilder {
         self
     }
 
-    /// The server's transformer. Default: none.
+    /// The server's transformer. Default: none. What JSON has no word for, and `superjson` has,
+    /// is one of the types of [`superjson`](crate::superjson), both ways.
     pub fn transformer(mut self, transformer: Transformer) -> Self {
         self.options.transformer = transformer;
         self
@@ -137,6 +139,7 @@ impl TrpcBuilder {
         }
         let connector = Connector::new(address, &self.trust)?.with_headers(&self.headers)?;
         let (status, watched) = watch::channel(Status::first());
+        let status = StatusTeller::new(status);
         let (calls, inbox) = Calls::new(self.queue);
         let session = Session::new(self.options, Instant::now(), fastrand::u64(..));
         let link = Link { connector, params: self.params };

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
 use super::super::outbox::{Outbox, pass_on};
-use super::super::{ConnectError, Status};
+use super::super::status::StatusTeller;
 use super::call::{Command, Happened, Inbox, Sink};
 use super::connection::{Happening, Link};
 use super::error::CallError;
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 100;
 pub(super) struct Driver {
     session: Session,
     link: Arc<Link>,
-    status: watch::Sender<Status>,
+    status: StatusTeller,
     /// How many events of a call may wait.
     queue: usize,
     sinks: HashMap<CallId, Sink>,
@@ -34,18 +34,12 @@ pub(super) struct Driver {
     sockets: BTreeMap<SocketId, Outbox<String>>,
     happenings: mpsc::Sender<(SocketId, Happening)>,
     happened: mpsc::Receiver<(SocketId, Happening)>,
-    last_error: Option<Arc<ConnectError>>,
 }
 
 // === impl Driver ===
 
 impl Driver {
-    pub(super) fn new(
-        session: Session,
-        link: Link,
-        status: watch::Sender<Status>,
-        queue: usize,
-    ) -> Self {
+    pub(super) fn new(session: Session, link: Link, status: StatusTeller, queue: usize) -> Self {
         let (happenings, happened) = mpsc::channel(INCOMING);
         Self {
             session,
@@ -56,7 +50,6 @@ impl Driver {
             sockets: BTreeMap::new(),
             happenings,
             happened,
-            last_error: None,
         }
     }
 
@@ -90,7 +83,7 @@ impl Driver {
         }
         self.session.shut_down();
         self.settle();
-        self.status.send_replace(Status::Closed);
+        self.status.tell_closed();
     }
 
     /// Whether new calls could be written.
@@ -116,12 +109,11 @@ impl Driver {
         let now = Instant::now();
         match happening {
             Happening::Opened(params) => {
-                self.last_error = None;
                 self.session.opened(socket, params, now);
             }
             Happening::Failed(error) => {
                 self.sockets.remove(&socket);
-                self.last_error = Some(Arc::new(error));
+                self.status.failed(error);
                 self.session.failed(socket, now);
             }
             Happening::Text(text) => self.session.received(socket, &text, now),
@@ -142,23 +134,7 @@ impl Driver {
                 Output::Event(call, event) => self.deliver(call, event),
             }
         }
-        let (connected, failures) = (self.session.is_connected(), self.session.failures());
-        let why = &self.last_error;
-        self.status.send_if_modified(|status| {
-            let same = match status {
-                Status::Connected => connected,
-                Status::Connecting { failures: before, .. } => !connected && *before == failures,
-                Status::Closed => true,
-            };
-            if !same {
-                *status = if connected {
-                    Status::Connected
-                } else {
-                    Status::Connecting { failures, why: why.clone() }
-                };
-            }
-            !same
-        });
+        self.status.tell(self.session.is_connected(), self.session.failures());
     }
 
     fn connect(&mut self, socket: SocketId) {
