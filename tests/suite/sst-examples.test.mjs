@@ -6,7 +6,6 @@ import { after, before, describe, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
 import { example, fanwire, launch, start } from '../harness/fanwire.mjs';
-import { Feed, within } from '../harness/patience.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
 describe('the SST chat', () => {
