@@ -61,7 +61,7 @@ pub fn run_with(app: impl Into<App>, options: ServerOptions) -> Result {
 #[cfg(feature = "server")]
 type Options = Option<ServerOptions>;
 #[cfg(not(feature = "server"))]
-type Options = ();
+type Options = Option<std::convert::Infallible>;
 
 fn block_on(life: impl Future<Output = Result>) -> Result {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -90,7 +90,7 @@ fn home_of(variable: impl Fn(&str) -> Option<String>) -> Result<HomeKind> {
     }
 }
 
-#[cfg_attr(not(feature = "server"), allow(unused_variables, clippy::let_unit_value))]
+#[cfg_attr(not(feature = "server"), allow(unused_variables))]
 async fn live(app: App, home: HomeKind, options: Options) -> Result {
     match home {
         #[cfg(feature = "lambda")]

@@ -43,7 +43,9 @@ mod embedded {
     async fn embedded_has_what_it_acknowledged_when_it_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = Embedded::open(folder.path()).unwrap();
-        let item = |sort: &str| Item::new(Key::new("p", sort), json!({ "n": 1 }));
+        // A number that comes back as its neighbour where digits are read in a hurry.
+        let item =
+            |sort: &str| Item::new(Key::new("p", sort), json!({ "n": 1_795_706_754.010_764_1 }));
         let expired = item("expired").lasting(-1.0);
         let lasting = item("lasting").lasting(60.0);
         store.put(vec![item("a"), item("b"), expired, lasting.clone()]).await.unwrap();
