@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use fanwire_app::model::Service;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::ServiceState;
@@ -30,27 +30,32 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How the shell ends that does not find what it is to run.
 const NOT_FOUND: &str = "exit status 127";
 
-/// What the supervisor wants of a service.
+/// What the supervisor wants. Only the latest counts: however often files are saved while
+/// a process comes to its end, there is one new process.
 #[derive(Debug)]
-pub(super) enum Order {
-    /// A new process, whether or not there is one now; of another program where one is
-    /// given.
-    Restart(Option<Box<Service>>),
-    /// No process any more.
-    Stop {
-        /// How long the process may take to end by itself.
-        grace: Duration,
-    },
+pub(super) struct Wanted {
+    /// What is to be run.
+    pub(super) service: Service,
+    /// How long the process may take to end by itself, once there is to be none.
+    pub(super) stop: Option<Duration>,
+}
+
+/// What a change of [`Wanted`] asks for.
+enum Order {
+    /// A new process, whether or not there is one now.
+    Restart,
+    /// No process any more, and how long the one there is may take.
+    Stop(Duration),
 }
 
 /// A service, and all that its task needs.
 pub(super) struct Life {
     pub(super) key: String,
-    pub(super) service: Service,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) processes: Arc<Processes>,
     pub(super) states: watch::Sender<BTreeMap<String, ServiceState>>,
-    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    /// Its sender dropped, the service is to stop.
+    pub(super) wanted: watch::Receiver<Wanted>,
 }
 
 /// One process of the service, and what it writes.
@@ -74,16 +79,16 @@ impl Life {
     /// Keeps the service running until it is told to stop.
     pub(super) async fn run(mut self) {
         let mut back_off = BackOff::default();
-        loop {
+        while let Some(service) = self.wanted_now() {
             let begun = Instant::now();
-            let how = match self.start() {
+            let how = match self.start(&service) {
                 Ok(run) => match self.attend(run).await {
                     Ok(exit) => exit,
-                    Err(Order::Restart(service)) => {
-                        self.renew(service, &mut back_off);
+                    Err(Order::Restart) => {
+                        back_off.reset();
                         continue;
                     }
-                    Err(Order::Stop { .. }) => return,
+                    Err(Order::Stop(_)) => return,
                 },
                 Err(error) => Exit::Failed(format!("it cannot be started: {error}")),
             };
@@ -92,23 +97,21 @@ impl Life {
             let again_in = (how != Exit::Silent).then(|| back_off.next(ran));
             self.tell_end(&how, ran, again_in);
             match self.wait(again_in.map(|delay| Instant::now() + delay)).await {
-                Next::Ordered(Order::Stop { .. }) => return,
-                Next::Ordered(Order::Restart(service)) => self.renew(service, &mut back_off),
+                Next::Ordered(Order::Stop(_)) => return,
+                Next::Ordered(Order::Restart) => back_off.reset(),
                 Next::TimeUp => {}
             }
         }
     }
 
-    /// Takes new code, or another program, for the next run.
-    fn renew(&mut self, service: Option<Box<Service>>, back_off: &mut BackOff) {
-        back_off.reset();
-        if let Some(service) = service {
-            self.service = *service;
-        }
+    /// What is to be run as of now; nothing, once the service is to stop.
+    fn wanted_now(&mut self) -> Option<Service> {
+        let wanted = self.wanted.borrow_and_update();
+        wanted.stop.is_none().then(|| wanted.service.clone())
     }
 
-    fn start(&self) -> std::io::Result<Run> {
-        let Service { command, folder, environment, .. } = &self.service;
+    fn start(&self, service: &Service) -> std::io::Result<Run> {
+        let Service { command, folder, environment, .. } = service;
         let mut variables = environment::inherited(std::env::vars_os());
         variables.extend(environment.iter().map(|(name, value)| (name.into(), value.into())));
         let launch = Launch {
@@ -129,11 +132,11 @@ impl Life {
     async fn attend(&mut self, mut run: Run) -> Result<Exit, Order> {
         let order = tokio::select! {
             exit = run.ended(&self.key, &*self.observer) => return Ok(exit),
-            order = self.orders.recv() => order.unwrap_or(Order::Stop { grace: RESTART_GRACE }),
+            order = ordered(&mut self.wanted) => order,
         };
-        let grace = match &order {
-            Order::Restart(_) => RESTART_GRACE,
-            Order::Stop { grace } => *grace,
+        let grace = match order {
+            Order::Restart => RESTART_GRACE,
+            Order::Stop(grace) => grace,
         };
         run.process.terminate();
         if timeout(grace, run.ended(&self.key, &*self.observer)).await.is_err() {
@@ -154,9 +157,7 @@ impl Life {
         };
         tokio::select! {
             () = time_up => Next::TimeUp,
-            order = self.orders.recv() => {
-                Next::Ordered(order.unwrap_or(Order::Stop { grace: RESTART_GRACE }))
-            }
+            order = ordered(&mut self.wanted) => Next::Ordered(order),
         }
     }
 
@@ -174,6 +175,16 @@ impl Life {
         self.states.send_modify(|states| {
             states.insert(self.key.clone(), state);
         });
+    }
+}
+
+/// Waits until something else is wanted.
+async fn ordered(wanted: &mut watch::Receiver<Wanted>) -> Order {
+    let known = wanted.changed().await;
+    let stop = wanted.borrow().stop;
+    match (known, stop) {
+        (Ok(()), None) => Order::Restart,
+        (_, stop) => Order::Stop(stop.unwrap_or(RESTART_GRACE)),
     }
 }
 

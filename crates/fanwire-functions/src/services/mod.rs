@@ -18,10 +18,10 @@ use std::time::Duration;
 use fanwire_app::model::Service;
 use indexmap::IndexMap;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use self::life::{Life, Order};
+use self::life::{Life, Wanted};
 use crate::host::Functions;
 use crate::observer::Observer;
 use crate::process::Processes;
@@ -61,9 +61,8 @@ struct Running {
 
 /// A service and the task that sees to it.
 struct Supervised {
-    service: Service,
     /// Dropped, it tells the task to stop the service.
-    orders: mpsc::UnboundedSender<Order>,
+    wanted: watch::Sender<Wanted>,
     task: JoinHandle<()>,
 }
 
@@ -101,13 +100,16 @@ impl Supervisor {
             states.retain(|key, _| running.services.contains_key(key));
         });
         for (key, service) in services {
-            match running.services.get_mut(key) {
-                Some(supervised) if supervised.service == *service => {}
+            match running.services.get(key) {
                 // The old process ends before there is a new one.
                 Some(supervised) => {
-                    let new = Box::new(service.clone());
-                    let _ = supervised.orders.send(Order::Restart(Some(new)));
-                    supervised.service = service.clone();
+                    supervised.wanted.send_if_modified(|wanted| {
+                        let is_other = wanted.service != *service;
+                        if is_other {
+                            wanted.service = service.clone();
+                        }
+                        is_other
+                    });
                 }
                 None => {
                     let supervised = self.begin(key, service);
@@ -122,8 +124,7 @@ impl Supervisor {
     pub fn restart<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
         let running = self.lock();
         for supervised in keys.into_iter().filter_map(|key| running.services.get(key)) {
-            // Its task ends with the set only.
-            let _ = supervised.orders.send(Order::Restart(None));
+            supervised.wanted.send_modify(|_| {});
         }
     }
 
@@ -143,7 +144,7 @@ impl Supervisor {
         let ends: Vec<_> = services
             .into_values()
             .map(|supervised| {
-                let _ = supervised.orders.send(Order::Stop { grace });
+                supervised.wanted.send_modify(|wanted| wanted.stop = Some(grace));
                 supervised.task
             })
             .collect();
@@ -154,18 +155,17 @@ impl Supervisor {
     }
 
     fn begin(&self, key: &str, service: &Service) -> Supervised {
-        let (orders, taken) = mpsc::unbounded_channel();
+        let (wanted, watched) = watch::channel(Wanted { service: service.clone(), stop: None });
         let shared = &self.shared;
         let life = Life {
             key: key.to_owned(),
-            service: service.clone(),
             observer: Arc::clone(&shared.observer),
             processes: Arc::clone(&shared.processes),
             states: shared.states.clone(),
-            orders: taken,
+            wanted: watched,
         };
         let task = shared.runtime.spawn(life.run());
-        Supervised { service: service.clone(), orders, task }
+        Supervised { wanted, task }
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {

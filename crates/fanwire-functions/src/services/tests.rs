@@ -133,3 +133,23 @@ async fn one_that_is_removed_ends_and_its_state_goes() {
     fixture.supervisor.update(&IndexMap::new());
     assert_eq!(fixture.next().await, "bye");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_often_a_restart_is_wanted_while_the_process_ends_there_is_one() {
+    let fixture = Fixture::new();
+    let made = std::process::Command::new("mkfifo").arg(fixture.path("gate")).status();
+    assert!(made.unwrap().success());
+    fixture.run("trap 'echo ending; cat gate; exit' TERM; echo up; sleep 600 & wait");
+    assert_eq!(fixture.next().await, "up");
+    fixture.supervisor.restart(["s"]);
+    assert_eq!(fixture.next().await, "ending");
+    for _ in 0..5 {
+        fixture.supervisor.restart(["s"]);
+    }
+    // Opens for whoever reads it, and is at its end.
+    tokio::task::block_in_place(|| std::fs::write(fixture.path("gate"), "")).unwrap();
+    assert_eq!(fixture.next().await, "up");
+    fixture.supervisor.stop(Duration::from_millis(50)).await;
+    let told: Vec<String> = fixture.told.try_iter().collect();
+    assert!(!told.contains(&"up".to_owned()), "{told:?}");
+}
