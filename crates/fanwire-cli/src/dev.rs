@@ -1,5 +1,6 @@
 //! `fanwire dev`: serve an App on loopback and tell what happens.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -110,20 +111,13 @@ async fn serve(loaded: Loaded, args: &DevArgs) -> ExitCode {
     let sites = Sites::start(args.with_sites, app, &server);
     let live = follow(&loaded, args, &server, &sites, &console);
     let announced = announce_to_tools(app, args, server.address());
+    if let Err(error) = &announced {
+        console.note(&format!(
+            "other commands will not find this server: {error}; give them --url or this one --data"
+        ));
+    }
     let serving = async {
-        // What services have is known when they have said so.
-        server.nitric_settled().await;
-        let sockets = sockets(&server);
-        announce(&console, app, args, &server, &sockets, authority.as_deref());
-        for note in server.table_notes() {
-            console.news(note.to_string());
-        }
-        if let Err(error) = &announced {
-            console.note(&format!(
-                "other commands will not find this server: {error}; give them --url or this one --data"
-            ));
-        }
-        let told = sockets.into_iter().map(|socket| socket.name).collect();
+        let told = be_ready(&console, app, args, &server, authority.as_deref()).await;
         tokio::select! {
             () = live.run(&more_loaded) => {}
             () = services::tell_of_sockets(&server, told, &console, args.json) => {}
@@ -236,10 +230,24 @@ fn open_authority() -> Option<Arc<Authority>> {
     }
 }
 
-/// The websockets that Nitric services have so far.
-fn sockets(server: &Server) -> Vec<ServedSocket> {
+/// Tells people and programs that the server is ready, once its services have said what
+/// they have. The names of the websockets that were told.
+async fn be_ready(
+    console: &Console,
+    app: &App,
+    args: &DevArgs,
+    server: &Server,
+    authority: Option<&Authority>,
+) -> BTreeSet<String> {
+    server.nitric_settled().await;
     let sockets = server.nitric_sockets();
-    sockets.map(|sockets| sockets.borrow().values().cloned().collect()).unwrap_or_default()
+    let sockets: Vec<ServedSocket> =
+        sockets.map(|sockets| sockets.borrow().values().cloned().collect()).unwrap_or_default();
+    announce(console, app, args, server, &sockets, authority);
+    for note in server.table_notes() {
+        console.news(note.to_string());
+    }
+    sockets.into_iter().map(|socket| socket.name).collect()
 }
 
 fn announce(
