@@ -28,7 +28,7 @@ pub struct LoadOptions {
     pub dynamodb: Option<DynamoDbChoice>,
     /// A command, the program and its arguments, that is given the path of a file in
     /// TypeScript and writes what `fanwire_typescript::compile` makes of it as JSON: for
-    /// an `sst.config.ts` of a project that has no tool for it. Empty: there is none.
+    /// an `sst.config.ts`. Empty: it is taken for JavaScript.
     pub typescript: Vec<String>,
 }
 

@@ -436,7 +436,7 @@ fn a_configuration_may_use_node_and_print() {
 }
 
 #[test]
-fn types_are_taken_out_by_the_command_where_the_project_has_no_tool() {
+fn types_are_taken_out_by_the_command() {
     let folder = tempfile::tempdir().unwrap();
     let text = "const name: string = \"typed\";\nexport default $config({\n  app: () => ({ name, home: \"aws\" }),\n  async run() {},\n});\n";
     std::fs::write(folder.path().join("sst.config.ts"), text).unwrap();

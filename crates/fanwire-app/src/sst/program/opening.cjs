@@ -89,7 +89,7 @@ function describeFault(error) {
   const cause = causeOf(error);
   const isError = cause !== null && typeof cause === 'object' && typeof cause.stack === 'string';
   if (!isError) return { message: `it threw ${preview(cause)}`, place: null };
-  const compiled = compileFault(cause);
+  const compiled = linkFault(cause);
   if (compiled) return compiled;
   const name = cause instanceof Fault || cause.name === 'Error' ? '' : `${cause.name}: `;
   const place = cause.place || placeOf(cause.stack) || placeOf(error.stack);
