@@ -228,7 +228,8 @@ describe('send', { concurrency: true }, () => {
     const sending = launched(['send', '--timeout', '1h']);
     sending.child.stdin.write('who am I\n');
     const { connectionId } = JSON.parse(await sending.lines.take('the answer'));
-    await ask('connections', 'close', connectionId, '--code', '4003', '--reason', 'moved');
+    const closing = await ask('connections', 'close', connectionId, '--code', '4003', '--reason', 'moved');
+    assert.equal(closing.status, 0, closing.stderr);
     sending.child.stdin.end();
     const { status, stderr } = await sending.exited;
     assert.equal(status, 0);

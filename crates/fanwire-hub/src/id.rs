@@ -40,7 +40,7 @@ const TAG_BITS: u32 = 40;
 impl ConnectionId {
     /// An id for a place, with a tag from the system's secure random source.
     pub(crate) fn generate(node: u16, shard: u8, slot: u32) -> Result<Self, getrandom::Error> {
-        let tag = getrandom::u64()? >> (u64::BITS - TAG_BITS);
+        let tag = without_hyphen(getrandom::u64()? >> (u64::BITS - TAG_BITS));
         Ok(Self { node, shard, slot, tag })
     }
 
@@ -75,6 +75,14 @@ impl ConnectionId {
             tag,
         }
     }
+}
+
+/// A tag whose id does not begin with a hyphen: command lines would take such an id for an
+/// option, ours and the AWS CLI's.
+fn without_hyphen(tag: u64) -> u64 {
+    const HYPHEN: u64 = 62;
+    const FIRST_CHARACTER: u32 = TAG_BITS - 6;
+    if tag >> FIRST_CHARACTER == HYPHEN { tag ^ (1 << (TAG_BITS - 1)) } else { tag }
 }
 
 /// 48 bits that depend on every bit of the tag (the finalizer of SplitMix64).
@@ -132,6 +140,15 @@ mod tests {
             if let Ok(id) = text.parse::<ConnectionId>() {
                 prop_assert_eq!(id.to_string(), text);
             }
+        }
+    }
+
+    #[test]
+    fn no_id_looks_like_an_option_of_a_command_line() {
+        for first in 0..64 {
+            let tag = without_hyphen(first << 34 | 0x3_1415_9265);
+            let text = ConnectionId { node: 0, shard: 0, slot: 0, tag }.to_string();
+            assert!(!text.starts_with('-'), "{text}");
         }
     }
 }
