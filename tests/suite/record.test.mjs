@@ -94,6 +94,23 @@ describe('record', () => {
     assert.deepEqual([close.code, close.by], [1003, 'server']);
   });
 
+  test('ends with Ctrl-C in the midst of traffic', async () => {
+    const client = await connect(server.url());
+    const flood = setInterval(() => {
+      for (let n = 0; n < 20; n += 1) client.send({ action: 'echo', n });
+    }, 2);
+    try {
+      // A Ctrl-C that comes together with a line must not be lost to it; several, since
+      // only some come so.
+      for (let n = 0; n < 5; n += 1) {
+        await recorded(`busy-${n}.ndjson`, (written) => eventually(async () => (await written()).length > 20, 'it is busy'));
+      }
+    } finally {
+      clearInterval(flood);
+      await client.close();
+    }
+  });
+
   test('ends after the time that is given, and replaces no file unasked', async () => {
     const file = path.join(folder, 'timed.ndjson');
     const args = ['record', file, '--for', '50ms', '--data', server.data];

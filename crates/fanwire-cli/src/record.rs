@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::RecordArgs;
 use crate::client::{self, CommandError, Server};
@@ -29,6 +30,9 @@ pub(crate) fn run(args: &RecordArgs) -> ExitCode {
         let server = Server::find(&args.server)?;
         let app = server.app().await?;
         let mut traffic = server.listen("traffic").await?;
+        // One listener for the whole of it: one made anew after each line would miss a
+        // Ctrl-C that comes while a line is written.
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::Signals)?;
         let mut file = Recording::create(args)?;
         file.write(&heading(&app))?;
         anstream::eprintln!("recording {} to {}; Ctrl-C ends", server.address, args.file.display());
@@ -48,9 +52,7 @@ pub(crate) fn run(args: &RecordArgs) -> ExitCode {
                         break;
                     }
                 },
-                // Where the system refuses to tell of it, Ctrl-C ends the program at once,
-                // and what is written stays.
-                _ = tokio::signal::ctrl_c() => break,
+                _ = interrupt.recv() => break,
                 () = &mut end => break,
             }
         }

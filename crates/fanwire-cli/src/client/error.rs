@@ -45,6 +45,9 @@ pub(crate) enum CommandError {
     /// What was asked for went wrong, in words of its own.
     #[error("{0}")]
     Failed(String),
+    /// The system does not tell of signals.
+    #[error("cannot catch signals: {0}")]
+    Signals(#[source] io::Error),
     /// Nobody reads what is printed.
     #[error("cannot print: {0}")]
     Output(#[source] io::Error),
