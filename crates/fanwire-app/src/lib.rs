@@ -9,6 +9,7 @@
 //! - [`load`]: reads `fanwire.toml`, `serverless.yml`, `sst.config.ts` or a SAM or
 //!   CloudFormation template into an App, or tells with [`Diagnostic`]s what is wrong,
 //!   where, and what to do.
+//! - [`serve`]: how a server serves, whatever its App is: `fanwire.serve.toml`.
 //! - [`schema`]: the JSON Schema of `fanwire.toml`; [`to_toml`]: any App as one.
 //!
 //! Inside, a file's text becomes a tree of values with places (`node`), variables are
@@ -32,6 +33,7 @@ mod reading;
 mod rules;
 mod sam;
 pub mod selection;
+pub mod serve;
 mod serverless;
 mod source;
 mod sst;

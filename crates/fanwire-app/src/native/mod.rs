@@ -22,6 +22,7 @@ use crate::decode::{check, json_schema};
 use crate::model::{App, Profile};
 use crate::node::Node;
 use crate::reading::Reading;
+use crate::serve::SERVE;
 use crate::variables::{Format, Resolver};
 
 pub use self::write::to_toml;
@@ -64,6 +65,9 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
         tree
     };
     check(&tree, &keys::FILE, &mut reading.issues);
+    if let Some(serve) = tree.get("serve") {
+        check(serve, &SERVE, &mut reading.issues);
+    }
     let text = |key: &str| tree.get(key).and_then(Node::scalar_text);
     let in_file = match text("profile").as_deref() {
         Some("open") => Profile::Open,
@@ -121,7 +125,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
 }
 
 /// The texts of a list.
-fn texts(node: Option<&Node>) -> Vec<String> {
+pub(crate) fn texts(node: Option<&Node>) -> Vec<String> {
     let items = node.and_then(Node::as_list).unwrap_or_default();
     items.iter().filter_map(Node::scalar_text).collect()
 }

@@ -75,6 +75,11 @@ pub(super) static FILE: Table = Table {
             "the app's sites by name: what serves them is started by `--with-sites`",
         ),
         Key::new(
+            "serve",
+            Kind::Any,
+            "how `fanwire serve` serves the app, with the keys of fanwire.serve.toml, where there is no such file beside this one; it is no part of the app",
+        ),
+        Key::new(
             "nitric",
             Kind::Table(&NITRIC),
             "services on Nitric's SDK, which say themselves what websockets and stores they have; default: none",
