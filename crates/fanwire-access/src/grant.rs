@@ -88,7 +88,7 @@ impl Grant {
         }
         let folded = action.to_ascii_lowercase();
         let known = ACTIONS.iter().any(|known| glob::matches(&folded, &known.to_ascii_lowercase()));
-        let is_listed_nowhere = || folded.strip_prefix(OPEN_ENDED).is_some_and(|name| name != "");
+        let is_listed_nowhere = || folded.strip_prefix(OPEN_ENDED).is_some_and(|name| !name.is_empty());
         if !known && !is_listed_nowhere() {
             return Err(GrantError::Action(action));
         }
