@@ -6,9 +6,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use fanwire_app::serve::access::{AccessKey, AccessToken, Credentials, TokenText};
+use fanwire_app::serve::secret::Secret;
 
 use crate::grant::Grants;
-use crate::secret::{Secret, sha256, unhex};
+use crate::hash::{sha256, unhex};
 
 /// Signing keys that are remembered; beyond, all are worked out anew. There is one for each
 /// key, day, region and service that a valid signature was for.
@@ -64,78 +66,39 @@ struct Derivation {
     service: String,
 }
 
-/// A key or token that cannot be one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// AWS's SDKs put the id into a header between slashes.
-    #[error("the id of a key has 1 to 128 letters, digits, `-` and `_`")]
-    Id,
-    /// What is short is found by trying.
-    #[error("a secret has {expected} characters at the least; this one has {found}")]
-    Short {
-        /// The least that is taken.
-        expected: usize,
-        /// What it has.
-        found: usize,
-    },
-    /// It is no SHA-256.
-    #[error("a SHA-256 has 64 hexadecimal digits")]
-    Hash,
-}
-
-/// The shortest secret or token: 16 characters of 6 bits each are 96 bits.
-const SHORTEST: usize = 16;
-
 // === impl Key ===
 
 impl Key {
-    /// Whether a key can have this id and secret.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError`], where it cannot.
-    pub fn check(id: &str, secret: &str) -> Result<(), KeyError> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if id.is_empty() || id.len() > 128 || !id.bytes().all(fits) {
-            return Err(KeyError::Id);
+    /// That of settings.
+    pub fn of(key: &AccessKey) -> Self {
+        Self {
+            name: key.name.clone(),
+            id: key.id.clone(),
+            secret: key.secret.clone(),
+            session_token: key.session_token.clone(),
+            expires_at: key.expires_at,
+            grants: Grants::new(key.allow.iter().cloned()),
         }
-        long_enough(secret)
     }
 }
 
 // === impl Token ===
 
 impl Token {
-    /// The hash of a token.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::Short`], where the token is found by trying.
-    pub fn hash(token: &str) -> Result<[u8; 32], KeyError> {
-        long_enough(token)?;
-        Ok(sha256(token.as_bytes()))
-    }
-
-    /// A hash as it is written.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::Hash`], where it is none.
-    pub fn parse_hash(text: &str) -> Result<[u8; 32], KeyError> {
-        unhex(text).ok_or(KeyError::Hash)
+    /// That of settings.
+    fn of(token: &AccessToken) -> Option<Self> {
+        let sha256 = match &token.token {
+            TokenText::Plain(secret) => sha256(secret.reveal().as_bytes()),
+            TokenText::Sha256(text) => unhex(text)?,
+        };
+        let grants = Grants::new(token.allow.iter().cloned());
+        Some(Self { name: token.name.clone(), sha256, expires_at: token.expires_at, grants })
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-fn long_enough(secret: &str) -> Result<(), KeyError> {
-    match secret.chars().count() {
-        found if found < SHORTEST => Err(KeyError::Short { expected: SHORTEST, found }),
-        _ => Ok(()),
     }
 }
 
@@ -153,6 +116,17 @@ impl Keyring {
         }
         ring.tokens = tokens.into_iter().map(|token| (token.sha256, Arc::new(token))).collect();
         ring
+    }
+
+    /// One of what settings list. A token's hash that is none is left out: files are checked
+    /// when they are read.
+    pub fn of<'c>(listed: impl IntoIterator<Item = &'c Credentials>) -> Self {
+        let (mut keys, mut tokens) = (Vec::new(), Vec::new());
+        for credentials in listed {
+            keys.extend(credentials.keys.iter().map(Key::of));
+            tokens.extend(credentials.tokens.iter().filter_map(Token::of));
+        }
+        Self::new(keys, tokens)
     }
 
     /// Whether there is neither a key nor a token.
@@ -245,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_by_its_hash_until_it_is_over() {
-        let hash = Token::hash("a token of some length").unwrap();
+        let hash = sha256(b"a token of some length");
         let token = Token {
             name: "ops".to_owned(),
             sha256: hash,
@@ -256,14 +230,5 @@ mod tests {
         assert_eq!(ring.token("a token of some length", 99).unwrap().name, "ops");
         assert!(ring.token("a token of some length", 100).is_none());
         assert!(ring.token("another token of some length", 99).is_none());
-    }
-
-    #[test]
-    fn what_is_easily_found_is_no_secret() {
-        assert_eq!(Key::check("AKID", "short"), Err(KeyError::Short { expected: 16, found: 5 }));
-        assert_eq!(Key::check("a/b", "long enough, I should say"), Err(KeyError::Id));
-        assert!(Token::hash("short").is_err());
-        assert!(Token::parse_hash("abc").is_err());
-        Key::check("AKID-1", "long enough, I should say").unwrap();
     }
 }

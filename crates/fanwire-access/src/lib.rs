@@ -13,13 +13,13 @@
 
 mod glob;
 mod grant;
+mod hash;
 mod keyring;
 mod rate;
-mod secret;
 mod sigv4;
 
-pub use self::grant::{ACTIONS, Grant, GrantError, Grants, Question};
-pub use self::keyring::{Key, KeyError, Keyring, Token};
+pub use self::grant::{Grants, Question};
+pub use self::hash::sha256;
+pub use self::keyring::{Key, Keyring, Token};
 pub use self::rate::{Buckets, Counts, Held, Rate, network_of};
-pub use self::secret::{Secret, sha256};
 pub use self::sigv4::{Payload, SignatureError, Signed};

@@ -7,6 +7,7 @@ use aws_sigv4::http_request::{
     PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign,
 };
 use aws_sigv4::sign::v4;
+use fanwire_app::serve::secret::Secret;
 use http::Request;
 use http::request::Parts;
 use proptest::prelude::*;
@@ -14,7 +15,6 @@ use serde_json::Value;
 
 use super::*;
 use crate::grant::Grants;
-use crate::secret::Secret;
 
 /// 2015-08-30T12:36:00Z, the time of AWS's vectors.
 const NOW: u64 = 1_440_938_160;
