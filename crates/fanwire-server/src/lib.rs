@@ -48,4 +48,7 @@ pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-pub use self::tls::{Authority, TlsError};
+pub use self::tls::{
+    AcmeError, Authority, CertificateError, CertificateEvent, CertificateFacts,
+    CertificateObserver, Certificates, PairError, TlsError,
+};
