@@ -6,10 +6,10 @@
 //!   [`Server::stop`] takes them down again in bounded time. [`Server::apply`] serves an
 //!   App that has changed without losing its connections.
 //! - `listener` accepts connections on the server's `port` and on those of the realtime
-//!   endpoint, and speaks HTTP/1.1; a WebSocket handshake leaves HTTP there and its socket
-//!   goes to a shard. `mqtt` is the way to the broker.
+//!   endpoint, and `http_connection` speaks HTTP, 1.1 and 2; a WebSocket handshake leaves
+//!   HTTP there and its socket goes to a shard. `mqtt` is the way to the broker.
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
-//!   come from.
+//!   come from on a developer's machine, and [`Certificates`] on a network.
 //! - `guard` is who may call the APIs that let a caller act on others, or look inside.
 //! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
 //!   `subscriptions`,
@@ -25,6 +25,7 @@ mod endpoints;
 mod groups;
 mod guard;
 mod head_tap;
+mod http_connection;
 mod iot_data;
 mod jwks;
 mod lambda_api;
@@ -51,4 +52,7 @@ pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-pub use self::tls::{Authority, TlsError};
+pub use self::tls::{
+    AcmeError, Authority, CertificateError, CertificateEvent, CertificateFacts,
+    CertificateObserver, Certificates, PairError, TlsError,
+};

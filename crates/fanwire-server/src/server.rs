@@ -27,7 +27,7 @@ use crate::port::Port;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-use crate::tls::{Acceptor, Authority, TlsError};
+use crate::tls::{Acceptor, Authority, Certificates, TlsError};
 use crate::{door, dynamodb, endpoints, listener, subscriptions};
 
 /// Where to listen, and what the parts are started with.
@@ -54,6 +54,8 @@ pub struct ServerOptions {
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
+    /// What is presented to clients on a network. `None`: what `tls` makes, if that is there.
+    pub certificates: Option<Arc<Certificates>>,
     /// Functions that are Rust in this process, by the keys that routes and authorizers of
     /// WebSocket APIs name.
     pub websocket_natives: WebSocketNatives,
@@ -75,6 +77,7 @@ impl Default for ServerOptions {
             realtime_folder: None,
             subscriptions: None,
             tls: None,
+            certificates: None,
             websocket_natives: WebSocketNatives::new(),
             nitric: NitricOptions::default(),
             guard: GuardOptions::default(),
@@ -180,6 +183,9 @@ impl Server {
             acceptor = Some(Acceptor::new(authority, address.ip())?);
             environment.extend(authority.environment(|name| std::env::var_os(name))?);
         }
+        if let Some(certificates) = &options.certificates {
+            acceptor = Some(certificates.acceptor(options.tls.as_deref(), address.ip())?);
+        }
         let host = host_update(app, address, &environment).into_options(options.functions);
         let functions =
             Functions::start(&endpoints::functions(app, address), host, observers.functions)?;
@@ -248,6 +254,9 @@ impl Server {
                 stopped: watching.clone(),
             });
             nitric.apply(app).await;
+        }
+        if let Some(certificates) = options.certificates {
+            tokio::spawn(certificates.keep(watching.clone()));
         }
         if let Some(tables) = tables {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
