@@ -55,7 +55,9 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         logs: Some(console.journal()),
     };
     let folder = data::folder(app, settings.data.as_deref());
-    let server = match Server::start(app, options(args, &settings, &folder), observers).await {
+    let mut options = options(args, &settings, &folder);
+    options.guard.observer = Some(console.clone());
+    let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
             anstream::eprintln!("error: {error}");
@@ -91,6 +93,7 @@ fn options(args: &ServeArgs, settings: &Serve, folder: &std::path::Path) -> Serv
     let mut options = hosting::server_options(folder, args.max_processes);
     options.address = address(args, settings);
     options.nitric.first_socket_port = args.socket_port;
+    options.guard.access = Some(settings.access.clone());
     options
 }
 
