@@ -12,10 +12,12 @@
 //! - `challenge` shows what authorities look for.
 
 mod challenge;
-mod http;
+mod client;
 mod order;
 mod schedule;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -156,7 +158,8 @@ impl Renewal {
                     next.failures = next.failures.saturating_add(1);
                     let again = schedule::back_off(next.failures, schedule::chance());
                     // It fits: it is a few hours.
-                    next.at = Timestamp::now() + SignedDuration::try_from(again).unwrap_or_default();
+                    next.at =
+                        Timestamp::now() + SignedDuration::try_from(again).unwrap_or_default();
                     let (name, error) = (next.name.clone(), error.to_string());
                     certificates.tell(&CertificateEvent::NotIssued { name, error, again });
                 }
