@@ -10,6 +10,7 @@
 //!   HTTP there and its socket goes to a shard. `mqtt` is the way to the broker.
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
 //!   come from on a developer's machine, and [`Certificates`] on a network.
+//! - `guard` is who may call the APIs that let a caller act on others, or look inside.
 //! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
 //!   `subscriptions`,
 //!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
@@ -22,6 +23,7 @@ mod door;
 mod dynamodb;
 mod endpoints;
 mod groups;
+mod guard;
 mod head_tap;
 mod http_connection;
 mod iot_data;
@@ -43,6 +45,7 @@ mod upgrade;
 
 pub use self::apply::{Applied, ApplyError};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
+pub use self::guard::{GuardError, GuardEvent, GuardObserver, GuardOptions};
 pub use fanwire_nitric::Observer as NitricObserver;
 
 pub use self::nitric::{NitricError, NitricOptions, ServedSocket};

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::control::{Control, Feed, Logs, Tap};
+use crate::guard::{Guard, GuardError, GuardOptions};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
@@ -60,6 +61,8 @@ pub struct ServerOptions {
     pub websocket_natives: WebSocketNatives,
     /// How a Nitric project is served, where the App is one.
     pub nitric: NitricOptions,
+    /// Who may call what, and how much of it.
+    pub guard: GuardOptions,
 }
 
 impl Default for ServerOptions {
@@ -77,6 +80,7 @@ impl Default for ServerOptions {
             certificates: None,
             websocket_natives: WebSocketNatives::new(),
             nitric: NitricOptions::default(),
+            guard: GuardOptions::default(),
         }
     }
 }
@@ -126,6 +130,9 @@ pub enum StartError {
     /// The Nitric project cannot be served.
     #[error(transparent)]
     Nitric(#[from] NitricError),
+    /// Who may call cannot be told.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The subscriptions could not start.
     #[error(transparent)]
     Subscriptions(#[from] SubscriptionsError),
@@ -170,6 +177,7 @@ impl Server {
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
         let mut environment = options.functions.environment.clone();
+        let guard = Guard::start(&options.guard, &mut environment)?;
         let mut acceptor = None;
         if let Some(authority) = &options.tls {
             acceptor = Some(Acceptor::new(authority, address.ip())?);
@@ -220,9 +228,18 @@ impl Server {
             None => None,
         };
         let planes = (plane, realtime, subscriptions);
-        let router = Router::new(app, planes, functions, tables.clone(), address.port(), control);
+        let router = Router::new(
+            app,
+            Arc::clone(&guard),
+            planes,
+            functions,
+            tables.clone(),
+            address.port(),
+            control,
+        );
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
+        guard.follow(watching.clone());
         for (listener, port) in ports {
             let (router, watching) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, watching)
