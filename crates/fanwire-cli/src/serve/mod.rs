@@ -4,6 +4,8 @@
 //! does not say. How it is served is said apart from it, in `fanwire.serve.toml`: see
 //! [`fanwire_app::serve`].
 
+mod certificates;
+mod service_manager;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -55,7 +57,15 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         logs: Some(console.journal()),
     };
     let folder = data::folder(app, settings.data.as_deref());
-    let server = match Server::start(app, options(args, &settings, &folder), observers).await {
+    let mut options = options(args, &settings, &folder);
+    match certificates::open(&settings, &folder, &console) {
+        Ok(certificates) => options.certificates = certificates,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
             anstream::eprintln!("error: {error}");
@@ -68,13 +78,16 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
     }
     let serving = async {
         let told = be_ready(&console, app, args, &server).await;
+        service_manager::is_ready();
         services::tell_of_sockets(&server, told, &console, args.json).await;
     };
     tokio::select! {
         () = signals.next() => {}
         () = serving => {}
+        () = service_manager::keep_alive() => {}
     }
     drop(announced);
+    service_manager::is_stopping();
     console.news("stopping".to_owned());
     let status = tokio::select! {
         () = server.stop(settings.drain.grace) => ExitCode::SUCCESS,
