@@ -65,6 +65,7 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
             return ExitCode::FAILURE;
         }
     }
+    options.guard.observer = Some(console.clone());
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
@@ -104,6 +105,7 @@ fn options(args: &ServeArgs, settings: &Serve, folder: &std::path::Path) -> Serv
     let mut options = hosting::server_options(folder, args.max_processes);
     options.address = address(args, settings);
     options.nitric.first_socket_port = args.socket_port;
+    options.guard.access = Some(settings.access.clone());
     options
 }
 
