@@ -4,6 +4,7 @@
 //! does not say. How it is served is said apart from it, in `fanwire.serve.toml`: see
 //! [`fanwire_app::serve`].
 
+mod activation;
 mod certificates;
 mod service_manager;
 mod settings;
@@ -66,6 +67,13 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         }
     }
     options.guard.observer = Some(console.clone());
+    match activation::listeners(&settings) {
+        Ok(listeners) => options.listeners.extend(listeners),
+        Err(error) => {
+            anstream::eprintln!("error: cannot use what the service manager has opened: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
