@@ -14,9 +14,9 @@ export async function serve(project, settings, { env = {}, folder = temporaryFol
   const launched = launch(['serve', project, '--config', config, '--data', data, '--json'], { env });
   const line = await launched.lines.find((text) => text.includes('"type":"ready"'), 'fanwire serve is ready');
   const ready = JSON.parse(line);
-  // Where clients connect: the first listener, or the server's own port.
-  const place = ready.places?.[0] ?? ready.listeners?.[0];
-  const port = Number(/:(\d+)$/.exec(place ?? '')?.[1] ?? ready.port);
+  // Where clients connect: the first listener.
+  const [place] = ready.listeners;
+  const port = Number(/:(\d+)$/.exec(place)?.[1]);
   return {
     ...launched,
     folder,

@@ -7,14 +7,10 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The server is ready for clients.
-pub(super) fn is_ready() {
-    tell(&[NotifyState::Ready]);
-}
-
-/// Clients are sent away, and the process will end.
-pub(super) fn is_stopping() {
-    tell(&[NotifyState::Stopping]);
+/// Tells the service manager.
+pub(super) fn tell(state: NotifyState<'_>) {
+    // A manager that does not listen is no reason not to serve.
+    let _ = sd_notify::notify(&[state]);
 }
 
 /// Says for ever that the server is alive, as often as the manager wants to hear it: from
@@ -26,11 +22,6 @@ pub(super) async fn keep_alive() {
     let mut ticks = tokio::time::interval((limit / 2).max(Duration::from_millis(1)));
     loop {
         ticks.tick().await;
-        tell(&[NotifyState::Watchdog]);
+        tell(NotifyState::Watchdog);
     }
-}
-
-fn tell(state: &[NotifyState<'_>]) {
-    // A manager that cannot be told has its own ways to find out.
-    let _ = sd_notify::notify(state);
 }
