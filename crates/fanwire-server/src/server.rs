@@ -209,17 +209,13 @@ impl Server {
         let twin = listen_on_twin(address);
         let opened = options.listeners.iter().map(open_listener).collect::<Result<Vec<_>, _>>()?;
         let places = opened.iter().map(Open::place).collect();
+        let (own_acceptor, acceptor) = acceptors(&options, address.ip())?;
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
         let mut environment = options.functions.environment.clone();
         let guard = Guard::start(&options.guard, &mut environment)?;
-        let mut acceptor = None;
         if let Some(authority) = &options.tls {
-            acceptor = Some(Acceptor::new(authority, address.ip())?);
             environment.extend(authority.environment(|name| std::env::var_os(name))?);
-        }
-        if let Some(certificates) = &options.certificates {
-            acceptor = Some(certificates.acceptor(options.tls.as_deref(), address.ip())?);
         }
         let host = host_update(app, address, &environment).into_options(options.functions);
         let functions =
@@ -253,7 +249,7 @@ impl Server {
             topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
-        let own = Port::of_server(address.port(), acceptor.clone());
+        let own = Port::of_server(address.port(), own_acceptor);
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let own_plane = plane.clone();
@@ -467,6 +463,25 @@ impl Server {
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
     }
+}
+
+/// What does handshakes at the server's own address, and at all others. Where clients have
+/// listeners of their own, the former is for functions, which trust this machine's authority
+/// and have no certificates, whatever clients have to have; and the latter shows clients
+/// nothing of that authority's.
+fn acceptors(
+    options: &ServerOptions,
+    ip: IpAddr,
+) -> Result<(Option<Acceptor>, Option<Acceptor>), TlsError> {
+    let local = options.tls.as_deref();
+    let own = local.map(|authority| Acceptor::new(authority, ip)).transpose()?;
+    let certificates = options.certificates.as_ref();
+    if options.listeners.is_empty() {
+        let presented = certificates.map(|found| found.acceptor(local, ip)).transpose()?;
+        let acceptor = presented.or(own);
+        return Ok((acceptor.clone(), acceptor));
+    }
+    Ok((own, certificates.map(|found| found.acceptor(None, ip)).transpose()?))
 }
 
 /// How often it is looked whether all clients have left.

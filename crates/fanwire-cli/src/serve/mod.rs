@@ -5,6 +5,7 @@
 //! [`fanwire_app::serve`].
 
 mod options;
+mod service_manager;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -71,6 +72,8 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
     if let Err(error) = &announced {
         console.news(format!("other commands will not find this server: {error}"));
     }
+    // Until the very end: to send clients away takes longer than a watchdog's patience.
+    tokio::spawn(service_manager::keep_alive());
     let serving = async {
         let told = be_ready(&console, app, args, &server).await;
         services::tell_of_sockets(&server, told, &console, args.json).await;
@@ -80,7 +83,7 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         () = serving => {}
     }
     drop(announced);
-    tell_systemd(NotifyState::Stopping);
+    service_manager::tell(NotifyState::Stopping);
     let drain = &settings.drain;
     console.news(format!("sending clients away over {:?}", drain.window));
     let leaving = async {
@@ -116,15 +119,9 @@ async fn be_ready(
     } else {
         console.news(format!("serving {} on {}", app.service, places.join(", ")));
     }
-    tell_systemd(NotifyState::Ready);
+    service_manager::tell(NotifyState::Ready);
     for note in server.table_notes() {
         console.news(note.to_string());
     }
     sockets.into_iter().map(|socket| socket.name).collect()
-}
-
-/// Tells the service manager, where there is one (sd_notify(3)).
-fn tell_systemd(state: NotifyState<'_>) {
-    // A manager that does not listen is no reason not to serve.
-    let _ = sd_notify::notify(&[state]);
 }
