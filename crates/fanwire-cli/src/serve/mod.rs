@@ -94,6 +94,7 @@ fn options(args: &ServeArgs, settings: &Serve, folder: &std::path::Path) -> Serv
     options.address = address(args, settings);
     options.nitric.first_socket_port = args.socket_port;
     options.guard.access = Some(settings.access.clone());
+    options.guard.limits = settings.limits.clone();
     options
 }
 

@@ -165,6 +165,7 @@ impl Realtime {
             throttle: Throttle::new(self.inner.settings.load().limits(), now),
             ends: admitted.ends,
             refresh: admitted.refresh,
+            counted: admitted.counted,
         })
     }
 
