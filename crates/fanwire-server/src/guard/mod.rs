@@ -8,11 +8,13 @@
 //!   functions.
 //! - `question` says what a request asks for, in IAM's terms.
 //! - `refusal` says no, in the words and the form of each service.
+//! - `signer` is the same for clients of MQTT whose URL is signed.
 
 mod admit;
 mod credentials;
 mod question;
 mod refusal;
+mod signer;
 
 use std::fmt;
 use std::net::IpAddr;
