@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use fanwire_access::Limiter;
 use fanwire_app::App;
 use fanwire_app::model::{self, Durability as DurabilitySetting};
 use fanwire_functions::Functions;
@@ -43,6 +44,7 @@ pub(crate) struct RealtimeHost {
     functions: Functions,
     natives: Natives,
     observer: Arc<dyn Observer>,
+    limiter: Arc<Limiter>,
     /// The folder where retained messages and sessions are kept, if they are.
     folder: Option<PathBuf>,
     now: ArcSwapOption<Endpoint>,
@@ -74,11 +76,13 @@ impl RealtimeHost {
         functions: Functions,
         natives: Natives,
         observer: Arc<dyn Observer>,
+        limiter: Arc<Limiter>,
         folder: Option<PathBuf>,
     ) -> Arc<Self> {
         // Its clock is its own, too: who moves a clock ahead also wakes its connections.
         let hub = HubOptions { clock: Clock::default(), ..hub.clone() };
-        Arc::new(Self { hub, functions, natives, observer, folder, now: ArcSwapOption::empty() })
+        let now = ArcSwapOption::empty();
+        Arc::new(Self { hub, functions, natives, observer, limiter, folder, now })
     }
 
     /// The endpoint that is served now, if there is one.
@@ -152,6 +156,7 @@ impl RealtimeHost {
             runtime: Handle::current(),
             region: app.region.clone(),
             account_id: app.account_id.clone(),
+            limiter: Arc::clone(&self.limiter),
         };
         Ok(Realtime::start(model, parts)?)
     }

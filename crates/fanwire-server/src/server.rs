@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanwire_access::Limiter;
 use fanwire_app::App;
 use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
@@ -224,8 +225,9 @@ impl Server {
         let traffic = Feed::default();
         let folder = options.realtime_folder;
         let (natives, observer) = (options.realtime_natives, observers.realtime);
+        let limiter = Arc::clone(guard.limiter());
         let realtime =
-            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, folder);
+            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, limiter, folder);
         realtime.apply(app, Duration::ZERO).await?;
         let nitric = match &app.nitric {
             Some(_) => {
@@ -247,6 +249,7 @@ impl Server {
             region: app.region.clone(),
             account_id: app.account_id.clone(),
             topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
+            limiter: Arc::clone(guard.limiter()),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
         let own = Port::of_server(address.port(), own_acceptor);
@@ -361,6 +364,11 @@ impl Server {
     /// The subscriptions, for use from the same process, where it has an endpoint for them.
     pub fn subscriptions(&self) -> Option<&Subscriptions> {
         self.router.subscriptions().map(|endpoint| &endpoint.plane)
+    }
+
+    /// What clients are held to, and how often they were over it.
+    pub fn limiter(&self) -> &Arc<Limiter> {
+        self.router.guard().limiter()
     }
 
     /// The functions host, for use from the same process.

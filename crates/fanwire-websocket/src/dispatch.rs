@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use fanwire_access::Limiter;
 use fanwire_app::model::{ExecutionLogLevel, Integration, Route};
 use fanwire_hub::{Clock, ConnectionId, Hub};
 use fanwire_wire::ws::SharedFrame;
@@ -49,6 +50,7 @@ struct Shared {
     disconnects: Semaphore,
     disconnects_left: DisconnectsLeft,
     topics: Topics,
+    limiter: Arc<Limiter>,
 }
 
 /// How many `$disconnect` events are still to be delivered.
@@ -96,6 +98,7 @@ impl Dispatcher {
         observer: Arc<dyn Observer>,
         runtime: Handle,
         topics: Topics,
+        limiter: Arc<Limiter>,
     ) -> Self {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
@@ -109,8 +112,14 @@ impl Dispatcher {
             disconnects,
             disconnects_left,
             topics,
+            limiter,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// What clients are held to.
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
     }
 
     /// The APIs as they are now.

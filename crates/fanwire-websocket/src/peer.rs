@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fanwire_access::Counted;
 use fanwire_hub::ConnectionId;
 use serde_json::value::RawValue;
 
@@ -24,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) authorizer: Option<Box<Authorized>>,
     /// Its place among the connections that its API allows.
     pub(crate) _place: Place,
+    /// Its place among those of its address and its principal.
+    pub(crate) counted: Counted,
 }
 
 /// One of the connections that an API allows, given back when it is dropped.

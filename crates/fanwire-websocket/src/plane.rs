@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fanwire_access::{Counted, Excess, Limiter};
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
 use fanwire_hub::{Audience, Hub, Reservation, Transport};
@@ -56,6 +57,8 @@ pub struct PlaneParts {
     pub account_id: String,
     /// Where the topics are that connections can be subscribed to. `None`: there are none.
     pub topics: Option<Box<dyn TopicSource>>,
+    /// What addresses, principals and connections may ask for.
+    pub limiter: Arc<Limiter>,
 }
 
 /// The gateway's answer to a handshake.
@@ -99,7 +102,10 @@ impl Plane {
             runtime: runtime.clone(),
         };
         let topics = Topics::new(parts.topics);
-        Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime, topics) }
+        let limiter = parts.limiter;
+        let dispatcher =
+            Dispatcher::new(apis, hub, integrations, observer, runtime, topics, limiter);
+        Self { dispatcher }
     }
 
     /// The APIs and their numbers, as they are now.
@@ -195,11 +201,15 @@ impl Connecting {
             domain: Arc::clone(&self.client.domain),
             authorizer: None,
             _place: place,
+            counted: Counted::default(),
         };
         let connection = Id(peer.id);
         self.dispatcher.traffic(|| self.client.traffic(connection, &api.model.name));
         let route = api.route(CONNECT).map(|(_, route)| route);
-        let outcome = self.decide(api, &mut peer, route).await;
+        let outcome = match self.arrive(&mut peer) {
+            Ok(()) => self.decide(api, &mut peer, route).await,
+            Err(refused) => Err(refused),
+        };
         let (status, error, run) = match &outcome {
             Ok(Some(answer)) => (answer.status, None, Some(&answer.run)),
             Ok(None) => (200, None, None),
@@ -233,6 +243,28 @@ impl Connecting {
         }
     }
 
+    /// Holds the client's address to its limits, before anything is asked for it.
+    fn arrive(&self, peer: &mut Peer) -> Result<(), Refused> {
+        let now = self.dispatcher.clock().now();
+        let counted = self.dispatcher.limiter().arrive(peer.source_ip, now);
+        peer.counted = counted.map_err(|excess| self.too_many(excess))?;
+        Ok(())
+    }
+
+    /// Holds who the client is to its limits.
+    fn know(&self, peer: &mut Peer) -> Result<(), Refused> {
+        let Some(authorized) = &peer.authorizer else { return Ok(()) };
+        let counted = std::mem::take(&mut peer.counted);
+        let counted = self.dispatcher.limiter().know(counted, &authorized.principal);
+        peer.counted = counted.map_err(|excess| self.too_many(excess))?;
+        Ok(())
+    }
+
+    fn too_many(&self, excess: Excess) -> Refused {
+        let rejection = Rejection::too_many(&self.request.id);
+        Refused { rejection, why: excess.to_string(), run: None }
+    }
+
     /// The authorizer, then `$connect`. `Ok(None)` where there is no `$connect`.
     async fn decide(
         &self,
@@ -243,6 +275,7 @@ impl Connecting {
         let Some(route) = route else { return Ok(None) };
         if let Some(name) = &route.authorizer {
             peer.authorizer = Some(Box::new(self.authorize(api, peer, name).await?));
+            self.know(peer)?;
         }
         let integrations = self.dispatcher.integrations();
         let event = match integrations.native_of(&route.integration) {

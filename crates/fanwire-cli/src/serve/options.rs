@@ -67,6 +67,7 @@ pub(super) fn options(
     options.domains = Domains::of(&settings.domains, app)?;
     options.guard = GuardOptions {
         access: Some(settings.access.clone()),
+        limits: settings.limits.clone(),
         observer: Some(Arc::clone(console) as _),
     };
     options.nitric.first_socket_port = args.socket_port;

@@ -8,20 +8,24 @@
 //!   functions.
 //! - `question` says what a request asks for, in IAM's terms.
 //! - `refusal` says no, in the words and the form of each service.
+//! - `signer` is the same for clients of MQTT whose URL is signed.
 
 mod admit;
 mod credentials;
 mod question;
 mod refusal;
+mod signer;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use fanwire_access::Grants;
+use fanwire_access::{Grants, Limiter};
 use fanwire_app::serve::access::Access;
+use fanwire_app::serve::limits::Limits;
 use indexmap::IndexMap;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::credentials::{Credentials, follow};
 
@@ -30,6 +34,8 @@ use self::credentials::{Credentials, follow};
 pub struct GuardOptions {
     /// The settings. `None`: everything is open to who reaches the server.
     pub access: Option<Access>,
+    /// What clients may ask for.
+    pub limits: Limits,
     /// Who is told of calls and of refusals. `None`: nobody.
     pub observer: Option<Arc<dyn GuardObserver>>,
 }
@@ -114,6 +120,8 @@ pub(crate) struct Guard {
     /// APIs that are open to everybody.
     open: Vec<String>,
     observer: Option<Arc<dyn GuardObserver>>,
+    limiter: Arc<Limiter>,
+    max_handshakes: usize,
 }
 
 // === impl Guard ===
@@ -135,7 +143,14 @@ impl Guard {
             credentials.read().map_err(GuardError::Keys)?;
         }
         let open = access.map(|access| access.allow_anonymous.clone()).unwrap_or_default();
-        Ok(Arc::new(Self { credentials, open, observer: options.observer.clone() }))
+        let limits = &options.limits;
+        Ok(Arc::new(Self {
+            credentials,
+            open,
+            observer: options.observer.clone(),
+            limiter: Arc::new(Limiter::new(limits.clone(), Instant::now())),
+            max_handshakes: limits.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
+        }))
     }
 
     /// Reads the file of keys again whenever it changes, until `stopped`.
@@ -143,6 +158,16 @@ impl Guard {
         if self.credentials.as_ref().is_some_and(Credentials::may_change) {
             tokio::spawn(follow(Arc::clone(self), stopped));
         }
+    }
+
+    /// What clients are held to, in all planes.
+    pub(crate) fn limiter(&self) -> &Arc<Limiter> {
+        &self.limiter
+    }
+
+    /// Connections of one listener that have not said who they are, at the most.
+    pub(crate) fn max_handshakes(&self) -> usize {
+        self.max_handshakes
     }
 
     /// Whether everybody may call an API, by the name that settings have for it.
