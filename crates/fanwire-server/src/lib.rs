@@ -17,6 +17,7 @@
 
 mod address;
 mod apply;
+mod cluster;
 mod control;
 mod door;
 mod dynamodb;

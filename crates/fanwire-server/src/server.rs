@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fanwire_app::App;
 use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
+use fanwire_cluster::{Cluster, ClusterOptions, JoinError};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
@@ -58,6 +60,8 @@ pub struct ServerOptions {
     pub websocket_natives: WebSocketNatives,
     /// How a Nitric project is served, where the App is one.
     pub nitric: NitricOptions,
+    /// The nodes that serve the App together. `None`: this one alone.
+    pub cluster: Option<ClusterOptions>,
 }
 
 impl Default for ServerOptions {
@@ -74,6 +78,7 @@ impl Default for ServerOptions {
             tls: None,
             websocket_natives: WebSocketNatives::new(),
             nitric: NitricOptions::default(),
+            cluster: None,
         }
     }
 }
@@ -114,6 +119,9 @@ pub enum StartError {
     /// The functions host could not start.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// The node did not come into its cluster.
+    #[error("the cluster: {0}")]
+    Cluster(#[from] JoinError),
     /// No certificates can be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -146,6 +154,7 @@ pub struct Server {
     environment: IndexMap<String, String>,
     table_notes: Vec<TableNote>,
     nitric: Option<NitricHost>,
+    cluster: Option<ClusterHost>,
     stopped: watch::Sender<bool>,
 }
 
@@ -176,6 +185,10 @@ impl Server {
         let functions =
             Functions::start(&endpoints::functions(app, address), host, observers.functions)?;
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
+        let cluster = match options.cluster {
+            Some(options) => Some(ClusterHost::join(options, &hub).await?),
+            None => None,
+        };
         let traffic = Feed::default();
         let folder = options.realtime_folder;
         let (natives, observer) = (options.realtime_natives, observers.realtime);
@@ -202,6 +215,7 @@ impl Server {
             region: app.region.clone(),
             account_id: app.account_id.clone(),
             topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
+            nodes: cluster.as_ref().map(|cluster| Box::new(cluster.nodes()) as _),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
         let own = Port::of_server(acceptor.clone());
@@ -232,11 +246,14 @@ impl Server {
             });
             nitric.apply(app).await;
         }
+        if let Some(cluster) = &cluster {
+            cluster.start(router.plane());
+        }
         if let Some(tables) = tables {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
             tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
         }
-        Ok(Self { address, router, hub, environment, table_notes, nitric, stopped })
+        Ok(Self { address, router, hub, environment, table_notes, nitric, cluster, stopped })
     }
 
     /// What was done to the tables at the start, and what could not be.
@@ -301,6 +318,11 @@ impl Server {
         self.router.subscriptions().map(|endpoint| &endpoint.plane)
     }
 
+    /// The cluster, where the App is served by several nodes.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref().map(ClusterHost::cluster)
+    }
+
     /// The functions host, for use from the same process.
     pub fn functions(&self) -> &Functions {
         self.router.functions()
@@ -358,6 +380,9 @@ impl Server {
             nitric.stop(grace).await;
         }
         self.router.functions().shutdown(grace).await;
+        if let Some(cluster) = &self.cluster {
+            cluster.leave().await;
+        }
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
     }

@@ -165,6 +165,7 @@ impl Driver {
                 Action::Recover(peer, revision) => self.recover(peer, revision),
                 Action::Fenced => return true,
                 Action::Joined(peer) => {
+                    self.shared.deaths.came(peer.incarnation);
                     self.shared.tell(Event::PeerJoined(peer));
                 }
                 Action::Left(peer) => {
