@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use fanwire_app::serve::listen::ListenAt;
+use fanwire_app::serve::tls::{ClientCertificates, LETS_ENCRYPT, TlsVersion};
 use fanwire_app::serve::{FILE_NAME, LoadedServe, Serve, load};
 use fanwire_app::{LoadError, LoadOptions};
 
@@ -35,4 +36,50 @@ fn a_mistake_is_told_with_its_place_and_the_nearest_name() {
     let said = error.to_string();
     assert!(said.contains("fanwire.serve.toml:2:20"), "{said}");
     assert!(said.contains("did you mean `connections`?"), "{said}");
+}
+
+#[test]
+fn certificates_come_from_files_and_from_authorities() {
+    let text = "[tls]\nmin_version = \"1.3\"\nclient_ca = \"clients.pem\"\n\
+                [[tls.certificates]]\ncertificate = \"a.pem\"\nkey = \"/keys/a.pem\"\n\
+                [tls.acme]\ndomains = [\"Chat.Example.com\", \"chat.example.com\"]\n\
+                contact = \"ops@example.com\"\naccept_terms = true\n\
+                eab_id = \"kid\"\neab_key_file = \"eab.key\"\n";
+    let tls = load_text(FILE_NAME, text).unwrap().serve.tls.unwrap();
+    assert!(tls.certificates[0].certificate.ends_with("a.pem"));
+    assert_eq!(tls.certificates[0].key, Path::new("/keys/a.pem"));
+    assert_eq!(tls.min_version, TlsVersion::V1_3);
+    assert_eq!(tls.client_certificates, ClientCertificates::Required);
+    let acme = tls.acme.unwrap();
+    assert_eq!(acme.domains, ["chat.example.com"]);
+    assert_eq!(acme.contact, ["mailto:ops@example.com"]);
+    assert_eq!(acme.directory, LETS_ENCRYPT);
+    assert!(acme.account.unwrap().key_file.ends_with("eab.key"));
+}
+
+#[test]
+fn what_no_authority_would_issue_is_told_before_it_is_asked() {
+    let acme = |rest: &str| format!("[tls.acme]\n{rest}\n");
+    for (text, expected) in [
+        ("[tls]\n".to_owned(), "[tls] has no certificates"),
+        (acme("domains = \"a.com\""), "accept_terms"),
+        (acme("domains = \"a.com\"\naccept_terms = false"), "without agreement"),
+        (acme("domains = \"*.a.com\"\naccept_terms = true"), "by DNS alone"),
+        (acme("domains = \"10.0.0.1\"\naccept_terms = true"), "is an address"),
+        (acme("domains = \"localhost\"\naccept_terms = true"), "no public name"),
+        (acme("domains = \"a/../b.com\"\naccept_terms = true"), "no public name"),
+        (acme("domains = []\naccept_terms = true"), "1 to 100"),
+        (acme("domains = \"a.com\"\naccept_terms = true\neab_id = \"x\""), "both eab_id"),
+        (acme("domains = \"a.com\"\naccept_terms = true\ncontact = \"me\""), "no address of mail"),
+        (acme("domains = \"a.com\"\naccept_terms = true\ndirectory = \"http://x\""), "https://"),
+        (
+            "[tls]\nclient_certificates = \"optional\"\n[[tls.certificates]]\n\
+             certificate = \"a\"\nkey = \"b\"\n"
+                .to_owned(),
+            "client_ca",
+        ),
+    ] {
+        let said = load_text(FILE_NAME, &text).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
 }

@@ -10,6 +10,7 @@
 
 mod broadcast;
 mod cold_start;
+mod crowd;
 mod echo;
 mod idle;
 mod mqtt;
@@ -50,7 +51,7 @@ Examples:
   ./bench mqtt fan-out idle --quick"
 )]
 struct Args {
-    /// One scenario [default: all but subscriptions, cold-start and mqtt].
+    /// One scenario [default: all but crowd, subscriptions, cold-start and mqtt].
     #[command(subcommand)]
     scenario: Option<Scenario>,
     #[command(flatten)]
@@ -129,6 +130,23 @@ enum Scenario {
         #[arg(long, default_value_t = 20)]
         starts: usize,
     },
+    /// A crowd of clients of all kinds, who are all told the same once a second.
+    Crowd {
+        /// How many connections.
+        #[arg(long, value_delimiter = ',', default_value = "1000,10000,50000")]
+        connections: Vec<usize>,
+    },
+    /// Be clients of one kind, and take commands on standard input.
+    #[command(hide = true)]
+    CrowdClients {
+        /// What they speak.
+        kind: crowd::Kind,
+        /// How many.
+        count: usize,
+        /// Where they connect.
+        #[arg(value_delimiter = ',')]
+        servers: Vec<std::net::SocketAddr>,
+    },
     /// Serve procedures in this process, and take commands on standard input.
     #[command(hide = true)]
     Procedures {
@@ -153,6 +171,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.scenario {
         Some(Scenario::Serve { port }) => serve::run(port, &args.settings.peers),
+        Some(Scenario::CrowdClients { kind, count, servers }) => {
+            crowd::run_clients(kind, count, &servers)
+        }
         Some(Scenario::Procedures { port }) => subscriptions::serve(port),
         Some(Scenario::Function) => subscriptions::function(),
         Some(Scenario::Publisher) => subscriptions::publish_on_request(),
@@ -195,10 +216,14 @@ fn measure(scenario: Option<Scenario>, settings: &Settings) -> Result<()> {
             Scenario::Subscriptions(wanted) => {
                 subscriptions::run(&wanted, settings, &mut report)?;
             }
+            Scenario::Crowd { connections } => {
+                crowd::run(&connections, open_files, settings, &mut report)?;
+            }
             Scenario::ColdStart { programs, starts } => {
                 cold_start::run(&programs, starts, &mut report)?;
             }
             Scenario::Serve { .. }
+            | Scenario::CrowdClients { .. }
             | Scenario::Procedures { .. }
             | Scenario::Function
             | Scenario::Publisher => {}

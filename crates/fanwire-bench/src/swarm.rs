@@ -238,7 +238,7 @@ pub(crate) fn frame(text: &str) -> Vec<u8> {
 }
 
 /// The first whole frame: its first byte, its payload, and its length with its header.
-fn split_frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
+pub(crate) fn split_frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let (header, len) = match bytes {
         [_, 127, rest @ ..] => (10, u64::from_be_bytes(*rest.first_chunk()?) as usize),
         [_, 126, rest @ ..] => (4, usize::from(u16::from_be_bytes(*rest.first_chunk()?))),

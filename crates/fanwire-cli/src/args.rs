@@ -1,6 +1,7 @@
 //! The command line, as typed.
 
 mod realtime;
+mod serve;
 mod tools;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,6 +15,7 @@ pub(crate) use self::realtime::{
     PasswordArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, PublishArgs, RetainedArgs,
     SessionListArgs, SessionsArgs, SessionsCommand, SubscribeArgs,
 };
+pub(crate) use self::serve::{ListenArg, ServeArgs};
 pub(crate) use self::tools::{
     ClockArgs, ClockCommand, ConnectionsArgs, ConnectionsCommand, InvokeArgs, ListArgs, LogsArgs,
     RecordArgs, ReplayArgs, SendArgs, ServerArgs,
@@ -29,6 +31,7 @@ pub(crate) use self::tools::{
 Examples:
   fanwire dev                     serve the app in this folder on port 3001
   fanwire dev examples/chat       serve the app in another folder
+  fanwire serve                   serve it in production
   fanwire send                    talk with it, from another terminal
   fanwire logs -f --errors        see what fails
   fanwire check                   say what is wrong with this folder's project file"
@@ -42,6 +45,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve the app in a folder while you work on it.
     Dev(DevArgs),
+    /// Serve the app in a folder in production.
+    Serve(ServeArgs),
     /// Connect to a WebSocket API and talk with it.
     Send(SendArgs),
     /// Give a function of the running dev an event and show what comes of it.

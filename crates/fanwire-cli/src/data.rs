@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fanwire_app::App;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,12 @@ pub(crate) struct Announcement {
 pub(crate) struct Announced {
     file: PathBuf,
     announcement: Announcement,
+}
+
+/// Where the App's tables are, and what else is kept between runs: `given`, or the folder
+/// beside the App.
+pub(crate) fn folder(app: &App, given: Option<&Path>) -> PathBuf {
+    given.map_or_else(|| app.root.join(DEFAULT), Path::to_owned)
 }
 
 /// Makes the folder, with all in it kept out of version control.

@@ -1,8 +1,9 @@
-//! The `fanwire` command: `dev` serves an App, `check` says what a project file
+//! The `fanwire` command: `dev` serves an App while one works on it, `serve` in production,
+//! `check` says what a project file
 //! means, `schema` prints the JSON Schema of `fanwire.toml`, `trust` has browsers
 //! believe the certificates of `dev`, `password` makes hashes of passwords. `send`,
 //! `invoke`, `connections`, `publish`, `subscribe`, `sessions`, `retained`, `policy`,
-//! `logs`, `record`, `replay` and `clock` talk with a `dev` that runs.
+//! `logs`, `record`, `replay` and `clock` talk with a server that runs.
 //!
 //! Exit status: 0 when all went well, 1 when it did not, 2 when the command line, the
 //! project file or another file is wrong, 3 when no server answers.
@@ -17,6 +18,7 @@ mod console;
 mod data;
 mod dev;
 mod elapsed;
+mod hosting;
 mod inspect;
 mod invoke;
 mod live;
@@ -24,10 +26,12 @@ mod logs;
 mod password;
 mod pretty;
 mod project;
+mod ready;
 mod realtime;
 mod record;
 mod replay;
 mod send;
+mod serve;
 mod services;
 mod sites;
 mod table;
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
     }
     match Args::parse().command {
         Command::Dev(args) => dev::run(&args),
+        Command::Serve(args) => serve::run(args),
         Command::Send(args) => send::run(&args),
         Command::Invoke(args) => invoke::run(&args),
         Command::Connections(args) => connections::run(args),

@@ -13,7 +13,12 @@ use crate::{EXIT_USAGE, TYPESCRIPT_ARGUMENT};
 ///
 /// What is wrong with its file.
 pub(crate) fn load(args: &ProjectArgs) -> Result<Loaded, LoadError> {
-    let options = LoadOptions {
+    fanwire_app::load(&args.path, &load_options(args))
+}
+
+/// How files of a project are read.
+pub(crate) fn load_options(args: &ProjectArgs) -> LoadOptions {
+    LoadOptions {
         stage: args.stage.clone(),
         region: args.region.clone(),
         params: args.params.iter().cloned().collect(),
@@ -24,8 +29,7 @@ pub(crate) fn load(args: &ProjectArgs) -> Result<Loaded, LoadError> {
         profile: args.profile.map(Into::into),
         dynamodb: args.dynamodb.clone(),
         typescript: compiler(),
-    };
-    fanwire_app::load(&args.path, &options)
+    }
 }
 
 /// This program, as the compiler of TypeScript that it is with a hidden argument.

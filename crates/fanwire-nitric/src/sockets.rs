@@ -136,7 +136,21 @@ impl Handlers {
     }
 
     /// Gives an event to its handler, and says whether that succeeded.
+    ///
+    /// That a service has gone shows only when its stream ends. A handshake that was given to
+    /// such a one is given to the next, as one that comes later is: its client has been told
+    /// nothing yet.
     pub(crate) async fn ask(&self, event: SocketEvent) -> Result<bool, NotHandled> {
+        if event.content.kind() == EventKind::Connect {
+            match self.ask_once(event.clone()).await {
+                Err(NotHandled::Lost) => {}
+                asked => return asked,
+            }
+        }
+        self.ask_once(event).await
+    }
+
+    async fn ask_once(&self, event: SocketEvent) -> Result<bool, NotHandled> {
         let key = (event.socket.clone(), event.content.kind());
         let mut slots = self.slots.subscribe();
         let is_decided = |slots: &Slots| slots.get(&key).is_none_or(|slot| !slot.is_empty());
@@ -238,6 +252,21 @@ mod tests {
         };
         let (asked, ()) = tokio::join!(handlers.ask(message("a")), going);
         assert_eq!(asked, Err(NotHandled::Lost));
+    }
+
+    #[tokio::test]
+    async fn a_handshake_whose_handler_goes_is_left_to_the_next() {
+        let handlers = Handlers::new();
+        let handshake = SocketEvent { content: Content::Connect(HashMap::new()), ..message("a") };
+        let mut gone = handlers.register("a", EventKind::Connect, false).unwrap();
+        let going = async {
+            gone.questions.recv().await.unwrap();
+            drop(gone);
+            answer(handlers.register("a", EventKind::Connect, false).unwrap(), true).await
+        };
+        let (asked, registration) = tokio::join!(handlers.ask(handshake), going);
+        assert_eq!(asked, Ok(true));
+        drop(registration);
     }
 
     #[tokio::test]

@@ -10,11 +10,10 @@ use fanwire_dynamodb::DynamoDb;
 use fanwire_hub::Clock;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
 use tokio::sync::{Notify, watch};
 
 use crate::response::{self, Answer};
-use crate::router::{BodyError, Router};
+use crate::router::{BodyError, CallBody, Router};
 
 /// The header that names an operation.
 const TARGET: &str = "x-amz-target";
@@ -22,7 +21,7 @@ const TARGET: &str = "x-amz-target";
 const PREFIXES: [&str; 2] = ["DynamoDB_20120810.", "DynamoDBStreams_20120810."];
 
 /// The largest request (DynamoDB API Reference, `BatchWriteItem`: 16 MB in all).
-const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long after its time an item may still be there. On AWS it can be days.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
@@ -38,7 +37,7 @@ pub(crate) fn is_meant(headers: &HeaderMap) -> bool {
 
 impl Router {
     /// Answers a request to DynamoDB's API.
-    pub(crate) async fn dynamodb(&self, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn dynamodb(&self, request: Request<CallBody>) -> Answer {
         let Some(tables) = self.tables() else {
             let text = "this server has no tables: it was started without a place for them";
             return refused(StatusCode::BAD_REQUEST, "ResourceNotFoundException", text);

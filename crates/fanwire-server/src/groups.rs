@@ -9,14 +9,13 @@ use fanwire_websocket::{
 };
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
-use hyper::body::Incoming;
 use serde::Deserialize;
 
 use crate::address::{GroupKind, GroupPath};
 use crate::management::{MAX_BODY_BYTES, not_allowed, refused, unreadable};
 use crate::query::Query;
 use crate::response::{self, Answer};
-use crate::router::Router;
+use crate::router::{CallBody, Router};
 
 /// The type of a body that says itself whom it is for.
 const ENVELOPE: &str = "application/vnd.fanwire.post+json";
@@ -35,7 +34,7 @@ struct Envelope {
 impl Router {
     /// Answers a call about many connections of an API, or about all: a broadcast, where it
     /// allows one.
-    pub(crate) async fn connections(&self, api: ApiIndex, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn connections(&self, api: ApiIndex, request: Request<CallBody>) -> Answer {
         let gateway_id = request_id();
         let answer = if request.method() == Method::POST {
             self.post_to_many(api, request, &gateway_id).await
@@ -48,7 +47,7 @@ impl Router {
     async fn post_to_many(
         &self,
         api: ApiIndex,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
         gateway_id: &str,
     ) -> Answer {
         let (head, body) = request.into_parts();
@@ -83,7 +82,7 @@ impl Router {
         &self,
         api: ApiIndex,
         path: &GroupPath,
-        request: &Request<Incoming>,
+        request: &Request<CallBody>,
     ) -> Answer {
         let gateway_id = request_id();
         let answer = match (request.method(), &path.name) {

@@ -7,13 +7,12 @@ use bytes::Bytes;
 use fanwire_functions::{InvokeError, InvokeOptions, Outcome};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
 
 use crate::response::{self, Answer};
-use crate::router::{BodyError, Router};
+use crate::router::{BodyError, CallBody, Router};
 
 /// The most a synchronous event may hold, in bytes.
-const MAX_SYNC_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) const MAX_SYNC_BYTES: usize = 6 * 1024 * 1024;
 /// The most an asynchronous event may hold, in bytes.
 const MAX_ASYNC_BYTES: usize = 1024 * 1024;
 /// The most the client context may hold, in bytes of base64.
@@ -45,12 +44,12 @@ struct LambdaError {
 
 impl Router {
     /// Answers `POST /2015-03-31/functions/{name}/invocations`.
-    pub(crate) async fn invoke(&self, name: &str, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn invoke(&self, name: &str, request: Request<CallBody>) -> Answer {
         self.try_invoke(name, request).await.unwrap_or_else(LambdaError::into_answer)
     }
 
     /// Answers `POST /2014-11-13/functions/{name}/invoke-async`.
-    pub(crate) async fn invoke_async(&self, name: &str, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn invoke_async(&self, name: &str, request: Request<CallBody>) -> Answer {
         let invoked = async {
             let key = self.function(name)?;
             let event = self.event(request, MAX_ASYNC_BYTES).await?;
@@ -67,7 +66,7 @@ impl Router {
     async fn try_invoke(
         &self,
         name: &str,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Result<Answer, LambdaError> {
         if request.method() != Method::POST {
             let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -101,7 +100,7 @@ impl Router {
     }
 
     /// The event: JSON, or nothing, which stands for an empty object.
-    async fn event(&self, request: Request<Incoming>, limit: usize) -> Result<Bytes, LambdaError> {
+    async fn event(&self, request: Request<CallBody>, limit: usize) -> Result<Bytes, LambdaError> {
         let body = self.body(request, limit).await.map_err(|error| {
             let text = error.to_string();
             match error {

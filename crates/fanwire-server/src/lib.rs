@@ -6,10 +6,11 @@
 //!   [`Server::stop`] takes them down again in bounded time. [`Server::apply`] serves an
 //!   App that has changed without losing its connections.
 //! - `listener` accepts connections on the server's `port` and on those of the realtime
-//!   endpoint, and speaks HTTP/1.1; a WebSocket handshake leaves HTTP there and its socket
-//!   goes to a shard. `mqtt` is the way to the broker.
+//!   endpoint, and `http_connection` speaks HTTP, 1.1 and 2; a WebSocket handshake leaves
+//!   HTTP there and its socket goes to a shard. `mqtt` is the way to the broker.
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
-//!   come from.
+//!   come from on a developer's machine, and [`Certificates`] on a network.
+//! - `guard` is who may call the APIs that let a caller act on others, or look inside.
 //! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
 //!   `subscriptions`,
 //!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
@@ -23,7 +24,9 @@ mod door;
 mod dynamodb;
 mod endpoints;
 mod groups;
+mod guard;
 mod head_tap;
+mod http_connection;
 mod iot_data;
 mod jwks;
 mod lambda_api;
@@ -43,10 +46,14 @@ mod upgrade;
 
 pub use self::apply::{Applied, ApplyError};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
+pub use self::guard::{GuardError, GuardEvent, GuardObserver, GuardOptions};
 pub use fanwire_nitric::Observer as NitricObserver;
 
 pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-pub use self::tls::{Authority, TlsError};
+pub use self::tls::{
+    AcmeError, Authority, CertificateError, CertificateEvent, CertificateFacts,
+    CertificateObserver, Certificates, PairError, TlsError,
+};

@@ -1,39 +1,22 @@
-//! Listening, and serving who comes on the runtime: HTTP/1.1, and MQTT until the broker has
-//! the connection.
+//! Listening, and serving who comes on the runtime: HTTP, and MQTT until the broker has the
+//! connection.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::head_tap::HeadTap;
+use crate::http_connection;
 use crate::port::{Opening, Port, Speech};
 use crate::router::{Router, Source};
-use crate::tls::ClientStream;
 
 /// How long a client may take to send the head of its first request, a TLS handshake
 /// before it included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a client may take until the head of a further request is there. SDKs keep
-/// connections for minutes, and a function that is frozen between events does not see
-/// one close.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// The longest head of a request, in bytes; a longer one is answered 431.
-const MAX_HEAD_BYTES: usize = 32 * 1024;
-
-/// The most headers of a request.
-const MAX_HEADERS: usize = 128;
 
 /// Connections that may wait in the system's queue to be accepted; it may allow fewer.
 /// Where it is full, clients that come in a flood are turned away.
@@ -92,50 +75,10 @@ pub(crate) async fn serve(
         // other.
         Speech::Mqtt => Box::pin(router.mqtt(stream, peer)).await,
         Speech::Http => {
-            let serving = serve_http(stream, peer, router, port, impatient_at, stopped);
+            let (only_realtime, socket) = (port.is_for_realtime_only(), port.socket());
+            let source = |head| Source { head, peer, only_realtime, socket };
+            let serving = http_connection::serve(stream, router, source, impatient_at, stopped);
             Box::pin(serving).await;
-        }
-    }
-}
-
-async fn serve_http(
-    stream: ClientStream,
-    peer: SocketAddr,
-    router: Arc<Router>,
-    port: Port,
-    impatient_at: Instant,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let (stream, head) = HeadTap::new(stream);
-    let begun = AtomicBool::new(false);
-    let service = service_fn(|request| {
-        begun.store(true, Ordering::Relaxed);
-        let (router, head) = (Arc::clone(&router), head.clone());
-        let only_realtime = port.is_for_realtime_only();
-        let source = Source { head, peer, only_realtime, socket: port.socket() };
-        async move { Ok::<_, Infallible>(router.answer(request, &source).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(KEEP_ALIVE_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let impatience = async {
-        tokio::time::sleep_until(impatient_at).await;
-        if begun.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = impatience => {}
-        // What goes wrong here is the client's doing, and it has been answered.
-        _ = connection.as_mut() => {}
-        () = told_to(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(Duration::from_secs(1), connection).await;
         }
     }
 }

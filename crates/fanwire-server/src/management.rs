@@ -4,11 +4,10 @@
 use fanwire_websocket::{ApiIndex, ManagementError, Post, request_id};
 use fanwire_wire::ws::CloseCode;
 use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
 
 use crate::query::Query;
 use crate::response::{self, Answer};
-use crate::router::{BodyError, Router};
+use crate::router::{BodyError, CallBody, Router};
 
 /// The most bytes read of a body; whether they are too many is the API's to say.
 pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -19,7 +18,7 @@ impl Router {
         &self,
         api: ApiIndex,
         id: &str,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Answer {
         let gateway_id = request_id();
         let done = match *request.method() {
@@ -36,7 +35,7 @@ impl Router {
         &self,
         api: ApiIndex,
         id: &str,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Result<Answer, ManagementError> {
         match self.body(request, MAX_BODY_BYTES).await {
             Ok(body) => {

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
 
 use crate::address::Target;
 use crate::head_tap::HeadTap;
@@ -158,7 +159,7 @@ async fn hand_over(
 ) {
     // Where the client has left there is nobody to be told.
     let Ok(upgraded) = on_upgrade.await else { return };
-    let Ok(parts) = upgraded.downcast::<TokioIo<HeadTap>>() else { return };
+    let Ok(parts) = downcast::<TokioIo<HeadTap>>(upgraded) else { return };
     let stream = parts.io.into_inner().into_inner();
     let arrival = Arrival { peer, tls: tls_of(&stream), http: Some(http) };
     endpoint.plane.handshake(stream, parts.read_buf.to_vec(), arrival).await;

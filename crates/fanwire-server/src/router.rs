@@ -11,14 +11,15 @@ use fanwire_app::App;
 use fanwire_dynamodb::DynamoDb;
 use fanwire_functions::Functions;
 use fanwire_websocket::{Arrival, Plane, Rejection, request_id};
-use http::header::{HOST, ORIGIN, ToStrError};
+use http::header::{HOST, ToStrError};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
 use crate::address::{self, Target};
 use crate::control::Control;
+use crate::guard::Guard;
 use crate::head_tap::Head;
 use crate::realtime::{Endpoint, RealtimeHost};
 use crate::response::{self, Answer};
@@ -27,8 +28,12 @@ use crate::{dynamodb, iot_data, subscriptions};
 /// How long a client may take to send the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The body of a call: what still comes, or what had to be read to know who calls.
+pub(crate) type CallBody = Either<Incoming, Full<Bytes>>;
+
 /// What requests are answered with.
 pub(crate) struct Router {
+    guard: Arc<Guard>,
     plane: Plane,
     realtime: Arc<RealtimeHost>,
     subscriptions: Option<subscriptions::Endpoint>,
@@ -82,6 +87,7 @@ pub(crate) enum BodyError {
 impl Router {
     pub(crate) fn new(
         app: &App,
+        guard: Arc<Guard>,
         planes: (Plane, Arc<RealtimeHost>, Option<subscriptions::Endpoint>),
         functions: Functions,
         tables: Option<DynamoDb>,
@@ -93,6 +99,7 @@ impl Router {
         let sweep = Arc::default();
         let account = ArcSwap::from_pointee(Account::of(app));
         Self {
+            guard,
             plane,
             realtime,
             subscriptions,
@@ -104,6 +111,10 @@ impl Router {
             control,
             stopping,
         }
+    }
+
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     pub(crate) fn plane(&self) -> &Plane {
@@ -176,6 +187,17 @@ impl Router {
         Arrival { source_ip: peer.ip(), port: self.port, tls }
     }
 
+    /// The ARN of something of a service, as far as the App says where on AWS it is.
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        let account = self.account.load();
+        format!("arn:aws:{service}:{}:{}:{resource}", account.region, account.id)
+    }
+
+    /// The ARN of who a key or a token is called by.
+    pub(crate) fn arn_of_user(&self, name: &str) -> String {
+        format!("arn:aws:iam::{}:user/{name}", self.account.load().id)
+    }
+
     pub(crate) fn arn_of_unknown(&self, name: &str) -> String {
         if name.starts_with("arn:") {
             return name.to_owned();
@@ -201,16 +223,23 @@ impl Router {
         if source.only_realtime {
             return response::rejected(Rejection::unknown_stage(&request_id()));
         }
+        if !target.is_privileged() {
+            return match target {
+                Target::Api(api) => self.upgrade(api, request, source).await,
+                Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
+                _ => response::rejected(Rejection::unknown_stage(&request_id())),
+            };
+        }
         // Who names a custom authorizer is judged by it, wherever the request comes from.
         let judged = target == Target::IotData && iot_data::is_judged(&request);
-        if target.is_privileged() && !judged && request.headers().contains_key(ORIGIN) {
-            // Any website can make a visitor's browser send a request to a server on the
-            // visitor's machine. Browsers say so by this header; SDKs do not send it.
-            let body = response::message("this API does not answer web pages");
-            return response::error(StatusCode::FORBIDDEN, "ForbiddenException", body);
-        }
+        let request = match judged {
+            true => request.map(Either::Left),
+            false => match self.admit(&target, request, source).await {
+                Ok(request) => request,
+                Err(answer) => return *answer,
+            },
+        };
         match target {
-            Target::Api(api) => self.upgrade(api, request, source).await,
             Target::Connection(api, id) => self.connection(api, &id, request).await,
             Target::Groups(api, group) => self.groups(api, &group, &request).await,
             Target::Connections(api) => self.connections(api, request).await,
@@ -219,10 +248,11 @@ impl Router {
             Target::DynamoDb => self.dynamodb(request).await,
             Target::IotData => self.iot_data(request, source).await,
             Target::Control(path) => self.control(&path, request).await,
-            Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
-            Target::Realtime | Target::Subscriptions | Target::Unknown => {
-                response::rejected(Rejection::unknown_stage(&request_id()))
-            }
+            Target::Api(_)
+            | Target::Health
+            | Target::Realtime
+            | Target::Subscriptions
+            | Target::Unknown => response::rejected(Rejection::unknown_stage(&request_id())),
         }
     }
 
@@ -260,14 +290,14 @@ impl Router {
     /// Reads the body of a request.
     pub(crate) async fn body(
         &self,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
         limit: usize,
     ) -> Result<Bytes, BodyError> {
         self.body_of(request.into_body(), limit).await
     }
 
     /// Reads a body of at most `limit` bytes.
-    pub(crate) async fn body_of(&self, body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+    pub(crate) async fn body_of(&self, body: CallBody, limit: usize) -> Result<Bytes, BodyError> {
         let reading = Limited::new(body, limit).collect();
         match tokio::time::timeout(BODY_TIMEOUT, reading).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),

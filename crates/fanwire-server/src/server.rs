@@ -23,12 +23,13 @@ use tokio::sync::watch;
 
 use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
+use crate::guard::{Guard, GuardError, GuardOptions};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-use crate::tls::{Acceptor, Authority, TlsError};
+use crate::tls::{Acceptor, Authority, Certificates, TlsError};
 use crate::{door, dynamodb, endpoints, listener, subscriptions};
 
 /// Where to listen, and what the parts are started with.
@@ -55,6 +56,8 @@ pub struct ServerOptions {
     /// Where the certificates for clients that speak TLS come from; functions are told to
     /// trust it. Without one the port speaks no TLS.
     pub tls: Option<Arc<Authority>>,
+    /// What is presented to clients on a network. `None`: what `tls` makes, if that is there.
+    pub certificates: Option<Arc<Certificates>>,
     /// Functions that are Rust in this process, by the keys that routes and authorizers of
     /// WebSocket APIs name.
     pub websocket_natives: WebSocketNatives,
@@ -62,6 +65,8 @@ pub struct ServerOptions {
     pub nitric: NitricOptions,
     /// The nodes that serve the App together. `None`: this one alone.
     pub cluster: Option<ClusterOptions>,
+    /// Who may call what, and how much of it.
+    pub guard: GuardOptions,
 }
 
 impl Default for ServerOptions {
@@ -76,9 +81,11 @@ impl Default for ServerOptions {
             realtime_folder: None,
             subscriptions: None,
             tls: None,
+            certificates: None,
             websocket_natives: WebSocketNatives::new(),
             nitric: NitricOptions::default(),
             cluster: None,
+            guard: GuardOptions::default(),
         }
     }
 }
@@ -131,6 +138,9 @@ pub enum StartError {
     /// The Nitric project cannot be served.
     #[error(transparent)]
     Nitric(#[from] NitricError),
+    /// Who may call cannot be told.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The subscriptions could not start.
     #[error(transparent)]
     Subscriptions(#[from] SubscriptionsError),
@@ -176,10 +186,14 @@ impl Server {
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
         let mut environment = options.functions.environment.clone();
+        let guard = Guard::start(&options.guard, &mut environment)?;
         let mut acceptor = None;
         if let Some(authority) = &options.tls {
             acceptor = Some(Acceptor::new(authority, address.ip())?);
             environment.extend(authority.environment(|name| std::env::var_os(name))?);
+        }
+        if let Some(certificates) = &options.certificates {
+            acceptor = Some(certificates.acceptor(options.tls.as_deref(), address.ip())?);
         }
         let host = host_update(app, address, &environment).into_options(options.functions);
         let functions =
@@ -228,9 +242,18 @@ impl Server {
             None => None,
         };
         let planes = (plane, realtime, subscriptions);
-        let router = Router::new(app, planes, functions, tables.clone(), address.port(), control);
+        let router = Router::new(
+            app,
+            Arc::clone(&guard),
+            planes,
+            functions,
+            tables.clone(),
+            address.port(),
+            control,
+        );
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
+        guard.follow(watching.clone());
         for (listener, port) in ports {
             let (router, watching) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, watching)
@@ -248,6 +271,9 @@ impl Server {
         }
         if let Some(cluster) = &cluster {
             cluster.start(router.plane());
+        }
+        if let Some(certificates) = options.certificates {
+            tokio::spawn(certificates.keep(watching.clone()));
         }
         if let Some(tables) = tables {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));

@@ -11,6 +11,7 @@ use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
 
 use crate::head_tap::HeadTap;
 use crate::response::{self, Answer};
@@ -74,7 +75,7 @@ async fn hand_over(on_upgrade: OnUpgrade, pending: Pending) {
 /// What a connection goes over once its 101 is written, and what the client has sent since
 /// its request. `None`: the client has left.
 pub(crate) async fn out_of_http(on_upgrade: OnUpgrade) -> Option<(Transport, Vec<u8>)> {
-    let parts = on_upgrade.await.ok()?.downcast::<TokioIo<HeadTap>>().ok()?;
+    let parts = downcast::<TokioIo<HeadTap>>(on_upgrade.await.ok()?).ok()?;
     let early = parts.read_buf.to_vec();
     let transport = parts.io.into_inner().into_inner().into_transport().ok()?;
     Some((transport, early))

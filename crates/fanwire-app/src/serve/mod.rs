@@ -10,6 +10,8 @@ pub mod cluster;
 pub mod drain;
 pub mod limits;
 pub mod listen;
+pub mod permission;
+pub mod secret;
 pub mod telemetry;
 pub mod tls;
 

@@ -10,7 +10,7 @@ mod fleet;
 mod incoming;
 mod latency;
 mod load;
-mod packet;
+pub(crate) mod packet;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The control API, `/_fanwire/…`: what the `fanwire` command asks of a running server.
 //! AWS has nothing like it.
 //!
-//! It shows what clients send and handlers log, so only programs on this machine may
-//! ask: a request that a web page caused is refused, and so is one for a host name that
+//! It shows what clients send and handlers log, so only who has a token may ask, or, where it
+//! is open, programs on this machine: a request that a web page caused is refused, and so is one for a host name that
 //! somebody's DNS points here.
 
 mod app;
@@ -20,17 +20,17 @@ use fanwire_websocket::ManagementError;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Either;
-use hyper::body::Incoming;
 
 use self::app::AppFacts;
 pub use self::feed::{Feed, Listening};
 pub use self::policy::{describe_decision, question_of};
 use self::realtime::Subscribers;
 pub(crate) use self::tap::Tap;
+use crate::guard::Caller;
 use crate::iot_data::DataError;
 use crate::query::Query;
 use crate::response::{self, Answer};
-use crate::router::Router;
+use crate::router::{CallBody, Router};
 
 /// Connections listed at the most.
 const MAX_LISTED: usize = 10_000;
@@ -76,18 +76,20 @@ impl Control {
 
 impl Router {
     /// Answers a request to the control API. `path` is what follows `/_fanwire`.
-    pub(crate) async fn control(&self, path: &[String], request: Request<Incoming>) -> Answer {
+    pub(crate) async fn control(&self, path: &[String], request: Request<CallBody>) -> Answer {
         self.try_control(path, request).await.unwrap_or_else(Refusal::into_answer)
     }
 
     async fn try_control(
         &self,
         path: &[String],
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Result<Answer, Refusal> {
         let query = Query::new(request.uri().query());
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.filter(|host| is_local(host)).ok_or(Refusal::ForeignHost)?;
+        // Who has shown who it is may call from anywhere.
+        let is_known = request.extensions().get::<Caller>().is_some();
+        let host = host.filter(|host| is_known || is_local(host)).ok_or(Refusal::ForeignHost)?;
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let control = self.control_parts();
         match (request.method(), path.as_slice()) {

@@ -10,7 +10,6 @@ use fanwire_realtime::topic::{Parent, TopicIndex};
 use fanwire_realtime::{Message, Realtime};
 use fanwire_wire::mqtt::topic::check_filter;
 use http::{Method, Request};
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -19,7 +18,7 @@ use super::{Feed, Refusal, stream};
 use crate::iot_data::{DataError, MAX_PAYLOAD, Parameters, message, unreadable};
 use crate::query::Query;
 use crate::response::Answer;
-use crate::router::Router;
+use crate::router::{CallBody, Router};
 
 /// Subscribers at once; more are turned away.
 const MAX_SUBSCRIBERS: usize = 16;
@@ -47,7 +46,7 @@ impl Router {
     pub(super) async fn control_realtime(
         &self,
         path: &[&str],
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Result<Answer, Refusal> {
         const OURS: [&str; 5] = ["publish", "subscribe", "sessions", "retained", "policy"];
         if !path.first().is_some_and(|first| OURS.contains(first)) {
@@ -94,7 +93,7 @@ impl Router {
     async fn control_publish(
         &self,
         plane: &Realtime,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Result<Answer, Refusal> {
         let topic = Query::new(request.uri().query()).get("topic");
         let topic = topic.ok_or_else(|| DataError::invalid("expected `topic` in the query"))?;

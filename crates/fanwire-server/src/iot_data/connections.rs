@@ -2,7 +2,6 @@
 
 use fanwire_realtime::SessionInfo;
 use http::{Request, StatusCode};
-use hyper::body::Incoming;
 use serde_json::json;
 
 use super::messages::{max_results, page};
@@ -11,6 +10,7 @@ use super::{DataError, ok};
 use crate::query::Query;
 use crate::realtime::Endpoint;
 use crate::response::{self, Answer};
+use crate::router::CallBody;
 
 /// Subscriptions listed at once where the caller says nothing.
 const DEFAULT_RESULTS: usize = 20;
@@ -19,7 +19,7 @@ const DEFAULT_RESULTS: usize = 20;
 pub(super) async fn delete(
     endpoint: &Endpoint,
     id: &str,
-    request: &Request<Incoming>,
+    request: &Request<CallBody>,
 ) -> Result<Answer, DataError> {
     let query = Query::new(request.uri().query());
     let clean_session = boolean(query, "cleanSession")?;
@@ -35,7 +35,7 @@ pub(super) async fn delete(
 pub(super) async fn get(
     endpoint: &Endpoint,
     id: &str,
-    request: &Request<Incoming>,
+    request: &Request<CallBody>,
 ) -> Result<Answer, DataError> {
     let with_socket = boolean(Query::new(request.uri().query()), "includeSocketInformation")?;
     let session = session(endpoint, id).await?;
@@ -63,7 +63,7 @@ pub(super) async fn get(
 pub(super) async fn list_subscriptions(
     endpoint: &Endpoint,
     id: &str,
-    request: &Request<Incoming>,
+    request: &Request<CallBody>,
 ) -> Result<Answer, DataError> {
     let query = Query::new(request.uri().query());
     let limit = max_results(query, DEFAULT_RESULTS)?;

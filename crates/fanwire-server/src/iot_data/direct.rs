@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use fanwire_realtime::DirectError;
 use http::Request;
-use hyper::body::Incoming;
 use serde_json::json;
 
 use super::error::trace_id;
@@ -13,7 +12,7 @@ use super::{DataError, MAX_PAYLOAD, Parameters, message, ok, unreadable};
 use crate::query::Query;
 use crate::realtime::Endpoint;
 use crate::response::Answer;
-use crate::router::Router;
+use crate::router::{CallBody, Router};
 
 /// How long a client has to acknowledge a message where the caller says nothing, in seconds.
 const DEFAULT_TIMEOUT: u64 = 5;
@@ -27,7 +26,7 @@ impl Router {
         &self,
         endpoint: &Endpoint,
         client_id: &str,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Result<Answer, DataError> {
         let query = Query::new(request.uri().query());
         let topic = query.get("topic").filter(|topic| !topic.is_empty());

@@ -87,7 +87,7 @@ impl From<fanwire_hub::Busy> for DataError {
 }
 
 /// A UUID that answers carry, as on AWS.
-pub(super) fn trace_id() -> String {
+pub(crate) fn trace_id() -> String {
     // Without a source of randomness there are greater worries than a trace id.
     let random = (u128::from(getrandom::u64().unwrap_or_default()) << 64)
         | u128::from(getrandom::u64().unwrap_or_default());

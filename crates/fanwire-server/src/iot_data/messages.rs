@@ -11,7 +11,6 @@ use fanwire_realtime::{
 };
 use fanwire_wire::mqtt::{QoS, UserPropertiesBuf};
 use http::{Method, Request};
-use hyper::body::Incoming;
 use serde_json::json;
 
 use super::error::trace_id;
@@ -19,7 +18,7 @@ use super::{DataError, Parameters, encode_user_properties, http_arrival, ok, res
 use crate::query::Query;
 use crate::realtime::Endpoint;
 use crate::response::Answer;
-use crate::router::{BodyError, Router, Source};
+use crate::router::{BodyError, CallBody, Router, Source};
 
 /// The most bytes read of a payload; whether they are too many is the endpoint's to say.
 pub(crate) const MAX_PAYLOAD: usize = 32 * 1024 * 1024;
@@ -33,7 +32,7 @@ impl Router {
     pub(super) async fn publish_to_topic(
         &self,
         endpoint: &Endpoint,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
         publisher: Option<Publisher>,
     ) -> Result<Answer, DataError> {
         let topic = topic_of(request.uri().path())?;
@@ -52,7 +51,7 @@ impl Router {
     pub(super) async fn publish_as_judged(
         &self,
         endpoint: &Endpoint,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
         source: &Source,
     ) -> Result<Answer, DataError> {
         if request.method() != Method::POST || !is_topic(request.uri().path()) {
@@ -153,7 +152,7 @@ pub(super) fn get_retained(endpoint: &Endpoint, path: &str) -> Result<Answer, Da
 /// `GET /retainedMessage`.
 pub(super) fn list_retained(
     endpoint: &Endpoint,
-    request: &Request<Incoming>,
+    request: &Request<CallBody>,
 ) -> Result<Answer, DataError> {
     let query = Query::new(request.uri().query());
     let limit = max_results(query, MAX_RESULTS)?;

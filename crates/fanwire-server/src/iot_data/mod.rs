@@ -9,21 +9,20 @@ mod parameters;
 
 use fanwire_realtime::HttpArrival;
 use http::{Method, Request, StatusCode};
-use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
-pub(crate) use self::error::DataError;
+pub(crate) use self::error::{DataError, trace_id};
 pub(crate) use self::messages::{MAX_PAYLOAD, message, unreadable};
 pub(crate) use self::parameters::Parameters;
 use self::parameters::{encode_user_properties, rest_of};
 use crate::realtime::Endpoint;
 use crate::response::{self, Answer};
-use crate::router::{Router, Source};
+use crate::router::{CallBody, Router, Source};
 use crate::upgrade::headers_of;
 
 impl Router {
     /// Answers a request to the data plane.
-    pub(crate) async fn iot_data(&self, request: Request<Incoming>, source: &Source) -> Answer {
+    pub(crate) async fn iot_data(&self, request: Request<CallBody>, source: &Source) -> Answer {
         let Some(endpoint) = self.realtime() else {
             return DataError::not_served().into_answer();
         };
@@ -38,7 +37,7 @@ impl Router {
     async fn try_iot_data(
         &self,
         endpoint: &Endpoint,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
     ) -> Result<Answer, DataError> {
         let path = request.uri().path().to_owned();
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fanwire_app::serve::tls::TlsVersion;
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{Issuer, KeyPair};
@@ -21,7 +22,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::resolver::Resolver;
-use super::{bundle, certificate, folder, validity};
+use super::{bundle, certificate, config, folder, validity};
 
 /// The certificate, which may be given to anybody.
 const CERTIFICATE: &str = "ca.pem";
@@ -31,10 +32,6 @@ const KEY: &str = "ca-key.pem";
 
 /// An authority that ends sooner than this is followed by a new one.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// What may be spoken over TLS (ALPN): HTTP, MQTT, and both by the names that AWS IoT has
-/// for them on port 443 (reference: iot.md, section 1). The first byte decides.
-const ALPN: [&str; 4] = ["http/1.1", "mqtt", "x-amzn-mqtt-ca", "x-amzn-http-ca"];
 
 /// The certificate authority of this user and machine.
 ///
@@ -236,12 +233,12 @@ impl Authority {
     /// What a server bound to `address` is to present to its clients.
     pub(super) fn server_config(&self, address: IpAddr) -> Result<ServerConfig, TlsError> {
         let resolver = Resolver::new(Arc::clone(&self.issuer), address)?;
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = ALPN.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Ok(config)
+        Ok(config::of_clients(Arc::new(resolver), TlsVersion::default(), None)?)
+    }
+
+    /// What signs the certificates.
+    pub(super) fn issuer(&self) -> Arc<Issuer<'static, KeyPair>> {
+        Arc::clone(&self.issuer)
     }
 }
 

@@ -6,20 +6,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use fanwire_hub::Transport;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::config::Configs;
 use super::{Authority, TlsError};
 
 /// The first byte of TLS: a record of the handshake. No method of HTTP begins with it.
 const HANDSHAKE_RECORD: u8 = 0x16;
 
+/// What HTTP/2 is called in a handshake (RFC 9113, section 3.2).
+const HTTP2: &[u8] = b"h2";
+
 /// Tells clients that speak TLS from those that do not.
 #[derive(Clone)]
-pub(crate) struct Acceptor(TlsAcceptor);
+pub(crate) struct Acceptor(Arc<Configs>);
 
 /// A client's bytes, over TLS or not.
 #[derive(Debug)]
@@ -35,7 +40,13 @@ pub(crate) enum ClientStream {
 impl Acceptor {
     /// Presents certificates of `authority` for a server that is bound to `address`.
     pub(crate) fn new(authority: &Authority, address: IpAddr) -> Result<Self, TlsError> {
-        Ok(Self(TlsAcceptor::from(Arc::new(authority.server_config(address)?))))
+        let clients = ArcSwap::from_pointee(authority.server_config(address)?);
+        Ok(Self::with(Arc::new(Configs { clients, challenges: None })))
+    }
+
+    /// Does handshakes as `configs` say at the time.
+    pub(super) fn with(configs: Arc<Configs>) -> Self {
+        Self(configs)
     }
 
     /// Waits for the first byte, where it is not known, and for the handshake where it
@@ -56,9 +67,24 @@ impl Acceptor {
     }
 
     /// Waits for the handshake, of a client that has to begin with one.
+    ///
+    /// # Errors
+    ///
+    /// Also where it was no client's, but an authority's that wanted to see whether a name
+    /// is ours: the handshake is all that it wants (RFC 8737, section 3).
     pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<ClientStream> {
         // Boxed, so that the tasks of those who speak no TLS have no room for it.
-        let stream = Box::pin(self.0.accept(stream)).await?;
+        Box::pin(self.shake_hands(stream)).await
+    }
+
+    async fn shake_hands(&self, stream: TcpStream) -> io::Result<ClientStream> {
+        let begun = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await?;
+        let (config, is_challenge) = self.0.of(&begun.client_hello());
+        let mut stream = begun.into_stream(config).await?;
+        if is_challenge {
+            stream.shutdown().await?;
+            return Err(io::Error::other("an authority has looked whether a name is ours"));
+        }
         Ok(ClientStream::Tls(Box::new(stream)))
     }
 }
@@ -68,6 +94,16 @@ impl Acceptor {
 impl ClientStream {
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Whether client and server have agreed on HTTP/2 (ALPN). `None`: on nothing.
+    pub(crate) fn has_chosen_http2(&self) -> Option<bool> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => {
+                stream.get_ref().1.alpn_protocol().map(|protocol| protocol == HTTP2)
+            }
+        }
     }
 
     /// The name that the client asked TLS for (SNI), where it did.

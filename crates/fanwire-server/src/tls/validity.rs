@@ -1,5 +1,5 @@
-//! When a certificate ends, read from its DER: the one thing that the authority has to
-//! know of a certificate that it made in another year.
+//! When a certificate begins and ends to be valid, read from its DER: what has to be known
+//! of one that was made in another year, or elsewhere.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -11,9 +11,21 @@ const GENERALIZED_TIME: u8 = 0x18;
 /// `[0]`, which the version of a certificate stands under.
 const VERSION: u8 = 0xa0;
 
-/// The end of a certificate's validity (RFC 5280, section 4.1). `None` where the bytes
-/// are no certificate.
+/// When a certificate is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Period {
+    pub(super) begin: Timestamp,
+    pub(super) end: Timestamp,
+}
+
+/// The end of a certificate's validity. `None` where the bytes are no certificate.
 pub(super) fn end_of(certificate: &[u8]) -> Option<Timestamp> {
+    Some(period_of(certificate)?.end)
+}
+
+/// A certificate's validity (RFC 5280, section 4.1). `None` where the bytes are no
+/// certificate.
+pub(super) fn period_of(certificate: &[u8]) -> Option<Period> {
     let (certificate, _) = expect(certificate, SEQUENCE)?;
     let (mut fields, _) = expect(certificate, SEQUENCE)?;
     if fields.first() == Some(&VERSION) {
@@ -24,9 +36,10 @@ pub(super) fn end_of(certificate: &[u8]) -> Option<Timestamp> {
         fields = element(fields)?.2;
     }
     let (validity, _) = expect(fields, SEQUENCE)?;
-    let (_, _, after_beginning) = element(validity)?;
+    let (tag, text, after_beginning) = element(validity)?;
+    let begin = time(tag, text)?;
     let (tag, text, _) = element(after_beginning)?;
-    time(tag, text)
+    Some(Period { begin, end: time(tag, text)? })
 }
 
 /// The tag of the first element, its contents, and what follows it.

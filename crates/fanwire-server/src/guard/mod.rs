@@ -1,0 +1,158 @@
+//! Who may call the APIs that let a caller act on others' connections, publish, run code, or
+//! look inside: by a signature of AWS's form, or by a bearer token.
+//!
+//! There is one check, [`Router::admit`](crate::router::Router), for every such API. `dev`
+//! has everything open, on loopback; `serve` nothing that its settings do not open by name.
+//!
+//! - `credentials` has the keys and tokens that are valid now, and those of the App's own
+//!   functions.
+//! - `question` says what a request asks for, in IAM's terms.
+//! - `refusal` says no, in the words and the form of each service.
+
+mod admit;
+mod credentials;
+mod question;
+mod refusal;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use fanwire_access::Grants;
+use fanwire_app::serve::access::Access;
+use indexmap::IndexMap;
+use tokio::sync::watch;
+
+use self::credentials::{Credentials, follow};
+
+/// Who may call what.
+#[derive(Clone, Default)]
+pub struct GuardOptions {
+    /// The settings. `None`: everything is open to who reaches the server.
+    pub access: Option<Access>,
+    /// Who is told of calls and of refusals. `None`: nobody.
+    pub observer: Option<Arc<dyn GuardObserver>>,
+}
+
+impl fmt::Debug for GuardOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardOptions").field("access", &self.access).finish_non_exhaustive()
+    }
+}
+
+/// Who is told of calls and of refusals.
+pub trait GuardObserver: Send + Sync + 'static {
+    /// Takes note. It is called where requests are answered, and must not wait.
+    fn observe(&self, event: &GuardEvent<'_>);
+}
+
+/// What happens to calls.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum GuardEvent<'e> {
+    /// A call is let through.
+    Allowed {
+        /// Who calls: the name of a key or a token.
+        caller: &'e str,
+        /// What for, such as `iot:Publish`.
+        action: &'e str,
+        /// On what: an ARN.
+        resource: &'e str,
+        /// Where it comes from.
+        source_ip: IpAddr,
+    },
+    /// A call is refused.
+    Denied {
+        /// Who calls, where that is known.
+        caller: Option<&'e str>,
+        /// What for, where that was looked at.
+        action: Option<&'e str>,
+        /// On what.
+        resource: Option<&'e str>,
+        /// Where it comes from.
+        source_ip: IpAddr,
+        /// The name of the error, such as `InvalidSignatureException`.
+        error: &'e str,
+        /// Why, in words.
+        why: &'e str,
+    },
+    /// A file of keys is read again.
+    KeysRead {
+        /// How many keys and tokens there are now.
+        count: usize,
+    },
+    /// A file of keys cannot be used. What was valid before stays valid.
+    KeysFailed {
+        /// Why.
+        why: &'e str,
+    },
+}
+
+/// Why it cannot be told who may call.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// The file of keys cannot be used.
+    #[error("the file of keys cannot be used: {0}")]
+    Keys(String),
+    /// There are no random bytes for the keys of functions.
+    #[error("cannot make a key for the app's functions: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Who a call comes from. It travels with the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The name of its key or token.
+    pub(crate) name: String,
+    pub(crate) grants: Grants,
+}
+
+/// What the server checks calls with.
+pub(crate) struct Guard {
+    /// `None`: everything is open.
+    credentials: Option<Credentials>,
+    /// APIs that are open to everybody.
+    open: Vec<String>,
+    observer: Option<Arc<dyn GuardObserver>>,
+}
+
+// === impl Guard ===
+
+impl Guard {
+    /// Reads the keys. Functions get into their `environment` what they sign with.
+    ///
+    /// # Errors
+    ///
+    /// [`GuardError`], where the keys cannot be had: nothing is open instead.
+    pub(crate) fn start(
+        options: &GuardOptions,
+        environment: &mut IndexMap<String, String>,
+    ) -> Result<Arc<Self>, GuardError> {
+        let access = options.access.as_ref();
+        let mut credentials = access.map(Credentials::new);
+        if let Some(credentials) = &mut credentials {
+            environment.extend(credentials.of_functions(|name| std::env::var(name).ok())?);
+            credentials.read().map_err(GuardError::Keys)?;
+        }
+        let open = access.map(|access| access.allow_anonymous.clone()).unwrap_or_default();
+        Ok(Arc::new(Self { credentials, open, observer: options.observer.clone() }))
+    }
+
+    /// Reads the file of keys again whenever it changes, until `stopped`.
+    pub(crate) fn follow(self: &Arc<Self>, stopped: watch::Receiver<bool>) {
+        if self.credentials.as_ref().is_some_and(Credentials::may_change) {
+            tokio::spawn(follow(Arc::clone(self), stopped));
+        }
+    }
+
+    /// Whether everybody may call an API, by the name that settings have for it.
+    fn is_open(&self, api: &str) -> bool {
+        self.credentials.is_none() || self.open.iter().any(|open| open == api)
+    }
+
+    pub(crate) fn tell(&self, event: &GuardEvent<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(event);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+const { appendFileSync } = require('node:fs');
+
+exports.connect = async () => ({ statusCode: 200 });
+
+/** Writes the id down, one line each: short appends do not mix. */
+exports.disconnect = async ({ requestContext }) => {
+  appendFileSync(process.env.ENDS, `${requestContext.connectionId}\n`);
+  return { statusCode: 200 };
+};
+
+/** Tells the client which connection it has. */
+exports.message = async ({ requestContext }) => ({ statusCode: 200, body: requestContext.connectionId });
