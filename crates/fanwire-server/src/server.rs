@@ -200,7 +200,7 @@ impl Server {
             Functions::start(&endpoints::functions(app, address), host, observers.functions)?;
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
         let cluster = match options.cluster {
-            Some(options) => Some(ClusterHost::join(options, &hub).await?),
+            Some(options) => Some(ClusterHost::join(options, address, &hub).await?),
             None => None,
         };
         let traffic = Feed::default();

@@ -4,6 +4,7 @@
 //! does not say. How it is served is said apart from it, in `fanwire.serve.toml`: see
 //! [`fanwire_app::serve`].
 
+mod cluster;
 mod settings;
 
 use std::collections::BTreeSet;
@@ -55,7 +56,7 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         logs: Some(console.journal()),
     };
     let folder = data::folder(app, settings.data.as_deref());
-    let server = match Server::start(app, options(args, &settings, &folder), observers).await {
+    let server = match Server::start(app, options(app, args, &settings, &folder), observers).await {
         Ok(server) => server,
         Err(error) => {
             anstream::eprintln!("error: {error}");
@@ -87,10 +88,16 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
 }
 
 /// What the server is started with.
-fn options(args: &ServeArgs, settings: &Serve, folder: &std::path::Path) -> ServerOptions {
+fn options(
+    app: &App,
+    args: &ServeArgs,
+    settings: &Serve,
+    folder: &std::path::Path,
+) -> ServerOptions {
     let mut options = hosting::server_options(folder, args.max_processes);
     options.address = address(args, settings);
     options.nitric.first_socket_port = args.socket_port;
+    options.cluster = settings.cluster.as_ref().map(|cluster| cluster::options(app, cluster));
     options
 }
 

@@ -7,6 +7,7 @@
 mod journal;
 mod nodes;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fanwire_cluster::{Cluster, ClusterOptions, Incarnation, JoinError, NodeId};
@@ -31,9 +32,13 @@ impl ClusterHost {
     /// Comes into the cluster. Others see this node from now on, and hear from it after
     /// [`start`](Self::start).
     pub(crate) async fn join(
-        options: ClusterOptions,
+        mut options: ClusterOptions,
+        address: SocketAddr,
         hub: &Hub<WebSocketSession>,
     ) -> Result<Self, JoinError> {
+        if options.address.is_empty() {
+            options.address = address.to_string();
+        }
         let cluster = Cluster::join(options).await?;
         let of_joined = hub.clone();
         cluster.on_joined(move |me| of_joined.set_node(me.node.0));
