@@ -320,6 +320,15 @@ impl<S: Session> Hub<S> {
         stats
     }
 
+    /// Asks the sessions to stop, one after the other over `window`, so that their peers do
+    /// not all come back somewhere else at once. Returns at once; connections that are opened
+    /// from now on are asked at once.
+    pub fn drain(&self, window: Duration) {
+        for shard in &self.shared.shards {
+            shard.mailbox.send_anyway(Letter::Drain { window }, 0);
+        }
+    }
+
     /// Asks every session to stop, waits up to `grace` for those that say goodbye to
     /// their peers, and ends the shards. Blocks; further calls return at once.
     pub fn stop(&self, grace: Duration) {

@@ -1,9 +1,11 @@
 //! The command line of what talks with a running server.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
+use fanwire_app::serve::secret::Secret;
 
 /// Which running server is meant.
 #[derive(Debug, ClapArgs)]
@@ -16,6 +18,15 @@ pub(crate) struct ServerArgs {
     /// The data folder of the `fanwire dev` that is meant.
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     pub(crate) data: Option<PathBuf>,
+
+    /// The token that the server asks for, one of its `[access.tokens]` [default:
+    /// FANWIRE_TOKEN, which other users of this machine do not see].
+    #[arg(long, value_name = "TOKEN", value_parser = secret)]
+    pub(crate) token: Option<Secret>,
+}
+
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 #[derive(Debug, ClapArgs)]

@@ -9,6 +9,8 @@ mod websocket;
 
 use std::path::{Path, PathBuf};
 
+use fanwire_app::serve::secret::Secret;
+use hyper::body::Incoming;
 use serde_json::Value;
 
 pub(crate) use self::address::Address;
@@ -23,11 +25,16 @@ use crate::data;
 /// Where `dev` listens, where nothing else is said.
 const DEFAULT_URL: &str = "http://localhost:3001";
 
-/// A running `fanwire dev`.
+/// The variable with the token that servers ask for.
+const TOKEN: &str = "FANWIRE_TOKEN";
+
+/// A running server.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) address: Address,
     trust: Trust,
+    /// What it is shown, where it asks who calls.
+    token: Option<Secret>,
 }
 
 // === impl Server ===
@@ -41,12 +48,13 @@ impl Server {
             None => announced(args.data.as_deref())
                 .map_or_else(|| DEFAULT_URL.to_owned(), |found| found.url),
         };
-        Self::at(&url)
+        let token = args.token.clone().or_else(|| std::env::var(TOKEN).ok().map(Secret::new));
+        Ok(Self { token, ..Self::at(&url)? })
     }
 
-    /// The server at a URL.
+    /// The server at a URL, which is shown no token.
     pub(crate) fn at(url: &str) -> Result<Self, CommandError> {
-        Ok(Self { address: Address::parse(url)?, trust: Trust::Known })
+        Ok(Self { address: Address::parse(url)?, trust: Trust::Known, token: None })
     }
 
     /// What it serves.
@@ -63,7 +71,7 @@ impl Server {
     /// Listens to one of the streams of its control API.
     pub(crate) async fn listen(&self, path: &str) -> Result<JsonLines, CommandError> {
         let path = format!("/_fanwire/{path}");
-        let (head, body) = http::start(&self.address, self.trust, "GET", &path, &[], "").await?;
+        let (head, body) = self.start("GET", &path, &[], "").await?;
         if !head.status.is_success() {
             let answer = Answer::read(head, body).await?;
             return Err(answer.expect_success(&path).err().unwrap_or(CommandError::Ended));
@@ -79,9 +87,21 @@ impl Server {
         headers: &[(&str, &str)],
         body: impl Into<bytes::Bytes>,
     ) -> Result<Answer, CommandError> {
-        let (head, body) =
-            http::start(&self.address, self.trust, method, path, headers, body).await?;
+        let (head, body) = self.start(method, path, headers, body).await?;
         Answer::read(head, body).await
+    }
+
+    async fn start(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<bytes::Bytes>,
+    ) -> Result<(http::Head, Incoming), CommandError> {
+        let shown = self.token.as_ref().map(|token| format!("Bearer {}", token.reveal()));
+        let mut headers = headers.to_vec();
+        headers.extend(shown.as_deref().map(|shown| ("authorization", shown)));
+        http::start(&self.address, self.trust, method, path, &headers, body).await
     }
 }
 

@@ -3,6 +3,7 @@
 //! terminal.
 
 mod access_files;
+mod guard;
 mod human;
 mod journal;
 mod json;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use fanwire_app::model::WebSocketApi;
 use fanwire_functions::FunctionEvent;
 use fanwire_realtime::RealtimeEvent;
+use fanwire_server::GuardEvent;
 use fanwire_websocket::RequestRecord;
 
 use self::access_files::AccessFiles;
@@ -167,6 +169,20 @@ impl fanwire_functions::Observer for Console {
     fn observe(&self, event: FunctionEvent<'_>) {
         if let Some(record) = Record::function(event, self.style) {
             self.send(record);
+        }
+    }
+}
+
+impl fanwire_server::CertificateObserver for Console {
+    fn certificates(&self, event: &fanwire_server::CertificateEvent) {
+        self.news(event.to_string());
+    }
+}
+
+impl fanwire_server::GuardObserver for Console {
+    fn observe(&self, event: &GuardEvent<'_>) {
+        if let Some(text) = guard::described(event, self.style.verbose) {
+            self.send(Record::News(text));
         }
     }
 }

@@ -5,24 +5,22 @@
 //! [`fanwire_app::serve`].
 
 mod cluster;
+mod options;
 mod settings;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fanwire_app::serve::{LoadedServe, Serve};
+use fanwire_app::serve::LoadedServe;
 use fanwire_app::{App, Loaded};
-use fanwire_server::{Observers, Server, ServerOptions};
+use fanwire_server::{Observers, Server};
+use sd_notify::NotifyState;
 
-use crate::args::{ListenArg, ProfileArg, ServeArgs};
+use crate::args::{ProfileArg, ServeArgs};
 use crate::console::{Console, Style};
 use crate::hosting::{EXIT_INTERRUPTED, Signals};
-use crate::{data, hosting, project, ready, services};
-
-/// Where clients connect if nobody says.
-const DEFAULT_LISTEN: &str = "0.0.0.0:3001";
+use crate::{EXIT_USAGE, data, hosting, project, ready, services};
 
 /// Serves until a signal.
 pub(crate) fn run(mut args: ServeArgs) -> ExitCode {
@@ -56,7 +54,14 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         logs: Some(console.journal()),
     };
     let folder = data::folder(app, settings.data.as_deref());
-    let server = match Server::start(app, options(app, args, &settings, &folder), observers).await {
+    let options = match options::options(app, args, &settings, &folder, &console) {
+        Ok(options) => options,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
             anstream::eprintln!("error: {error}");
@@ -76,42 +81,21 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         () = serving => {}
     }
     drop(announced);
-    console.news("stopping".to_owned());
+    tell_systemd(NotifyState::Stopping);
+    let drain = &settings.drain;
+    console.news(format!("sending clients away over {:?}", drain.window));
+    let leaving = async {
+        server.drain(drain.window).await;
+        server.stop(drain.grace).await;
+    };
     let status = tokio::select! {
-        () = server.stop(settings.drain.grace) => ExitCode::SUCCESS,
+        () = leaving => ExitCode::SUCCESS,
         () = signals.next() => ExitCode::from(EXIT_INTERRUPTED),
     };
     console.finish();
     // The printer ends once everything is printed.
     let _ = tokio::task::spawn_blocking(move || printer.join()).await;
     status
-}
-
-/// What the server is started with.
-fn options(
-    app: &App,
-    args: &ServeArgs,
-    settings: &Serve,
-    folder: &std::path::Path,
-) -> ServerOptions {
-    let mut options = hosting::server_options(folder, args.max_processes);
-    options.address = address(args, settings);
-    options.nitric.first_socket_port = args.socket_port;
-    options.cluster = settings.cluster.as_ref().map(|cluster| cluster::options(app, cluster));
-    options
-}
-
-fn address(args: &ServeArgs, settings: &Serve) -> SocketAddr {
-    use fanwire_app::serve::listen::ListenAt;
-    let typed = args.listen.iter().find_map(|listen| match listen {
-        ListenArg::Address(address) => Some(*address),
-        ListenArg::Unix(_) => None,
-    });
-    let filed = settings.listeners.iter().find_map(|listener| match &listener.at {
-        ListenAt::Address(address) => Some(*address),
-        ListenAt::Unix(_) => None,
-    });
-    typed.or(filed).or_else(|| DEFAULT_LISTEN.parse().ok()).unwrap_or(([0, 0, 0, 0], 3001).into())
 }
 
 /// Tells people and programs that the server is ready. The names of the websockets of
@@ -123,13 +107,25 @@ async fn be_ready(
     server: &Server,
 ) -> BTreeSet<String> {
     let sockets = ready::sockets(server).await;
+    let places = server.places();
     if args.json {
-        console.json(&ready::described(app, server, server.address(), &sockets));
+        let address = places.iter().find_map(|place| place.parse().ok());
+        let address = address.unwrap_or_else(|| server.address());
+        let mut described = ready::described(app, server, address, &sockets);
+        described["listeners"] = places.into();
+        console.json(&described);
     } else {
-        console.news(format!("serving {} on {}", app.service, server.address()));
+        console.news(format!("serving {} on {}", app.service, places.join(", ")));
     }
+    tell_systemd(NotifyState::Ready);
     for note in server.table_notes() {
         console.news(note.to_string());
     }
     sockets.into_iter().map(|socket| socket.name).collect()
+}
+
+/// Tells the service manager, where there is one (sd_notify(3)).
+fn tell_systemd(state: NotifyState<'_>) {
+    // A manager that does not listen is no reason not to serve.
+    let _ = sd_notify::notify(&[state]);
 }

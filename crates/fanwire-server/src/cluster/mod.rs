@@ -7,7 +7,6 @@
 mod journal;
 mod nodes;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fanwire_cluster::{Cluster, ClusterOptions, Incarnation, JoinError, NodeId};
@@ -29,15 +28,16 @@ pub(crate) struct ClusterHost {
 // === impl ClusterHost ===
 
 impl ClusterHost {
-    /// Comes into the cluster. Others see this node from now on, and hear from it after
+    /// Comes into the cluster, as a node that clients reach at `place` if the options do not say
+    /// where. Others see this node from now on, and hear from it after
     /// [`start`](Self::start).
     pub(crate) async fn join(
         mut options: ClusterOptions,
-        address: SocketAddr,
+        place: String,
         hub: &Hub<WebSocketSession>,
     ) -> Result<Self, JoinError> {
         if options.address.is_empty() {
-            options.address = address.to_string();
+            options.address = place;
         }
         let cluster = Cluster::join(options).await?;
         let of_joined = hub.clone();

@@ -300,9 +300,7 @@ fn told_of(
 ) -> Option<CertificateEvent> {
     match looked {
         Look::Same => None,
-        Look::Changed => {
-            Some(CertificateEvent::Reloaded { path: path.to_owned(), names: names() })
-        }
+        Look::Changed => Some(CertificateEvent::Reloaded { path: path.to_owned(), names: names() }),
         Look::Broken(error) => Some(CertificateEvent::NotReloaded(error)),
     }
 }

@@ -156,7 +156,8 @@ impl Renewal {
                     next.failures = next.failures.saturating_add(1);
                     let again = schedule::back_off(next.failures, schedule::chance());
                     // It fits: it is a few hours.
-                    next.at = Timestamp::now() + SignedDuration::try_from(again).unwrap_or_default();
+                    next.at =
+                        Timestamp::now() + SignedDuration::try_from(again).unwrap_or_default();
                     let (name, error) = (next.name.clone(), error.to_string());
                     certificates.tell(&CertificateEvent::NotIssued { name, error, again });
                 }

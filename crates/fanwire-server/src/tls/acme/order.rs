@@ -74,8 +74,8 @@ async fn account(acme: &Acme, store: &Store) -> Result<Account, AcmeError> {
 
 fn external_key(account: &ExternalAccount) -> Result<ExternalAccountKey, AcmeError> {
     let path = &account.key_file;
-    let contents = pair::read(path)
-        .map_err(|source| AcmeError::Setting { path: path.clone(), source })?;
+    let contents =
+        pair::read(path).map_err(|source| AcmeError::Setting { path: path.clone(), source })?;
     let text = contents.trim_ascii();
     let text = text.strip_suffix(b"=").unwrap_or(text);
     let text = text.strip_suffix(b"=").unwrap_or(text);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
 
-use super::super::pair::{self, Pair};
 use super::super::folder;
+use super::super::pair::{self, Pair};
 use super::AcmeError;
 
 /// The file with the account and its key.
