@@ -23,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) domain: Arc<str>,
     /// What the authorizer said.
     pub(crate) authorizer: Option<Box<Authorized>>,
+    /// What `requestContext.identity` has beside the address and the user agent.
+    pub(crate) identity: Vec<(&'static str, String)>,
     /// Its place among the connections that its API allows.
     pub(crate) _place: Place,
     /// Its place among those of its address and its principal.
