@@ -133,7 +133,15 @@ impl Api<'_> {
         let text = |key: &str| node.get(key).and_then(Node::scalar_text);
         let jwks = match (text("function"), text("jwks")?) {
             (None, url) if rules::is_http_url(&url) => JwksSource::Url(url),
-            (None, path) => JwksSource::File(join(folder, &path)),
+            (None, path) => {
+                let file = join(folder, &path);
+                if !file.is_file() {
+                    let issue = Issue::error(node.span, format!("there is no file `{path}`"));
+                    let expected = "a file with a JSON Web Key Set, or an https:// URL of one";
+                    self.issues.push(issue.expected(expected));
+                }
+                JwksSource::File(file)
+            }
             (Some(_), _) => {
                 let message = format!("the authorizer `{name}` has a function and keys");
                 self.issues.push(Issue::error(node.span, message).expected("one of them"));
