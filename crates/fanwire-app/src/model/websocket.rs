@@ -51,15 +51,22 @@ pub struct ConnectRules {
     /// Where the page comes from that connects: values of the `Origin` header. Empty: it is not
     /// looked at, as on AWS. Clients that are no browsers send none, and are let in.
     pub allowed_origins: Vec<String>,
-    /// A token, which no function is asked about.
-    pub jwt: Option<JwtAuthorizer>,
+    /// A token, which no function is asked about: the name of the authorizer whose it is.
+    pub jwt: Option<String>,
+    /// The authorizers that are no functions, by name.
+    pub jwt_authorizers: IndexMap<String, JwtAuthorizer>,
+}
+
+impl ConnectRules {
+    /// What says which tokens are taken, where one is asked for.
+    pub fn token(&self) -> Option<&JwtAuthorizer> {
+        self.jwt_authorizers.get(self.jwt.as_ref()?)
+    }
 }
 
 /// Tokens that are JWTs, verified without a function, as API Gateway has it for HTTP APIs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JwtAuthorizer {
-    /// Its name.
-    pub name: String,
     /// Where the keys are.
     pub jwks: JwksSource,
     /// What `iss` must be. `None`: it is not looked at.

@@ -109,7 +109,7 @@ impl Api<'_> {
     fn require_jwks(&mut self, name: &str, entry: &Entry) {
         if entry.node.get("jwks").is_none() {
             let message = format!("the authorizer `{name}` has neither a function nor keys");
-            let issue = Issue::error(entry.key, message);
+            let issue = Issue::error(entry.node.span, message);
             self.issues.push(issue.expected("function = \"NAME\", or jwks = \"FILE or URL\""));
         }
     }
@@ -119,17 +119,21 @@ impl Api<'_> {
         let route = self.node.get("routes").and_then(|routes| routes.get("$connect"));
         let authorizer = route.and_then(|route| route.get("authorizer")?.scalar_text());
         let api_key = route.and_then(|route| route.get("api_key")?.boolean());
+        let described = self.node.get("authorizers").and_then(Node::as_map).into_iter().flatten();
+        let jwt_authorizers = described
+            .filter_map(|(name, entry)| Some((name.clone(), self.jwt(name, &entry.node, folder)?)))
+            .collect();
         ConnectRules {
             iam: authorizer.as_deref() == Some(AWS_IAM),
             api_key: api_key.unwrap_or(false),
             allowed_origins: texts(self.node.get("allowed_origins")),
-            jwt: authorizer.and_then(|name| self.jwt(name, folder)),
+            jwt: authorizer.filter(|name| jwt_authorizers.contains_key(name)),
+            jwt_authorizers,
         }
     }
 
     /// The tokens that an authorizer takes, where it has keys and no function.
-    fn jwt(&mut self, name: String, folder: &std::path::Path) -> Option<JwtAuthorizer> {
-        let node = self.node.at(&["authorizers", &name])?;
+    fn jwt(&mut self, name: &str, node: &Node, folder: &std::path::Path) -> Option<JwtAuthorizer> {
         let text = |key: &str| node.get(key).and_then(Node::scalar_text);
         let jwks = match (text("function"), text("jwks")?) {
             (None, url) if rules::is_http_url(&url) => JwksSource::Url(url),
@@ -161,7 +165,6 @@ impl Api<'_> {
                 .first()
                 .and_then(Node::scalar_text)
                 .unwrap_or_else(|| "route.request.header.Authorization".to_owned()),
-            name,
         })
     }
 

@@ -83,7 +83,8 @@ impl Router {
         let Some((_, api)) = apis.iter().find(|(index, _)| *index == api) else {
             return Ok(client);
         };
-        if api.connect == ConnectRules::default() {
+        let ConnectRules { iam, api_key, allowed_origins, jwt, .. } = &api.connect;
+        if !iam && !api_key && allowed_origins.is_empty() && jwt.is_none() {
             return Ok(client);
         }
         match self.try_vouch(api, head, &client).await {
@@ -116,7 +117,7 @@ impl Router {
         if api.connect.iam {
             self.check_signature(api, head, &mut voucher)?;
         }
-        if let Some(jwt) = &api.connect.jwt {
+        if let Some(jwt) = api.connect.token() {
             self.check_token(jwt, client, &mut voucher).await?;
         }
         Ok(voucher)

@@ -53,8 +53,8 @@ fn api(app: &App, api: &WebSocketApi, document: &mut Document) {
             document.set("identity_source", Literal::texts(sources));
         }
     }
-    if let Some(jwt) = &api.connect.jwt {
-        document.heading(&["websocket", "authorizers", &jwt.name]);
+    for (name, jwt) in &api.connect.jwt_authorizers {
+        document.heading(&["websocket", "authorizers", name]);
         match &jwt.jwks {
             JwksSource::Url(url) => document.set("jwks", url),
             JwksSource::File(path) => document.set("jwks", super::path(app, path)),
@@ -76,7 +76,7 @@ fn asked(connect: &ConnectRules) -> Vec<(&'static str, Literal)> {
     if connect.iam {
         asked.push(("authorizer", "AWS_IAM".into()));
     }
-    asked.extend(connect.jwt.as_ref().map(|jwt| ("authorizer", (&jwt.name).into())));
+    asked.extend(connect.jwt.as_ref().map(|jwt| ("authorizer", jwt.into())));
     if connect.api_key {
         asked.push(("api_key", true.into()));
     }
