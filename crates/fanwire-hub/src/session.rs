@@ -50,6 +50,12 @@ pub trait Session: Sized + Send + 'static {
     /// patience ends is cut off.
     fn stopping(&mut self, cx: &mut Context<'_, Self::Shared>);
 
+    /// The hub sends its peers away, one after the other, and this one's turn has come: it has
+    /// until the hub stops. Without a gentler way of the protocol's that is goodbye.
+    fn draining(&mut self, cx: &mut Context<'_, Self::Shared>) {
+        self.stopping(cx);
+    }
+
     /// When `expired` wants to be called next, if ever. Asked after every other call.
     fn deadline(&self) -> Option<Instant>;
 

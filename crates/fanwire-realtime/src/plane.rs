@@ -371,6 +371,11 @@ impl Realtime {
         self.inner.hub.stats()
     }
 
+    /// Sends the clients away, one after the other over `window`. Returns at once.
+    pub fn drain(&self, window: Duration) {
+        self.inner.hub.drain(window);
+    }
+
     /// Says goodbye to all clients, within `grace`.
     pub async fn stop(&self, grace: Duration) {
         let hub = self.inner.hub.clone();

@@ -44,7 +44,8 @@ const ACCEPTS_PER_TURN: usize = 64;
 const LISTENER: Token = Token(usize::MAX - 1);
 const STOPPED: Token = Token(usize::MAX - 2);
 
-/// Opens a listener to clients until `stopped` says so.
+/// Opens a listener to clients until `closed` says so; who has come by then is served until
+/// `stopped`.
 ///
 /// # Errors
 ///
@@ -53,13 +54,14 @@ pub(crate) fn open(
     listener: tokio::net::TcpListener,
     router: Arc<Router>,
     port: Port,
+    closed: watch::Receiver<bool>,
     stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let mut listener = TcpListener::from_std(listener.into_std()?);
     let poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let waker = Arc::new(Waker::new(poll.registry(), STOPPED)?);
-    let mut told = stopped.clone();
+    let mut told = closed.clone();
     let by_task = Arc::clone(&waker);
     tokio::spawn(async move {
         told_to(&mut told).await;
@@ -74,6 +76,7 @@ pub(crate) fn open(
         runtime: Handle::current(),
         router,
         port,
+        closed,
         stopped,
         _waker: waker,
     };
@@ -92,6 +95,7 @@ struct Door {
     runtime: Handle,
     router: Arc<Router>,
     port: Port,
+    closed: watch::Receiver<bool>,
     stopped: watch::Receiver<bool>,
     /// Held, because a waker that is dropped takes with it a wake that is not seen yet.
     _waker: Arc<Waker>,
@@ -119,7 +123,7 @@ impl Door {
         let mut events = Events::with_capacity(1024);
         let mut swept = Instant::now();
         let mut pause = None;
-        while !*self.stopped.borrow() {
+        while !*self.closed.borrow() {
             let sweep = (!self.waiting.is_empty()).then_some(SWEEP);
             // It fails where a signal comes in between, and then nobody is ready.
             let _ = self.poll.poll(&mut events, pause.or(sweep));
@@ -153,7 +157,8 @@ impl Door {
 
     /// Looks at what a client has sent, and passes it on.
     fn meet(&mut self, client: Client) {
-        if !self.port.may_be_bare() || !self.router.has_realtime() {
+        let proxied = self.router.proxies().include(client.peer.ip());
+        if proxied || !self.port.may_be_bare() || !self.router.has_realtime() {
             return self.pass(client, None);
         }
         let mut peeked = [0; MAX_PEEKED];

@@ -8,9 +8,13 @@
 //! - `listener` accepts connections on the server's `port` and on those of the realtime
 //!   endpoint, and `http_connection` speaks HTTP, 1.1 and 2; a WebSocket handshake leaves
 //!   HTTP there and its socket goes to a shard. `mqtt` is the way to the broker.
+//! - `listening` has the listeners of a server in production; `gate` takes in what comes over
+//!   Unix sockets and behind PROXY headers, which `proxy` reads; `domains` are names of hosts
+//!   that stand for one API.
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
 //!   come from on a developer's machine, and [`Certificates`] on a network.
 //! - `guard` is who may call the APIs that let a caller act on others, or look inside.
+//! - `cluster` is the glue to other nodes that serve the same App.
 //! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
 //!   `subscriptions`,
 //!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
@@ -18,10 +22,13 @@
 
 mod address;
 mod apply;
+mod cluster;
 mod control;
+mod domains;
 mod door;
 mod dynamodb;
 mod endpoints;
+mod gate;
 mod groups;
 mod guard;
 mod head_tap;
@@ -30,10 +37,12 @@ mod iot_data;
 mod jwks;
 mod lambda_api;
 mod listener;
+mod listening;
 mod management;
 mod mqtt;
 mod nitric;
 mod port;
+mod proxy;
 mod query;
 mod realtime;
 mod response;
@@ -43,10 +52,15 @@ mod subscriptions;
 mod tls;
 mod upgrade;
 
-pub use self::apply::{Applied, ApplyError};
+pub use self::apply::{Applied, ApplyError, LiveSettings};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
 pub use self::guard::{GuardError, GuardEvent, GuardObserver, GuardOptions};
+pub use fanwire_cluster::{Cluster, ClusterOptions, Credentials, NatsTls};
 pub use fanwire_nitric::Observer as NitricObserver;
+
+pub use self::domains::{DomainError, Domains};
+pub use self::listening::{ListenAt, ListenerOptions, ListenerTls};
+pub use self::proxy::{NoNetwork, TrustedProxies};
 
 pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;

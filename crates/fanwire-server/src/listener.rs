@@ -43,7 +43,19 @@ pub(crate) fn listen_on_both(address: SocketAddr) -> io::Result<Vec<TcpListener>
 
 /// Binds an address and listens.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    listen_with(address, false)
+}
+
+/// As [`listen`], where other processes of the same user may listen, too.
+pub(crate) fn listen_beside_others(address: SocketAddr) -> io::Result<TcpListener> {
+    listen_with(address, true)
+}
+
+fn listen_with(address: SocketAddr, beside_others: bool) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if beside_others {
+        socket.set_reuseport(true)?;
+    }
     // A server that is started again may have its port back at once.
     socket.set_reuseaddr(true)?;
     // Small frames must not wait for others. What is accepted here has it from the listener.
@@ -76,7 +88,8 @@ pub(crate) async fn serve(
         Speech::Mqtt => Box::pin(router.mqtt(stream, peer)).await,
         Speech::Http => {
             let (only_realtime, socket) = (port.is_for_realtime_only(), port.socket());
-            let source = |head| Source { head, peer, only_realtime, socket };
+            let number = port.number();
+            let source = |head| Source { head, peer, only_realtime, socket, port: number };
             let serving = http_connection::serve(stream, router, source, impatient_at, stopped);
             Box::pin(serving).await;
         }

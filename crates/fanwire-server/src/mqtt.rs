@@ -142,6 +142,7 @@ impl Router {
         if self.is_stopping() {
             return response::stopping();
         }
+        let peer = self.client(source, request.headers()).address;
         let headers = source.head.take_headers().unwrap_or_else(|| headers_of(&request));
         let query = request.uri().query().map(str::to_owned);
         let signer = match self.signer(request.headers(), request.uri(), source) {
@@ -150,7 +151,7 @@ impl Router {
         };
         let http = HttpArrival { headers, query, signer };
         let on_upgrade = hyper::upgrade::on(&mut request);
-        tokio::spawn(hand_over(endpoint, on_upgrade, source.peer, http));
+        tokio::spawn(hand_over(endpoint, on_upgrade, peer, http));
         let mut answer = switching_protocols(&upgrade.accept, &[]);
         if let Some(subprotocol) = subprotocol {
             let value = HeaderValue::from_static(subprotocol);

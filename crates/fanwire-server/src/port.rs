@@ -10,6 +10,7 @@ use std::sync::Arc;
 use fanwire_app::model::{RealtimeListener, RealtimeProtocol};
 use tokio::net::TcpStream;
 
+use crate::listening::ListenerTls;
 use crate::tls::{Acceptor, ClientStream};
 
 /// The first byte of MQTT: a CONNECT packet. No method of HTTP begins with it, and TLS
@@ -21,6 +22,8 @@ const CONNECT_PACKET: u8 = 0x10;
 pub(crate) struct Port {
     takes: Takes,
     security: Security,
+    /// Which it is: 0 for what has none, such as a Unix socket.
+    number: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,9 +66,23 @@ pub(crate) enum Speech {
 
 impl Port {
     /// The server's own, with TLS where there are certificates.
-    pub(crate) fn of_server(tls: Option<Acceptor>) -> Self {
+    pub(crate) fn of_server(number: u16, tls: Option<Acceptor>) -> Self {
         let security = tls.map_or(Security::None, Security::Offered);
-        Self { takes: Takes::Everything, security }
+        Self { takes: Takes::Everything, security, number }
+    }
+
+    /// One that clients of a server in production connect to. `None` where it is to speak TLS
+    /// and there are no certificates.
+    pub(crate) fn of_listener(
+        number: u16,
+        tls: ListenerTls,
+        acceptor: Option<Acceptor>,
+    ) -> Option<Self> {
+        let security = match tls {
+            ListenerTls::Never => Security::None,
+            ListenerTls::Always => Security::Required(acceptor?),
+        };
+        Some(Self { takes: Takes::Everything, security, number })
     }
 
     /// One of the broker's own. `None` where it is to speak TLS and there are no
@@ -76,12 +93,17 @@ impl Port {
             RealtimeProtocol::Mqtt => Takes::Mqtt,
             RealtimeProtocol::WebSocket => Takes::MqttInWebSockets,
         };
-        Some(Self { takes, security })
+        Some(Self { takes, security, number: model.address.port() })
     }
 
     /// One of a WebSocket API's own, with TLS where there are certificates.
-    pub(crate) fn of_socket(api_id: &str, tls: Option<Acceptor>) -> Self {
-        Self { takes: Takes::Socket(api_id.into()), ..Self::of_server(tls) }
+    pub(crate) fn of_socket(api_id: &str, number: u16, tls: Option<Acceptor>) -> Self {
+        Self { takes: Takes::Socket(api_id.into()), ..Self::of_server(number, tls) }
+    }
+
+    /// Which it is; 0 for what has none.
+    pub(crate) fn number(&self) -> u16 {
+        self.number
     }
 
     /// The id of the API that all requests are for, if there is one.
@@ -165,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_byte_tells_mqtt_from_http_and_stays() {
-        let port = Port::of_server(None);
+        let port = Port::of_server(3001, None);
         for (bytes, speech) in
             [(b"\x10\x00", Speech::Mqtt), (b"GE", Speech::Http), (b"\x20\x00", Speech::Http)]
         {

@@ -19,8 +19,10 @@ use tokio::sync::Notify;
 
 use crate::address::{self, Target};
 use crate::control::Control;
+use crate::domains::Domains;
 use crate::guard::Guard;
 use crate::head_tap::Head;
+use crate::proxy::{Client, TrustedProxies};
 use crate::realtime::{Endpoint, RealtimeHost};
 use crate::response::{self, Answer};
 use crate::{dynamodb, iot_data, subscriptions};
@@ -42,8 +44,10 @@ pub(crate) struct Router {
     tables: Option<DynamoDb>,
     /// Told when expired items are to go at once.
     sweep: Arc<Notify>,
-    /// The port that the server listens on.
-    port: u16,
+    /// The proxies whose word for their clients is taken.
+    proxies: ArcSwap<TrustedProxies>,
+    /// Names of hosts that stand for one API.
+    domains: ArcSwap<Domains>,
     account: ArcSwap<Account>,
     control: Control,
     stopping: AtomicBool,
@@ -53,8 +57,10 @@ pub(crate) struct Router {
 pub(crate) struct Source {
     /// What is kept of the connection's first request.
     pub(crate) head: Head,
-    /// The client, or the nearest proxy.
+    /// The client, or the nearest proxy: see [`Router::client`].
     pub(crate) peer: SocketAddr,
+    /// The port that it connected to.
+    pub(crate) port: u16,
     /// Whether it came in by a port of the realtime endpoint's own.
     pub(crate) only_realtime: bool,
     /// The id of the API whose own port it came in by.
@@ -91,7 +97,7 @@ impl Router {
         planes: (Plane, Arc<RealtimeHost>, Option<subscriptions::Endpoint>),
         functions: Functions,
         tables: Option<DynamoDb>,
-        port: u16,
+        (proxies, domains): (TrustedProxies, Domains),
         control: Control,
     ) -> Self {
         let (plane, realtime, subscriptions) = planes;
@@ -106,7 +112,8 @@ impl Router {
             functions,
             tables,
             sweep,
-            port,
+            proxies: ArcSwap::from_pointee(proxies),
+            domains: ArcSwap::from_pointee(domains),
             account,
             control,
             stopping,
@@ -183,8 +190,26 @@ impl Router {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn arrival(&self, peer: SocketAddr, tls: bool) -> Arrival {
-        Arrival { source_ip: peer.ip(), port: self.port, tls }
+    /// The proxies whose word for their clients is taken.
+    pub(crate) fn proxies(&self) -> arc_swap::Guard<Arc<TrustedProxies>> {
+        self.proxies.load()
+    }
+
+    /// Believes these proxies, and has these names of hosts stand for APIs, from now on.
+    pub(crate) fn update(&self, proxies: TrustedProxies, domains: Domains) {
+        self.proxies.store(Arc::new(proxies));
+        self.domains.store(Arc::new(domains));
+    }
+
+    /// Whose request it is that came in at `source`.
+    pub(crate) fn client(&self, source: &Source, headers: &HeaderMap) -> Client {
+        let direct = Client { address: source.peer, tls: source.head.is_tls(), port: source.port };
+        self.proxies.load().client(direct, headers)
+    }
+
+    pub(crate) fn arrival(&self, source: &Source, headers: &HeaderMap) -> Arrival {
+        let Client { address, tls, port } = self.client(source, headers);
+        Arrival { source_ip: address.ip(), port, tls }
     }
 
     /// The ARN of something of a service, as far as the App says where on AWS it is.
@@ -288,7 +313,13 @@ impl Router {
         } else if self.subscriptions.as_ref().is_some_and(|endpoint| endpoint.is_at(path)) {
             Target::Subscriptions
         } else {
-            address::resolve(self.plane.apis().iter(), own, host, path)
+            let apis = self.plane.apis();
+            match self.domains.load().api(host) {
+                Some(id) => {
+                    address::resolve(apis.iter().filter(|(_, api)| api.id == id), own, host, path)
+                }
+                None => address::resolve(apis.iter(), own, host, path),
+            }
         }
     }
 

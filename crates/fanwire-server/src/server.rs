@@ -9,6 +9,7 @@ use std::time::Duration;
 use fanwire_access::Limiter;
 use fanwire_app::App;
 use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
+use fanwire_cluster::{Cluster, ClusterOptions, JoinError};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
@@ -21,15 +22,19 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
+use crate::domains::Domains;
 use crate::guard::{Guard, GuardError, GuardOptions};
+use crate::listening::{ListenAt, ListenerOptions, Open};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
+use crate::proxy::TrustedProxies;
 use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
 use crate::tls::{Acceptor, Authority, Certificates, TlsError};
-use crate::{door, dynamodb, endpoints, listener, subscriptions};
+use crate::{door, dynamodb, endpoints, gate, listener, subscriptions};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -60,8 +65,16 @@ pub struct ServerOptions {
     /// Functions that are Rust in this process, by the keys that routes and authorizers of
     /// WebSocket APIs name.
     pub websocket_natives: WebSocketNatives,
+    /// Where clients connect beside `address`.
+    pub listeners: Vec<ListenerOptions>,
+    /// The proxies whose `X-Forwarded-*` headers are believed.
+    pub proxies: TrustedProxies,
+    /// Names of hosts that stand for one API each.
+    pub domains: Domains,
     /// How a Nitric project is served, where the App is one.
     pub nitric: NitricOptions,
+    /// The nodes that serve the App together. `None`: this one alone.
+    pub cluster: Option<ClusterOptions>,
     /// Who may call what, and how much of it.
     pub guard: GuardOptions,
 }
@@ -80,7 +93,11 @@ impl Default for ServerOptions {
             tls: None,
             certificates: None,
             websocket_natives: WebSocketNatives::new(),
+            listeners: Vec::new(),
+            proxies: TrustedProxies::default(),
+            domains: Domains::default(),
             nitric: NitricOptions::default(),
+            cluster: None,
             guard: GuardOptions::default(),
         }
     }
@@ -122,6 +139,9 @@ pub enum StartError {
     /// The functions host could not start.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// The node did not come into its cluster.
+    #[error("the cluster: {0}")]
+    Cluster(#[from] JoinError),
     /// No certificates can be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -137,6 +157,23 @@ pub enum StartError {
     /// The subscriptions could not start.
     #[error(transparent)]
     Subscriptions(#[from] SubscriptionsError),
+    /// Something that is to be listened on is taken, or not ours.
+    #[error("cannot listen on {place}: {source}")]
+    Listen {
+        /// Where.
+        place: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A listener is to speak TLS, and there are no certificates.
+    #[error(
+        "cannot speak TLS on {place}, because there are no certificates; say in [tls] where they \
+        are, or tls = false in [[listen]]"
+    )]
+    NoCertificates {
+        /// Where.
+        place: String,
+    },
     /// A port of the realtime endpoint's own is to speak TLS, and there are no certificates.
     #[error(
         "cannot speak TLS on {address}, because there are no certificates; leave `tls` out \
@@ -157,6 +194,11 @@ pub struct Server {
     environment: IndexMap<String, String>,
     table_notes: Vec<TableNote>,
     nitric: Option<NitricHost>,
+    cluster: Option<ClusterHost>,
+    /// Where clients connect beside `address`, in words.
+    places: Vec<String>,
+    /// Told when no more clients are taken, except at `address`.
+    closed: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
 }
 
@@ -175,22 +217,27 @@ impl Server {
     ) -> Result<Self, StartError> {
         let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
+        let opened = options.listeners.iter().map(open_listener).collect::<Result<Vec<_>, _>>()?;
+        let places: Vec<String> = opened.iter().map(Open::place).collect();
+        let (own_acceptor, acceptor) = acceptors(&options, address.ip())?;
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
         let mut environment = options.functions.environment.clone();
         let guard = Guard::start(&options.guard, &mut environment)?;
-        let mut acceptor = None;
         if let Some(authority) = &options.tls {
-            acceptor = Some(Acceptor::new(authority, address.ip())?);
             environment.extend(authority.environment(|name| std::env::var_os(name))?);
-        }
-        if let Some(certificates) = &options.certificates {
-            acceptor = Some(certificates.acceptor(options.tls.as_deref(), address.ip())?);
         }
         let host = host_update(app, address, &environment).into_options(options.functions);
         let functions =
             Functions::start(&endpoints::functions(app, address), host, observers.functions)?;
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
+        let cluster = match options.cluster {
+            Some(options) => {
+                let place = places.first().cloned().unwrap_or_else(|| address.to_string());
+                Some(ClusterHost::join(options, place, &hub).await?)
+            }
+            None => None,
+        };
         let traffic = Feed::default();
         let folder = options.realtime_folder;
         let (natives, observer) = (options.realtime_natives, observers.realtime);
@@ -219,9 +266,10 @@ impl Server {
             account_id: app.account_id.clone(),
             topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
             limiter: Arc::clone(guard.limiter()),
+            nodes: cluster.as_ref().map(|cluster| Box::new(cluster.nodes()) as _),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
-        let own = Port::of_server(acceptor.clone());
+        let own = Port::of_server(address.port(), own_acceptor);
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let own_plane = plane.clone();
@@ -237,16 +285,21 @@ impl Server {
             planes,
             functions,
             tables.clone(),
-            address.port(),
+            (options.proxies, options.domains),
             control,
         );
         let router = Arc::new(router);
         let (stopped, watching) = watch::channel(false);
+        let (closed, closing) = watch::channel(false);
         guard.follow(watching.clone());
         for (listener, port) in ports {
-            let (router, watching) = (Arc::clone(&router), watching.clone());
-            door::open(listener, router, port, watching)
+            let (router, stopped) = (Arc::clone(&router), watching.clone());
+            door::open(listener, router, port, stopped.clone(), stopped)
                 .map_err(|source| StartError::Bind { address, source })?;
+        }
+        for (open, wanted) in opened.into_iter().zip(&options.listeners) {
+            let watching = (closing.clone(), watching.clone());
+            serve_listener(open, wanted, &router, acceptor.clone(), watching)?;
         }
         if let Some(nitric) = &nitric {
             nitric.attach(SocketsParts {
@@ -258,6 +311,9 @@ impl Server {
             });
             nitric.apply(app).await;
         }
+        if let Some(cluster) = &cluster {
+            cluster.start(router.plane());
+        }
         if let Some(certificates) = options.certificates {
             tokio::spawn(certificates.keep(watching.clone()));
         }
@@ -265,7 +321,18 @@ impl Server {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
             tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
         }
-        Ok(Self { address, router, hub, environment, table_notes, nitric, stopped })
+        Ok(Self {
+            address,
+            router,
+            hub,
+            environment,
+            table_notes,
+            nitric,
+            cluster,
+            places,
+            closed,
+            stopped,
+        })
     }
 
     /// What was done to the tables at the start, and what could not be.
@@ -335,6 +402,11 @@ impl Server {
         self.router.guard().limiter()
     }
 
+    /// The cluster, where the App is served by several nodes.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref().map(ClusterHost::cluster)
+    }
+
     /// The functions host, for use from the same process.
     pub fn functions(&self) -> &Functions {
         self.router.functions()
@@ -376,6 +448,46 @@ impl Server {
         self.hub.stats()
     }
 
+    /// Where clients connect beside [`address`](Self::address): an address, or `unix:` and a
+    /// path.
+    pub fn places(&self) -> &[String] {
+        &self.places
+    }
+
+    /// Whether clients are let in: not any more once they are being sent away.
+    pub fn is_open(&self) -> bool {
+        !self.router.is_stopping()
+    }
+
+    /// Sends the clients away, one after the other over `window`, in the way of their
+    /// protocol: WebSockets are closed with 1001, MQTT clients are told that the server shuts
+    /// down, tRPC clients are asked to reconnect. Nobody new is let in from now on. Done once
+    /// all have left, and when `window` is over at the latest.
+    pub async fn drain(&self, window: Duration) {
+        self.router.stop();
+        let _ = self.closed.send(true);
+        let realtime = self.realtime();
+        self.hub.drain(window);
+        if let Some(realtime) = &realtime {
+            realtime.drain(window);
+        }
+        let subscriptions = self.subscriptions();
+        if let Some(subscriptions) = subscriptions {
+            subscriptions.drain(window);
+        }
+        let left = || {
+            let realtime = realtime.as_ref().map_or(0, |plane| plane.connections().connections);
+            let subscriptions = subscriptions.map_or(0, |plane| plane.stats().connections);
+            self.hub.stats().connections + realtime + subscriptions as usize
+        };
+        let all_have_left = async {
+            while left() > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let _ = tokio::time::timeout(window, all_have_left).await;
+    }
+
     /// Stops: no new clients, goodbye to those there are, their `$disconnect` events and
     /// wills, what is in flight, the functions. Takes no longer than twice `grace`.
     pub async fn stop(self, grace: Duration) {
@@ -392,9 +504,72 @@ impl Server {
             nitric.stop(grace).await;
         }
         self.router.functions().shutdown(grace).await;
+        if let Some(cluster) = &self.cluster {
+            cluster.leave().await;
+        }
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
     }
+}
+
+/// What does handshakes at the server's own address, and at all others. Where clients have
+/// listeners of their own, the former is for functions, which trust this machine's authority
+/// and have no certificates, whatever clients have to have; and the latter shows clients
+/// nothing of that authority's.
+fn acceptors(
+    options: &ServerOptions,
+    ip: IpAddr,
+) -> Result<(Option<Acceptor>, Option<Acceptor>), TlsError> {
+    let local = options.tls.as_deref();
+    let own = local.map(|authority| Acceptor::new(authority, ip)).transpose()?;
+    let certificates = options.certificates.as_ref();
+    if options.listeners.is_empty() {
+        let presented = certificates.map(|found| found.acceptor(local, ip)).transpose()?;
+        let acceptor = presented.or(own);
+        return Ok((acceptor.clone(), acceptor));
+    }
+    Ok((own, certificates.map(|found| found.acceptor(None, ip)).transpose()?))
+}
+
+/// How often it is looked whether all clients have left.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Opens what clients connect to.
+fn open_listener(options: &ListenerOptions) -> Result<Open, StartError> {
+    Open::bind(&options.at).map_err(|source| {
+        let place = match &options.at {
+            ListenAt::Address(address) => address.to_string(),
+            ListenAt::Unix(path) => path.display().to_string(),
+            ListenAt::OpenTcp(_) | ListenAt::OpenUnix(_) => "what was opened for it".to_owned(),
+        };
+        StartError::Listen { place, source }
+    })
+}
+
+/// Serves who comes to an open listener until the first of two channels says that it is
+/// closed, and on until the second says that all is over.
+fn serve_listener(
+    open: Open,
+    options: &ListenerOptions,
+    router: &Arc<Router>,
+    acceptor: Option<Acceptor>,
+    (closed, stopped): (watch::Receiver<bool>, watch::Receiver<bool>),
+) -> Result<(), StartError> {
+    let place = open.place();
+    let port = Port::of_listener(open.port(), options.tls, acceptor);
+    let port = port.ok_or_else(|| StartError::NoCertificates { place: place.clone() })?;
+    let router = Arc::clone(router);
+    match open {
+        Open::Tcp(listener) if !options.proxy_protocol => {
+            door::open(listener, router, port, closed, stopped)
+                .map_err(|source| StartError::Listen { place, source })?;
+        }
+        open => {
+            let has_proxy = options.proxy_protocol;
+            tokio::spawn(gate::open(open, has_proxy, router, port, closed, stopped));
+        }
+    }
+    Ok(())
 }
 
 /// What the functions host is told of an App that is served at `address`.

@@ -123,10 +123,11 @@ impl Router {
             Ok(upgrade) => upgrade,
             Err(answer) => return *answer,
         };
+        let peer = self.client(source, request.headers()).address;
         let on_upgrade = hyper::upgrade::on(&mut request);
         let query = request.uri().query().unwrap_or_default().to_owned();
         let (head, _) = request.into_parts();
-        let arrival = Arrival { peer: source.peer, headers: head.headers, query };
+        let arrival = Arrival { peer, headers: head.headers, query };
         let Ok(pending) = endpoint.plane.connect(arrival) else {
             let body = response::message("too many connections; connect again later");
             return response::error(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", body);

@@ -51,7 +51,7 @@ impl Router {
         };
         let headers = source.head.take_headers().unwrap_or_else(|| headers_of(&request));
         let query = request.uri().query();
-        let arrival = self.arrival(source.peer, source.head.is_tls());
+        let arrival = self.arrival(source, request.headers());
         let client = ClientRequest::new(headers, query, arrival);
         let on_upgrade = hyper::upgrade::on(&mut request);
         let (head, _) = request.into_parts();

@@ -257,6 +257,12 @@ impl Subscriptions {
         let _ = self.hub.each(EVERYBODY, usize::MAX, Command::reconnect);
     }
 
+    /// Asks the clients to connect to another server, one after the other over `window`, and
+    /// serves them on while they do. Returns at once.
+    pub fn drain(&self, window: Duration) {
+        self.hub.drain(window);
+    }
+
     /// Asks the clients to connect to another server, serves them on while they do, and then
     /// says goodbye to those who are left. Takes no longer than `grace`, and what the disk
     /// takes to have what was published; the store is free then.

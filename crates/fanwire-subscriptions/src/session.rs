@@ -396,6 +396,10 @@ impl Session for TrpcSession {
         }
     }
 
+    fn draining(&mut self, cx: Cx<'_, '_>) {
+        self.respond(&Envelope::default(), &Response::RECONNECT, cx);
+    }
+
     fn stopping(&mut self, cx: Cx<'_, '_>) {
         self.close(Some(CloseCode::GOING_AWAY), "the server stops", cx);
     }

@@ -24,6 +24,7 @@ use crate::event::{DisconnectCause, EventType, Request};
 use crate::frame;
 use crate::gateway_id;
 use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
+use crate::nodes::Nodes;
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
 use crate::selected::{Incoming, Selected};
@@ -51,6 +52,7 @@ struct Shared {
     disconnects_left: DisconnectsLeft,
     topics: Topics,
     limiter: Arc<Limiter>,
+    nodes: Option<Box<dyn Nodes>>,
 }
 
 /// How many `$disconnect` events are still to be delivered.
@@ -98,7 +100,7 @@ impl Dispatcher {
         observer: Arc<dyn Observer>,
         runtime: Handle,
         topics: Topics,
-        limiter: Arc<Limiter>,
+        (limiter, nodes): (Arc<Limiter>, Option<Box<dyn Nodes>>),
     ) -> Self {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
@@ -113,6 +115,7 @@ impl Dispatcher {
             disconnects_left,
             topics,
             limiter,
+            nodes,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -147,6 +150,11 @@ impl Dispatcher {
 
     pub(crate) fn topics(&self) -> &Topics {
         &self.shared.topics
+    }
+
+    /// The other nodes, in a cluster.
+    pub(crate) fn nodes(&self) -> Option<&dyn Nodes> {
+        self.shared.nodes.as_deref()
     }
 
     pub(crate) fn integrations(&self) -> &Integrations {
@@ -186,7 +194,7 @@ impl Dispatcher {
         self.shared.disconnects_left.add();
         let dispatcher = self.clone();
         self.shared.runtime.spawn(async move {
-            dispatcher.disconnect(&peer, &cause).await;
+            dispatcher.end(&peer, &cause).await;
             dispatcher.shared.disconnects_left.remove();
         });
     }
@@ -254,7 +262,20 @@ impl Dispatcher {
         });
     }
 
-    async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
+    /// Tells of a connection's end, unless another node does.
+    async fn end(&self, peer: &Peer, cause: &DisconnectCause) {
+        match (self.nodes(), peer.stay) {
+            (Some(nodes), Some(stay)) => {
+                if nodes.may_tell(stay).await {
+                    self.disconnect(peer, cause).await;
+                    nodes.forget(peer.id, stay);
+                }
+            }
+            _ => self.disconnect(peer, cause).await,
+        }
+    }
+
+    pub(crate) async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
         let api = &*self.api(peer.api);
         let request = Request::new(EventType::Disconnect, self.clock().epoch_ms());
         let started = Instant::now();

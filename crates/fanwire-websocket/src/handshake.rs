@@ -79,6 +79,11 @@ const CANONICAL: [&str; 24] = [
 /// Headers of the connection itself: a `$connect` event does not show them.
 const HOP_BY_HOP: [&str; 4] = ["connection", "upgrade", "content-length", "keep-alive"];
 
+/// Whether a list of addresses has one.
+fn lists(addresses: &str, wanted: IpAddr) -> bool {
+    addresses.split(',').any(|listed| listed.trim().parse() == Ok(wanted))
+}
+
 // === impl ClientRequest ===
 
 impl ClientRequest {
@@ -93,6 +98,8 @@ impl ClientRequest {
             headers.into_iter().map(|(name, value)| (canonical(name), value)).collect();
         let source_ip = arrival.source_ip;
         match find(&mut headers, "X-Forwarded-For") {
+            // A proxy that is believed has said it already.
+            Some(forwarded) if lists(forwarded, source_ip) => {}
             Some(forwarded) => *forwarded = format!("{forwarded}, {source_ip}"),
             None => headers.push(("X-Forwarded-For".to_owned(), source_ip.to_string())),
         }

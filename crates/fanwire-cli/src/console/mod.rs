@@ -173,6 +173,12 @@ impl fanwire_functions::Observer for Console {
     }
 }
 
+impl fanwire_server::CertificateObserver for Console {
+    fn certificates(&self, event: &fanwire_server::CertificateEvent) {
+        self.news(event.to_string());
+    }
+}
+
 impl fanwire_server::GuardObserver for Console {
     fn observe(&self, event: &GuardEvent<'_>) {
         if let Some(text) = guard::described(event, self.style.verbose) {

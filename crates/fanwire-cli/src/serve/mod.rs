@@ -4,24 +4,31 @@
 //! does not say. How it is served is said apart from it, in `fanwire.serve.toml`: see
 //! [`fanwire_app::serve`].
 
+mod cluster;
+mod options;
+mod reload;
+mod service_manager;
 mod settings;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use fanwire_app::serve::{LoadedServe, Serve};
 use fanwire_app::{App, Loaded};
-use fanwire_server::{Observers, Server, ServerOptions};
+use fanwire_server::{Observers, Server};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{ListenArg, ProfileArg, ServeArgs};
+use self::reload::Reloading;
+
+use crate::args::{ProfileArg, ServeArgs};
 use crate::console::{Console, Style};
 use crate::hosting::{EXIT_INTERRUPTED, Signals};
-use crate::{data, hosting, project, ready, services};
+use crate::{EXIT_USAGE, data, hosting, project, ready, services};
 
-/// Where clients connect if nobody says.
-const DEFAULT_LISTEN: &str = "0.0.0.0:3001";
+/// What settings call a broker that lets anybody in.
+const MQTT: &str = "mqtt";
 
 /// Serves until a signal.
 pub(crate) fn run(mut args: ServeArgs) -> ExitCode {
@@ -38,8 +45,19 @@ pub(crate) fn run(mut args: ServeArgs) -> ExitCode {
 
 async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitCode {
     let (app, settings) = (&loaded.app, settings.serve);
+    if let Err(why) = refuse_open_broker(app, &settings) {
+        anstream::eprintln!("error: {why}");
+        return ExitCode::from(EXIT_USAGE);
+    }
     let mut signals = match Signals::catch() {
         Ok(signals) => signals,
+        Err(error) => {
+            anstream::eprintln!("error: cannot catch signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
         Err(error) => {
             anstream::eprintln!("error: cannot catch signals: {error}");
             return ExitCode::FAILURE;
@@ -55,8 +73,13 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         logs: Some(console.journal()),
     };
     let folder = data::folder(app, settings.data.as_deref());
-    let mut options = options(args, &settings, &folder);
-    options.guard.observer = Some(console.clone());
+    let options = match options::options(app, args, &settings, &folder, &console) {
+        Ok(options) => options,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
@@ -68,18 +91,41 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
     if let Err(error) = &announced {
         console.news(format!("other commands will not find this server: {error}"));
     }
+    // Until the very end: to send clients away takes longer than a watchdog's patience.
+    tokio::spawn(service_manager::keep_alive());
     let serving = async {
         let told = be_ready(&console, app, args, &server).await;
         services::tell_of_sockets(&server, told, &console, args.json).await;
     };
+    let mut reloading = Reloading {
+        args,
+        server: &server,
+        console: &console,
+        app: app.clone(),
+        settings: settings.clone(),
+    };
+    let reloads = async {
+        loop {
+            hangup.recv().await;
+            reloading.read_again().await;
+        }
+    };
     tokio::select! {
         () = signals.next() => {}
         () = serving => {}
+        () = reloads => {}
     }
+    let settings = reloading.settings;
     drop(announced);
-    console.news("stopping".to_owned());
+    service_manager::tell(NotifyState::Stopping);
+    let drain = &settings.drain;
+    console.news(format!("sending clients away over {:?}", drain.window));
+    let leaving = async {
+        server.drain(drain.window).await;
+        server.stop(drain.grace).await;
+    };
     let status = tokio::select! {
-        () = server.stop(settings.drain.grace) => ExitCode::SUCCESS,
+        () = leaving => ExitCode::SUCCESS,
         () = signals.next() => ExitCode::from(EXIT_INTERRUPTED),
     };
     console.finish();
@@ -88,27 +134,17 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
     status
 }
 
-/// What the server is started with.
-fn options(args: &ServeArgs, settings: &Serve, folder: &std::path::Path) -> ServerOptions {
-    let mut options = hosting::server_options(folder, args.max_processes);
-    options.address = address(args, settings);
-    options.nitric.first_socket_port = args.socket_port;
-    options.guard.access = Some(settings.access.clone());
-    options.guard.limits = settings.limits.clone();
-    options
-}
-
-fn address(args: &ServeArgs, settings: &Serve) -> SocketAddr {
-    use fanwire_app::serve::listen::ListenAt;
-    let typed = args.listen.iter().find_map(|listen| match listen {
-        ListenArg::Address(address) => Some(*address),
-        ListenArg::Unix(_) => None,
-    });
-    let filed = settings.listeners.iter().find_map(|listener| match &listener.at {
-        ListenAt::Address(address) => Some(*address),
-        ListenAt::Unix(_) => None,
-    });
-    typed.or(filed).or_else(|| DEFAULT_LISTEN.parse().ok()).unwrap_or(([0, 0, 0, 0], 3001).into())
+/// A broker that lets anybody in has to be named: what is open by mistake on a network is found
+/// within hours.
+fn refuse_open_broker(app: &App, settings: &Serve) -> Result<(), String> {
+    let is_open = app.realtime.as_ref().is_some_and(|realtime| realtime.allow_anonymous);
+    if !is_open || settings.access.allow_anonymous.iter().any(|name| name == MQTT) {
+        return Ok(());
+    }
+    Err("the app lets anybody publish and subscribe (realtime.allow_anonymous). If that is meant, \
+         say so in fanwire.serve.toml:\n\n    [access]\n    allow_anonymous = [\"mqtt\"]\n\n\
+         or else give the app an authorizer, users or tokens"
+        .to_owned())
 }
 
 /// Tells people and programs that the server is ready. The names of the websockets of
@@ -120,11 +156,17 @@ async fn be_ready(
     server: &Server,
 ) -> BTreeSet<String> {
     let sockets = ready::sockets(server).await;
+    let places = server.places();
     if args.json {
-        console.json(&ready::described(app, server, server.address(), &sockets));
+        let address = places.iter().find_map(|place| place.parse().ok());
+        let address = address.unwrap_or_else(|| server.address());
+        let mut described = ready::described(app, server, address, &sockets);
+        described["listeners"] = places.into();
+        console.json(&described);
     } else {
-        console.news(format!("serving {} on {}", app.service, server.address()));
+        console.news(format!("serving {} on {}", app.service, places.join(", ")));
     }
+    service_manager::tell(NotifyState::Ready);
     for note in server.table_notes() {
         console.news(note.to_string());
     }

@@ -70,6 +70,7 @@ impl<S: Session> Shard<S> {
                     self.file_deadline(slot as u32);
                 }
             }
+            Letter::Drain { window } => self.begin_drain(window),
             Letter::Stop { grace } => {
                 self.stop_at = Some(self.now + grace);
                 for slot in 0..self.slots.len() {
@@ -114,6 +115,8 @@ impl<S: Session> Shard<S> {
         self.call(slot, |session, cx| session.opened(cx));
         if self.stop_at.is_some() {
             self.call(slot, |session, cx| session.stopping(cx));
+        } else if self.drain.is_some() {
+            self.call(slot, |session, cx| session.draining(cx));
         }
         self.resume(slot);
     }

@@ -5,6 +5,7 @@
 //! not fill the buffer has emptied the socket (epoll(7), question 9); what TLS keeps
 //! between the socket and the session is `transport`'s business.
 
+mod drain;
 mod handle;
 mod letters;
 mod reading;
@@ -23,6 +24,7 @@ use crate::mailbox::Mailbox;
 use crate::members::Members;
 use crate::{Audience, ConnectionId, Ending, HubOptions, Session, Transport, Turn};
 
+use self::drain::Drain;
 pub(crate) use self::handle::ShardHandle;
 
 /// Readiness events taken from the system at once.
@@ -57,6 +59,10 @@ pub(crate) enum Letter<S: Session> {
     Notice(S::Notice),
     /// Deadlines may have moved, or time itself.
     Review,
+    /// Say goodbye to everybody over this time.
+    Drain {
+        window: Duration,
+    },
     Stop {
         grace: Duration,
     },
@@ -78,6 +84,8 @@ pub(crate) struct Shard<S: Session> {
     again: Vec<u32>,
     pub(crate) now: Instant,
     live: usize,
+    /// How far goodbyes are, once they have begun.
+    drain: Option<Drain>,
     /// When the shard ends whatever is left, once it is told to stop.
     stop_at: Option<Instant>,
 }
@@ -113,6 +121,7 @@ impl<S: Session> Shard<S> {
             self.handle.mailbox.take(&mut letters);
             self.open(&mut letters);
             self.wake_due();
+            self.drain_due();
             self.end_turn();
             if self.stop_at.is_some_and(|at| self.live == 0 || at <= self.now) {
                 break;
@@ -141,7 +150,9 @@ impl<S: Session> Shard<S> {
             return Some(Duration::ZERO);
         }
         let own = S::shard_deadline(&self.shared);
-        let next = self.deadlines.next().into_iter().chain(self.stop_at).chain(own).min()?;
+        let goodbye = self.drain.as_ref().and_then(Drain::next);
+        let next = self.deadlines.next().into_iter().chain(self.stop_at).chain(own);
+        let next = next.chain(goodbye).min()?;
         Some(next.saturating_duration_since(self.handle.clock.now()))
     }
 
@@ -197,6 +208,7 @@ impl<S: Session> ShardParts<S> {
             again: Vec::new(),
             now,
             live: 0,
+            drain: None,
             stop_at: None,
         };
         shard.run();

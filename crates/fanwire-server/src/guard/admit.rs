@@ -49,7 +49,7 @@ impl Router {
             }
             return Ok(request.map(Either::Left));
         };
-        let source_ip = source.peer.ip();
+        let source_ip = self.client(source, request.headers()).address.ip();
         match self.admit_known(target, request, credentials, source_ip).await {
             Ok(request) => Ok(request),
             Err((refusal, caller)) => {

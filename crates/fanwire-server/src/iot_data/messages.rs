@@ -60,13 +60,14 @@ impl Router {
         }
         let topic = topic_of(request.uri().path())?;
         let parameters = Parameters::read(request.uri(), request.headers())?;
-        let tls = source.head.is_tls().then(TlsArrival::default);
+        let client = self.client(source, request.headers());
+        let tls = client.tls.then(TlsArrival::default);
         let http = Some(http_arrival(&request));
-        let arrival = Arrival { peer: source.peer, tls, http };
+        let arrival = Arrival { peer: client.address, tls, http };
         let observer = self.realtime_host().observer();
         // The log says why; somebody out there learns nothing of the policies.
         let judged = endpoint.plane.authorize_request(&arrival).await.map_err(|why| {
-            let source_ip = source.peer.ip();
+            let source_ip = client.address.ip();
             observer.observe(&RealtimeEvent::Refused { client_id: "", source_ip, why: &why });
             DataError::unauthorized("Unauthorized")
         })?;

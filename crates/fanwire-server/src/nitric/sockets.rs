@@ -157,8 +157,10 @@ impl Sockets {
     ) -> io::Result<()> {
         let Some(router) = parts.router.upgrade() else { return Ok(()) };
         for listener in listeners {
-            let port = Port::of_socket(&api.id, parts.tls.clone());
-            door::open(listener, Arc::clone(&router), port, parts.stopped.clone())?;
+            let number = listener.local_addr()?.port();
+            let port = Port::of_socket(&api.id, number, parts.tls.clone());
+            let stopped = parts.stopped.clone();
+            door::open(listener, Arc::clone(&router), port, stopped.clone(), stopped)?;
         }
         Ok(())
     }

@@ -1,0 +1,271 @@
+//! Proxies in front of the server, and who is behind them: the PROXY header that a connection
+//! begins with, and `X-Forwarded-*` headers of requests.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+use http::header::HeaderName;
+use ipnet::IpNet;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// The longest header of version 1, its end of line included (PROXY protocol, section 2.1).
+const MAX_TEXT_BYTES: usize = 107;
+
+/// What a header of version 2 begins with, up to the length of its rest (section 2.2).
+const BINARY_HEAD_BYTES: usize = 16;
+
+/// The longest rest of such a header that is taken: two addresses, and what proxies add.
+const MAX_BINARY_REST: usize = 4096;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// Reads the PROXY header that a connection begins with, and nothing of what follows it. Says
+/// who the client is; `None` where the proxy speaks for itself, as it does to see whether the
+/// server is there.
+///
+/// # Errors
+///
+/// Where there is no such header, or the connection fails.
+pub(crate) async fn read_header(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<SocketAddr>> {
+    let mut header = vec![stream.read_u8().await?];
+    match header[0] {
+        b'P' => {
+            while !header.ends_with(b"\r\n") {
+                if header.len() >= MAX_TEXT_BYTES {
+                    return Err(malformed());
+                }
+                header.push(stream.read_u8().await?);
+            }
+            text_client(&header)
+        }
+        b'\r' => {
+            header.resize(BINARY_HEAD_BYTES, 0);
+            stream.read_exact(&mut header[1..]).await?;
+            let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
+            if rest > MAX_BINARY_REST {
+                return Err(malformed());
+            }
+            header.resize(BINARY_HEAD_BYTES + rest, 0);
+            stream.read_exact(&mut header[BINARY_HEAD_BYTES..]).await?;
+            binary_client(&header)
+        }
+        _ => Err(malformed()),
+    }
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the connection does not begin with a PROXY header")
+}
+
+fn text_client(header: &[u8]) -> io::Result<Option<SocketAddr>> {
+    use ppp::v1::{Addresses, Header};
+    let header = Header::try_from(header).map_err(|_| malformed())?;
+    Ok(match header.addresses {
+        Addresses::Tcp4(both) => Some((both.source_address, both.source_port).into()),
+        Addresses::Tcp6(both) => Some((both.source_address, both.source_port).into()),
+        Addresses::Unknown => None,
+    })
+}
+
+fn binary_client(header: &[u8]) -> io::Result<Option<SocketAddr>> {
+    use ppp::v2::{Addresses, Command, Header};
+    let header = Header::try_from(header).map_err(|_| malformed())?;
+    Ok(match (header.command, header.addresses) {
+        (Command::Proxy, Addresses::IPv4(both)) => {
+            Some((both.source_address, both.source_port).into())
+        }
+        (Command::Proxy, Addresses::IPv6(both)) => {
+            Some((both.source_address, both.source_port).into())
+        }
+        _ => None,
+    })
+}
+
+/// The proxies whose `X-Forwarded-*` headers are believed.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+/// Text that is neither an address nor a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither an address nor a network; expected such as `10.0.0.7` or `10.0.0.0/8`")]
+pub struct NoNetwork(pub String);
+
+/// How a request came in, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Client {
+    pub(crate) address: SocketAddr,
+    /// Whether TLS was spoken with it, here or by a proxy.
+    pub(crate) tls: bool,
+    /// The port that it connected to.
+    pub(crate) port: u16,
+}
+
+// === impl TrustedProxies ===
+
+impl TrustedProxies {
+    /// Those at the addresses and in the networks of a list.
+    ///
+    /// # Errors
+    ///
+    /// [`NoNetwork`], for the first text that is none.
+    pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Self, NoNetwork> {
+        let network = |text: &str| {
+            let address = || text.parse::<IpAddr>().map(IpNet::from);
+            text.parse().or_else(|_| address()).map_err(|_| NoNetwork(text.to_owned()))
+        };
+        texts.into_iter().map(network).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether an address is that of one of them.
+    pub(crate) fn include(&self, address: IpAddr) -> bool {
+        // An IPv4 client of a listener for both has an address of IPv6.
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// Who a request comes from that `direct` has sent: where that is a trusted proxy, the
+    /// nearest address before it that is none. What stands before that one anybody could have
+    /// written.
+    pub(crate) fn client(&self, direct: Client, headers: &HeaderMap) -> Client {
+        if !self.include(direct.address.ip()) {
+            return direct;
+        }
+        let values = headers.get_all(FORWARDED_FOR).iter();
+        let listed: Vec<&str> = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .collect();
+        let mut address = direct.address;
+        for text in listed.into_iter().rev() {
+            // What is no address may be anything: the proxy that passed it on is what is known.
+            let Some(next) = address_of(text) else { break };
+            address = next;
+            if !self.include(next.ip()) {
+                break;
+            }
+        }
+        let last = |name: &HeaderName| {
+            let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+            value.rsplit(',').next().map(str::trim)
+        };
+        let tls = match last(&FORWARDED_PROTO) {
+            Some("https" | "wss") => true,
+            Some("http" | "ws") => false,
+            _ => direct.tls,
+        };
+        let port = last(&FORWARDED_PORT).and_then(|port| port.parse().ok());
+        Client { address, tls, port: port.unwrap_or(direct.port) }
+    }
+}
+
+/// An address as proxies write it, with a port or without.
+fn address_of(text: &str) -> Option<SocketAddr> {
+    let bare = |text: &str| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 0));
+    text.parse().ok().or_else(|| bare(text.trim_start_matches('[').trim_end_matches(']')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    async fn header(bytes: &[u8]) -> (io::Result<Option<SocketAddr>>, Vec<u8>) {
+        let mut left = bytes;
+        let read = read_header(&mut left).await;
+        (read, left.to_vec())
+    }
+
+    #[tokio::test]
+    async fn a_header_of_either_version_says_who_the_client_is_and_leaves_the_rest() {
+        let (read, rest) = header(b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\nGET /").await;
+        assert_eq!(read.unwrap(), Some("192.0.2.7:56324".parse().unwrap()));
+        assert_eq!(rest, b"GET /");
+        let (read, _) = header(b"PROXY TCP6 2001:db8::7 2001:db8::1 1 443\r\n").await;
+        assert_eq!(read.unwrap(), Some("[2001:db8::7]:1".parse().unwrap()));
+        let mut binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0f".to_vec();
+        // Two addresses and ports, and a value that a proxy added.
+        binary.extend([192, 0, 2, 7, 192, 0, 2, 1, 0, 80, 1, 187, 0x04, 0, 0]);
+        binary.extend(b"\x10");
+        let (read, rest) = header(&binary).await;
+        assert_eq!(read.unwrap(), Some("192.0.2.7:80".parse().unwrap()));
+        assert_eq!(rest, b"\x10");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_speaks_for_itself_names_nobody() {
+        assert_eq!(header(b"PROXY UNKNOWN\r\n").await.0.unwrap(), None);
+        let local = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
+        assert_eq!(header(local).await.0.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_header_is_refused() {
+        let endless = [b"PROXY ".as_slice(), &[b'x'; 200]].concat();
+        let long = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff";
+        for bytes in
+            [b"GET / HTTP/1.1\r\n".as_slice(), b"PROXY TCP4 x\r\n", &endless, long, b"", b"PRO"]
+        {
+            assert!(header(bytes).await.0.is_err(), "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    fn client(proxies: &[&str], direct: &str, headers: &[(&'static str, &'static str)]) -> Client {
+        let proxies = TrustedProxies::of(proxies.iter().copied()).unwrap();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        let direct = Client { address: direct.parse().unwrap(), tls: false, port: 3001 };
+        proxies.client(direct, &map)
+    }
+
+    #[test]
+    fn only_proxies_that_are_trusted_are_believed() {
+        let headers = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")];
+        let stranger = client(&["10.0.0.0/8"], "192.0.2.1:5", &headers);
+        assert_eq!((stranger.address.to_string().as_str(), stranger.tls), ("192.0.2.1:5", false));
+        let believed = client(&["10.0.0.0/8"], "10.1.2.3:5", &headers);
+        assert_eq!(
+            (believed.address.ip().to_string().as_str(), believed.tls),
+            ("203.0.113.9", true)
+        );
+        let mapped = client(&["10.0.0.0/8"], "[::ffff:10.1.2.3]:5", &headers);
+        assert_eq!(mapped.address.ip().to_string(), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_client_is_the_last_address_that_is_no_proxy() {
+        let proxies = ["10.0.0.0/8", "2001:db8::/32"];
+        for (listed, expected) in [
+            ("6.6.6.6, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+            ("6.6.6.6, 203.0.113.9:4711", "203.0.113.9"),
+            ("[2001:db9::1]", "2001:db9::1"),
+            ("10.0.0.9", "10.0.0.9"),
+            ("unknown, 10.0.0.2", "10.0.0.2"),
+            ("unknown", "10.0.0.1"),
+        ] {
+            let found = client(&proxies, "10.0.0.1:5", &[("x-forwarded-for", listed)]);
+            assert_eq!(found.address.ip().to_string(), expected, "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_list_over_several_headers_is_one_list() {
+        let headers = [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "10.0.0.2")];
+        assert_eq!(
+            client(&["10.0.0.0/8"], "10.0.0.1:5", &headers).address.ip().to_string(),
+            "203.0.113.9"
+        );
+    }
+
+    #[test]
+    fn what_is_no_network_is_told() {
+        assert_eq!(TrustedProxies::of(["10.0.0/8"]).unwrap_err(), NoNetwork("10.0.0/8".to_owned()));
+    }
+}
