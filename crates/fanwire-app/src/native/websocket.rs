@@ -120,7 +120,7 @@ impl Api<'_> {
         let authorizer = route.and_then(|route| route.get("authorizer")?.scalar_text());
         let api_key = route.and_then(|route| route.get("api_key")?.boolean());
         let described = self.node.get("authorizers").and_then(Node::as_map).into_iter().flatten();
-        let jwt_authorizers = described
+        let jwt_authorizers: IndexMap<String, JwtAuthorizer> = described
             .filter_map(|(name, entry)| Some((name.clone(), self.jwt(name, &entry.node, folder)?)))
             .collect();
         ConnectRules {
