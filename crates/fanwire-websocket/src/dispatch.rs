@@ -21,6 +21,7 @@ use crate::access_log::{IntegrationFigures, Variables};
 use crate::api::{Api, DISCONNECT};
 use crate::apis::Apis;
 use crate::event::{DisconnectCause, EventType, Request};
+use crate::figures::{AllFigures, Figures};
 use crate::frame;
 use crate::gateway_id;
 use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
@@ -51,6 +52,7 @@ struct Shared {
     disconnects_left: DisconnectsLeft,
     topics: Topics,
     limiter: Arc<Limiter>,
+    figures: AllFigures,
 }
 
 /// How many `$disconnect` events are still to be delivered.
@@ -103,6 +105,7 @@ impl Dispatcher {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
         let apis = ArcSwap::from_pointee(apis);
+        let figures = AllFigures::new(hub.shards());
         let shared = Shared {
             apis,
             hub,
@@ -113,6 +116,7 @@ impl Dispatcher {
             disconnects_left,
             topics,
             limiter,
+            figures,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -120,6 +124,16 @@ impl Dispatcher {
     /// What clients are held to.
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.shared.limiter
+    }
+
+    /// What the shard of a connection counts with.
+    pub(crate) fn figures(&self, connection: ConnectionId) -> &Figures {
+        self.shared.figures.of(connection.shard())
+    }
+
+    /// What all shards have counted.
+    pub(crate) fn all_figures(&self) -> &AllFigures {
+        &self.shared.figures
     }
 
     /// The APIs as they are now.

@@ -26,6 +26,7 @@ mod authorizer;
 mod dispatch;
 mod drops;
 mod event;
+mod figures;
 mod first_groups;
 mod frame;
 mod gateway_id;
@@ -51,6 +52,7 @@ mod traffic;
 
 pub use self::apis::Apis;
 pub use self::event::EventType;
+pub use self::figures::WebSocketStats;
 pub use self::gateway_id::request_id;
 pub use self::groups::{Group, GroupError};
 pub use self::handshake::{Arrival, ClientRequest};
