@@ -9,6 +9,7 @@ use std::time::Duration;
 use fanwire_access::Limiter;
 use fanwire_app::App;
 use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
+use fanwire_cluster::{Cluster, ClusterOptions, JoinError};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
@@ -21,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::domains::Domains;
 use crate::guard::{Guard, GuardError, GuardOptions};
@@ -71,6 +73,8 @@ pub struct ServerOptions {
     pub domains: Domains,
     /// How a Nitric project is served, where the App is one.
     pub nitric: NitricOptions,
+    /// The nodes that serve the App together. `None`: this one alone.
+    pub cluster: Option<ClusterOptions>,
     /// Who may call what, and how much of it.
     pub guard: GuardOptions,
 }
@@ -93,6 +97,7 @@ impl Default for ServerOptions {
             proxies: TrustedProxies::default(),
             domains: Domains::default(),
             nitric: NitricOptions::default(),
+            cluster: None,
             guard: GuardOptions::default(),
         }
     }
@@ -134,6 +139,9 @@ pub enum StartError {
     /// The functions host could not start.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// The node did not come into its cluster.
+    #[error("the cluster: {0}")]
+    Cluster(#[from] JoinError),
     /// No certificates can be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -186,6 +194,7 @@ pub struct Server {
     environment: IndexMap<String, String>,
     table_notes: Vec<TableNote>,
     nitric: Option<NitricHost>,
+    cluster: Option<ClusterHost>,
     /// Where clients connect beside `address`, in words.
     places: Vec<String>,
     /// Told when no more clients are taken, except at `address`.
@@ -209,7 +218,7 @@ impl Server {
         let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
         let opened = options.listeners.iter().map(open_listener).collect::<Result<Vec<_>, _>>()?;
-        let places = opened.iter().map(Open::place).collect();
+        let places: Vec<String> = opened.iter().map(Open::place).collect();
         let (own_acceptor, acceptor) = acceptors(&options, address.ip())?;
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
@@ -222,6 +231,13 @@ impl Server {
         let functions =
             Functions::start(&endpoints::functions(app, address), host, observers.functions)?;
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
+        let cluster = match options.cluster {
+            Some(options) => {
+                let place = places.first().cloned().unwrap_or_else(|| address.to_string());
+                Some(ClusterHost::join(options, place, &hub).await?)
+            }
+            None => None,
+        };
         let traffic = Feed::default();
         let folder = options.realtime_folder;
         let (natives, observer) = (options.realtime_natives, observers.realtime);
@@ -250,6 +266,7 @@ impl Server {
             account_id: app.account_id.clone(),
             topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
             limiter: Arc::clone(guard.limiter()),
+            nodes: cluster.as_ref().map(|cluster| Box::new(cluster.nodes()) as _),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
         let own = Port::of_server(address.port(), own_acceptor);
@@ -294,6 +311,9 @@ impl Server {
             });
             nitric.apply(app).await;
         }
+        if let Some(cluster) = &cluster {
+            cluster.start(router.plane());
+        }
         if let Some(certificates) = options.certificates {
             tokio::spawn(certificates.keep(watching.clone()));
         }
@@ -301,7 +321,18 @@ impl Server {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
             tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
         }
-        Ok(Self { address, router, hub, environment, table_notes, nitric, places, closed, stopped })
+        Ok(Self {
+            address,
+            router,
+            hub,
+            environment,
+            table_notes,
+            nitric,
+            cluster,
+            places,
+            closed,
+            stopped,
+        })
     }
 
     /// What was done to the tables at the start, and what could not be.
@@ -369,6 +400,11 @@ impl Server {
     /// What clients are held to, and how often they were over it.
     pub fn limiter(&self) -> &Arc<Limiter> {
         self.router.guard().limiter()
+    }
+
+    /// The cluster, where the App is served by several nodes.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref().map(ClusterHost::cluster)
     }
 
     /// The functions host, for use from the same process.
@@ -468,6 +504,9 @@ impl Server {
             nitric.stop(grace).await;
         }
         self.router.functions().shutdown(grace).await;
+        if let Some(cluster) = &self.cluster {
+            cluster.leave().await;
+        }
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
     }

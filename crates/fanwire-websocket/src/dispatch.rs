@@ -25,6 +25,7 @@ use crate::figures::{AllFigures, Figures};
 use crate::frame;
 use crate::gateway_id;
 use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
+use crate::nodes::Nodes;
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
 use crate::selected::{Incoming, Selected};
@@ -53,6 +54,7 @@ struct Shared {
     topics: Topics,
     limiter: Arc<Limiter>,
     figures: AllFigures,
+    nodes: Option<Box<dyn Nodes>>,
 }
 
 /// How many `$disconnect` events are still to be delivered.
@@ -100,7 +102,7 @@ impl Dispatcher {
         observer: Arc<dyn Observer>,
         runtime: Handle,
         topics: Topics,
-        limiter: Arc<Limiter>,
+        (limiter, nodes): (Arc<Limiter>, Option<Box<dyn Nodes>>),
     ) -> Self {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
@@ -117,6 +119,7 @@ impl Dispatcher {
             topics,
             limiter,
             figures,
+            nodes,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -163,6 +166,11 @@ impl Dispatcher {
         &self.shared.topics
     }
 
+    /// The other nodes, in a cluster.
+    pub(crate) fn nodes(&self) -> Option<&dyn Nodes> {
+        self.shared.nodes.as_deref()
+    }
+
     pub(crate) fn integrations(&self) -> &Integrations {
         &self.shared.integrations
     }
@@ -200,7 +208,7 @@ impl Dispatcher {
         self.shared.disconnects_left.add();
         let dispatcher = self.clone();
         self.shared.runtime.spawn(async move {
-            dispatcher.disconnect(&peer, &cause).await;
+            dispatcher.end(&peer, &cause).await;
             dispatcher.shared.disconnects_left.remove();
         });
     }
@@ -268,7 +276,20 @@ impl Dispatcher {
         });
     }
 
-    async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
+    /// Tells of a connection's end, unless another node does.
+    async fn end(&self, peer: &Peer, cause: &DisconnectCause) {
+        match (self.nodes(), peer.stay) {
+            (Some(nodes), Some(stay)) => {
+                if nodes.may_tell(stay).await {
+                    self.disconnect(peer, cause).await;
+                    nodes.forget(peer.id, stay);
+                }
+            }
+            _ => self.disconnect(peer, cause).await,
+        }
+    }
+
+    pub(crate) async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
         let api = &*self.api(peer.api);
         let request = Request::new(EventType::Disconnect, self.clock().epoch_ms());
         let started = Instant::now();

@@ -8,6 +8,8 @@ use fanwire_access::Counted;
 use fanwire_hub::ConnectionId;
 use serde_json::value::RawValue;
 
+use crate::nodes::Stay;
+
 /// The client of one connection: what every event about it tells.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -23,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) domain: Arc<str>,
     /// What the authorizer said.
     pub(crate) authorizer: Option<Box<Authorized>>,
+    /// Where the connection is kept for other nodes: the stay under which it was.
+    pub(crate) stay: Option<Stay>,
     /// Its place among the connections that its API allows.
     pub(crate) _place: Place,
     /// Its place among those of its address and its principal.

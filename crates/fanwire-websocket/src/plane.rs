@@ -28,6 +28,7 @@ use crate::integration::{
     About, Answer, Event, Failure, Input, Integrations, Parameters, Run, error_message,
 };
 use crate::native::{Native, NativeError, NativeEvent, Natives};
+use crate::nodes::Nodes;
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
@@ -61,6 +62,8 @@ pub struct PlaneParts {
     pub topics: Option<Box<dyn TopicSource>>,
     /// What addresses, principals and connections may ask for.
     pub limiter: Arc<Limiter>,
+    /// The other nodes that serve the same App. `None`: this one is alone.
+    pub nodes: Option<Box<dyn Nodes>>,
 }
 
 /// The gateway's answer to a handshake.
@@ -104,9 +107,9 @@ impl Plane {
             runtime: runtime.clone(),
         };
         let topics = Topics::new(parts.topics);
-        let limiter = parts.limiter;
+        let further = (parts.limiter, parts.nodes);
         let dispatcher =
-            Dispatcher::new(apis, hub, integrations, observer, runtime, topics, limiter);
+            Dispatcher::new(apis, hub, integrations, observer, runtime, topics, further);
         Self { dispatcher }
     }
 
@@ -168,6 +171,14 @@ impl Plane {
         self.dispatcher.api(api).connections.load(Ordering::Relaxed)
     }
 
+    /// Closes every connection with 1001: this node was declared dead, and whoever declared it
+    /// so tells of their ends.
+    pub fn close_everyone(&self) {
+        for (number, _) in self.apis().iter() {
+            self.close_all(number);
+        }
+    }
+
     /// Closes every connection of an API.
     fn close_all(&self, number: ApiIndex) {
         let close = move || Command::Delete {
@@ -218,6 +229,7 @@ impl Connecting {
             user_agent: self.client.header("User-Agent").map(Into::into),
             domain: Arc::clone(&self.client.domain),
             authorizer: None,
+            stay: None,
             _place: place,
             counted: Counted::default(),
         };
@@ -250,6 +262,10 @@ impl Connecting {
         });
         match outcome {
             Ok(answer) => {
+                // Before the client hears that it is connected: from then on it may rely on it.
+                if let Some(nodes) = self.dispatcher.nodes().filter(|_| api.tells_ends()) {
+                    peer.stay = nodes.keep(peer.id, api.record_of(&peer)).await;
+                }
                 self.dispatcher.traffic(|| Traffic::Connected { connection });
                 self.accept(api, peer, reservation, answer)
             }
@@ -497,6 +513,10 @@ impl Pending {
     /// Makes the connection live: over `transport` the 101 was sent, and `early` is what
     /// the client sent after its request.
     pub fn open(mut self, transport: Transport, early: Vec<u8>) {
+        // This node was declared dead meanwhile, and the connection with it.
+        if !self.dispatcher.hub().is_here(self.peer.id) {
+            return;
+        }
         if let Some(reservation) = self.reservation.take() {
             let peer = Arc::clone(&self.peer);
             let dispatcher = self.dispatcher.clone();

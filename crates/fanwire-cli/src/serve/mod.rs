@@ -4,6 +4,7 @@
 //! does not say. How it is served is said apart from it, in `fanwire.serve.toml`: see
 //! [`fanwire_app::serve`].
 
+mod cluster;
 mod options;
 mod service_manager;
 mod settings;

@@ -14,6 +14,7 @@ use fanwire_server::{
 };
 use listenfd::ListenFd;
 
+use super::cluster;
 use crate::args::{ListenArg, ServeArgs};
 use crate::console::Console;
 use crate::hosting;
@@ -71,6 +72,7 @@ pub(super) fn options(
         observer: Some(Arc::clone(console) as _),
     };
     options.nitric.first_socket_port = args.socket_port;
+    options.cluster = settings.cluster.as_ref().map(|said| cluster::options(app, said));
     Ok(options)
 }
 
