@@ -71,4 +71,4 @@ mod writer;
 
 pub use self::batch::{Batch, Table};
 pub use self::error::{NoRoom, Refused, StoreError, WriteError};
-pub use self::store::{Durability, Store, StoreOptions, StoreStats};
+pub use self::store::{Durability, Store, StoreFigures, StoreOptions, StoreStats};

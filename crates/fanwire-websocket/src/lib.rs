@@ -29,6 +29,7 @@ mod dispatch;
 mod drops;
 mod errand;
 mod event;
+mod figures;
 mod first_groups;
 mod frame;
 mod gateway_id;
@@ -56,6 +57,7 @@ mod traffic;
 
 pub use self::apis::Apis;
 pub use self::event::EventType;
+pub use self::figures::WebSocketStats;
 pub use self::gateway_id::request_id;
 pub use self::groups::{Group, GroupError};
 pub use self::handshake::{Arrival, ClientRequest, Voucher};

@@ -2,6 +2,7 @@
 //! `$connect`, and only then a connection (reference: api-gateway.md, section 5).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanwire_access::{Counted, Excess, Limiter};
@@ -17,6 +18,7 @@ use crate::apis::Apis;
 use crate::authorizer::{self, Refusal};
 use crate::dispatch::{Concluded, Dispatcher, context_parameter};
 use crate::event::{self, DisconnectCause, EventType, Request};
+use crate::figures::WebSocketStats;
 use crate::first_groups;
 use crate::gateway_id;
 use crate::groups::Group;
@@ -151,6 +153,22 @@ impl Plane {
         let hub = self.dispatcher.hub();
         hub.advance(by);
         hub.clock().ahead()
+    }
+
+    /// What the plane has done: what its sessions have counted, and what broadcasts of the hub
+    /// have given to them.
+    pub fn stats(&self) -> WebSocketStats {
+        let hub = self.dispatcher.hub().stats();
+        let mut stats = self.dispatcher.all_figures().sum();
+        stats.routed += hub.broadcast + hub.dropped;
+        stats.sent += hub.broadcast;
+        stats.slow_client += hub.dropped;
+        stats
+    }
+
+    /// How many connections an API has now, with those that are yet to be let in.
+    pub fn connections_of(&self, api: ApiIndex) -> usize {
+        self.dispatcher.api(api).connections.load(Ordering::Relaxed)
     }
 
     /// Closes every connection with 1001: this node was declared dead, and whoever declared it
