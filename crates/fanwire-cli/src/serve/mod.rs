@@ -8,6 +8,7 @@ mod cluster;
 mod options;
 mod service_manager;
 mod settings;
+mod succession;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -62,6 +63,16 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    let mut options = options;
+    let place = (folder.as_path(), &settings.drain);
+    let waited = tokio::select! {
+        waited = succession::await_folders(app, &mut options, place, &console) => waited,
+        () = signals.next() => return ExitCode::from(EXIT_INTERRUPTED),
+    };
+    if let Err(error) = waited {
+        anstream::eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
@@ -69,7 +80,7 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
             return ExitCode::FAILURE;
         }
     };
-    let announced = hosting::announce_to_tools(&folder, server.address());
+    let mut announced = hosting::announce_to_tools(&folder, server.address());
     if let Err(error) = &announced {
         console.news(format!("other commands will not find this server: {error}"));
     }
@@ -83,7 +94,9 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         () = signals.next() => {}
         () = serving => {}
     }
-    drop(announced);
+    if let Ok(announced) = &mut announced {
+        announced.leave();
+    }
     service_manager::tell(NotifyState::Stopping);
     let drain = &settings.drain;
     console.news(format!("sending clients away over {:?}", drain.window));
