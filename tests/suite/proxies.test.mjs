@@ -50,10 +50,11 @@ for (const { name, command, whole, mqtt } of PROXIES) {
     before(async () => {
       const folder = temporaryFolder(name);
       const { proxy: text, settings } = example(name);
-      const [inner] = [await freePort(), port = await freePort()];
+      port = await freePort();
+      const inner = await freePort();
       const here = (config) => config.replaceAll('127.0.0.1:3001', `127.0.0.1:${inner}`)
         .replaceAll(/:8080\b/g, `127.0.0.1:${port}`).replaceAll('listen 8080', `listen 127.0.0.1:${port}`);
-      writeFileSync(path.join(folder, 'serve.toml'), here(settings));
+      writeFileSync(path.join(folder, 'serve.toml'), `${here(settings)}\n[access]\nallow_anonymous = ["mqtt"]\n`);
       writeFileSync(path.join(folder, 'proxy.conf'), whole(here(text), folder));
       server = await start(app('cluster'), { command: 'serve', args: ['--config', path.join(folder, 'serve.toml')], listen: false });
       const [program, ...args] = command(path.join(folder, 'proxy.conf'), folder);

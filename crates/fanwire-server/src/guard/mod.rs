@@ -21,6 +21,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use fanwire_access::{Grants, Limiter};
 use fanwire_app::serve::access::Access;
 use fanwire_app::serve::limits::Limits;
@@ -118,7 +119,7 @@ pub(crate) struct Guard {
     /// `None`: everything is open.
     credentials: Option<Credentials>,
     /// APIs that are open to everybody.
-    open: Vec<String>,
+    open: ArcSwap<Vec<String>>,
     observer: Option<Arc<dyn GuardObserver>>,
     limiter: Arc<Limiter>,
     max_handshakes: usize,
@@ -146,7 +147,7 @@ impl Guard {
         let limits = &options.limits;
         Ok(Arc::new(Self {
             credentials,
-            open,
+            open: ArcSwap::from_pointee(open),
             observer: options.observer.clone(),
             limiter: Arc::new(Limiter::new(limits.clone(), Instant::now())),
             max_handshakes: limits.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
@@ -155,9 +156,22 @@ impl Guard {
 
     /// Reads the file of keys again whenever it changes, until `stopped`.
     pub(crate) fn follow(self: &Arc<Self>, stopped: watch::Receiver<bool>) {
-        if self.credentials.as_ref().is_some_and(Credentials::may_change) {
+        if self.credentials.is_some() {
             tokio::spawn(follow(Arc::clone(self), stopped));
         }
+    }
+
+    /// Has other settings hold from now on, where calls are checked at all.
+    ///
+    /// # Errors
+    ///
+    /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
+    pub(crate) fn update(&self, access: &Access) -> Result<(), String> {
+        if let Some(credentials) = &self.credentials {
+            credentials.replace(access)?;
+            self.open.store(Arc::new(access.allow_anonymous.clone()));
+        }
+        Ok(())
     }
 
     /// What clients are held to, in all planes.
@@ -172,7 +186,7 @@ impl Guard {
 
     /// Whether everybody may call an API, by the name that settings have for it.
     fn is_open(&self, api: &str) -> bool {
-        self.credentials.is_none() || self.open.iter().any(|open| open == api)
+        self.credentials.is_none() || self.open.load().iter().any(|open| open == api)
     }
 
     pub(crate) fn tell(&self, event: &GuardEvent<'_>) {
