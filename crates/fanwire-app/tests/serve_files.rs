@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod reference;
+
 use std::path::Path;
 
 use fanwire_app::serve::cluster::NatsCredentials;
@@ -9,6 +11,8 @@ use fanwire_app::serve::listen::ListenAt;
 use fanwire_app::serve::tls::{ClientCertificates, LETS_ENCRYPT, TlsVersion};
 use fanwire_app::serve::{FILE_NAME, LoadedServe, Serve, load};
 use fanwire_app::{LoadError, LoadOptions};
+
+const DOCUMENTATION: &str = include_str!("../../../docs/fanwire-serve-toml.md");
 
 fn load_text(name: &str, text: &str) -> Result<LoadedServe, LoadError> {
     let folder = tempfile::tempdir().unwrap();
@@ -175,4 +179,9 @@ fn a_cluster_that_could_not_work_is_told_before_nats_is_asked() {
         let said = load_text(FILE_NAME, &text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");
     }
+}
+
+#[test]
+fn the_documentation_lists_every_key_as_the_schema_does() {
+    reference::assert_documents(DOCUMENTATION, &fanwire_app::serve::schema(), FILE_NAME);
 }
