@@ -24,6 +24,7 @@ mod directory;
 mod durable;
 mod handshake;
 mod listing;
+pub mod mesh;
 mod message;
 mod natives;
 mod notice;
@@ -45,7 +46,7 @@ pub use self::handshake::{
     Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, TlsArrival, Trial,
 };
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
-pub use self::message::{Message, Properties, Publisher};
+pub use self::message::{Message, Origin, Properties, Publisher};
 pub use self::natives::{
     NativeAuthorizer, NativeFailure, NativeFuture, NativeMessage, NativeRequest, NativeSubscriber,
     Natives, Terms,

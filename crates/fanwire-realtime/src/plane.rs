@@ -24,7 +24,7 @@ use crate::notice::Notice;
 use crate::retained::Retained;
 use crate::session::{MqttSession, Shard, SharedParts};
 use crate::settings::{Settings, SettingsError};
-use crate::tap::{Subscription, Tap};
+use crate::tap::{Reach, Subscription, Tap};
 use crate::{DirectError, Message, Natives, Observer};
 
 /// A realtime endpoint: an MQTT broker over a hub. Cheap to clone.
@@ -274,8 +274,18 @@ impl Realtime {
     /// Subscribes somebody in this process to a topic filter, until what is returned is
     /// dropped. Retained messages are not delivered: see [`find_retained`](Self::find_retained).
     pub fn subscribe(&self, filter: &str, tap: Arc<dyn Tap>) -> Subscription {
+        self.subscribe_with(filter, Reach::Everywhere, tap)
+    }
+
+    /// The same, with a say in whose messages are heard.
+    pub(crate) fn subscribe_with(
+        &self,
+        filter: &str,
+        reach: Reach,
+        tap: Arc<dyn Tap>,
+    ) -> Subscription {
         let directory = Arc::clone(&self.inner.directory);
-        let id = directory.add_tap(filter, tap);
+        let id = directory.add_tap(filter, reach, tap);
         Subscription { directory, filter: filter.into(), id }
     }
 
