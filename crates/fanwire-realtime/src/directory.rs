@@ -529,7 +529,7 @@ impl Group {
         let here = self.here();
         let anybody_online = here.online > 0 || nodes.iter().any(|(_, there)| there.online > 0);
         let weight = |members: Members| {
-            if anybody_online { members.online } else { members.all } as usize
+            (if anybody_online { members.online } else { members.all }) as usize
         };
         let all: usize = weight(here) + nodes.iter().map(|(_, it)| weight(*it)).sum::<usize>();
         let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(all)?;

@@ -21,7 +21,7 @@ impl<F: Fn(&Arc<Message>) + Send + Sync + 'static> Tap for F {
 
 /// Whose messages a [`Tap`] hears in a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// Those that come in on this node: each message is heard on one node alone.
     Here,
     /// Those that come in on any node.

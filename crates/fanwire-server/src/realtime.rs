@@ -148,6 +148,7 @@ impl RealtimeHost {
             functions: self.functions.clone(),
             natives: self.natives.clone(),
             store: store.transpose()?.flatten(),
+            mesh: None,
             observer: Arc::clone(&self.observer),
             runtime: Handle::current(),
             region: app.region.clone(),

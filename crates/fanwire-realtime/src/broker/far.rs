@@ -113,6 +113,14 @@ impl Broker {
         mesh.once_known(promise);
     }
 
+    /// Tells other nodes what the turn leads to there. After all that the turn has to keep is
+    /// on its way to be kept.
+    pub(crate) fn tell_other_nodes(&mut self) {
+        if let Some(mesh) = &self.mesh {
+            mesh.turn_ended(&mut self.output.outgoing);
+        }
+    }
+
     /// What other nodes have to do with a turn is settled with it.
     pub(super) fn end_far(&mut self) {
         if let Some(keep) = &mut self.keep

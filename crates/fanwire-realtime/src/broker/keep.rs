@@ -376,7 +376,7 @@ impl Broker {
     /// What a client sent cannot be kept: it must not think that it is.
     fn disappoint(&mut self, key: Key, link: ConnectionId) {
         let fault = Fault {
-            reason: ReasonCode::ServerUnavailable,
+            reason: ReasonCode::ServerBusy,
             cause: DisconnectReason::ServerError,
             what: "what was sent could not be kept".into(),
         };

@@ -32,7 +32,7 @@ use fanwire_wire::mqtt::PacketId;
 
 pub(crate) use self::frame::{Item, Target};
 pub use self::state::{Incoming, Mesh};
-pub(crate) use self::state::{Outgoing, Sent, Settling, Tell};
+pub(crate) use self::state::{Outgoing, Sent, Settling};
 
 /// A node, in one of its stays in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +53,19 @@ pub trait Links: Send + Sync + 'static {
 
     /// Whether more waits to be sent than should: clients had better publish no more for now.
     fn is_behind(&self) -> bool;
+}
+
+/// What the plane needs to be one of several nodes.
+#[derive(Clone)]
+pub struct MeshParts {
+    /// This node.
+    pub node: Node,
+    /// The links to the others.
+    pub links: Arc<dyn Links>,
+    /// What outlives this node of its sessions; `None` where nothing does.
+    pub sessions: Option<Arc<dyn SessionRecords>>,
+    /// The retained messages of all nodes; `None` where each has its own.
+    pub retained: Option<Arc<dyn RetainedRecords>>,
 }
 
 /// Told once something is kept, or that it cannot be.

@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::frame::{Frame, Interest, Item, Target};
 use super::own::Own;
-use super::{Links, Node};
+use super::{Links, MeshParts, Node, RetainedRecords, SessionRecords};
 use crate::Message;
 use crate::directory::{Directory, Members, Outward};
+use crate::durable::Keeper;
 use crate::message::Origin;
 use crate::notice::Notice;
 use crate::plane::shard_of;
 use crate::promise::Promise;
+use crate::retained::Retained;
 
 /// Messages that go in one frame, in bytes; a longer one goes alone.
 const FRAME_BYTES: usize = 192 * 1024;
@@ -32,10 +34,14 @@ pub(crate) type Tell = Box<dyn Fn(usize, Notice, usize) + Send + Sync>;
 /// This node among the others. Whoever has the links tells it of joins, deaths and frames one
 /// after the other.
 pub struct Mesh {
-    node: Node,
+    /// In this stay. A std lock, held for a copy.
+    node: Mutex<Node>,
     links: Arc<dyn Links>,
+    sessions: Option<Arc<dyn SessionRecords>>,
+    retained_records: Option<Arc<dyn RetainedRecords>>,
     directory: Arc<Directory>,
-    tell: Tell,
+    retained: Arc<Retained>,
+    tell: OnceLock<Tell>,
     shards: usize,
     /// Of the last message that was sent.
     number: AtomicU64,
@@ -121,17 +127,19 @@ pub(crate) struct Settling {
 
 impl Mesh {
     pub(crate) fn new(
-        node: Node,
-        links: Arc<dyn Links>,
-        directory: Arc<Directory>,
+        parts: MeshParts,
+        directory: &Arc<Directory>,
+        retained: &Arc<Retained>,
         shards: usize,
-        tell: Tell,
     ) -> Arc<Self> {
         let mesh = Arc::new(Self {
-            node,
-            links,
-            directory,
-            tell,
+            node: Mutex::new(parts.node),
+            links: parts.links,
+            sessions: parts.sessions,
+            retained_records: parts.retained,
+            directory: Arc::clone(directory),
+            retained: Arc::clone(retained),
+            tell: OnceLock::new(),
             shards,
             number: AtomicU64::new(0),
             untold: AtomicBool::new(false),
@@ -142,9 +150,29 @@ impl Mesh {
         mesh
     }
 
+    /// Has shards told from now on.
+    pub(crate) fn tell_shards(&self, tell: Tell) {
+        let _ = self.tell.set(tell);
+    }
+
+    /// What a shard writes with.
+    pub(crate) fn keeper(&self) -> Keeper {
+        match &self.sessions {
+            Some(records) => Keeper::of_records(Arc::clone(records)),
+            None => Keeper::of_nothing(),
+        }
+    }
+
+    fn tell(&self, shard: usize, notice: Notice, bytes: usize) {
+        // Before the shards are there nobody has sent anything.
+        if let Some(tell) = self.tell.get() {
+            tell(shard, notice, bytes);
+        }
+    }
+
     /// This node.
     pub fn node(&self) -> Node {
-        self.node
+        *self.node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another node has come.
@@ -220,7 +248,7 @@ impl Mesh {
 
     /// The name of a message that is sent to other nodes.
     pub(crate) fn name(&self) -> Origin {
-        Origin { node: self.node, number: self.number.fetch_add(1, Ordering::Relaxed) }
+        Origin { node: self.node(), number: self.number.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Whether all others know what this node listens to.
@@ -292,7 +320,7 @@ impl Mesh {
         let heir = state.heirs.iter().find(|(known, _)| *known == dead).map(|(_, heir)| *heir);
         sent.iter_mut().for_each(|sent| sent.item.target.pass_on(dead));
         match heir {
-            Some(heir) if heir == self.node => self.keep_here(sent),
+            Some(heir) if heir == self.node() => self.keep_here(sent),
             Some(heir) => self.send_batches(state, heir, sent),
             // Nobody here has ever heard of the node.
             None => break_all(&sent),
@@ -304,7 +332,7 @@ impl Mesh {
         for sent in sent {
             let shard = shard_of(&sent.item.message.topic, self.shards);
             let bytes = sent.item.message.cost();
-            (self.tell)(shard, Notice::PassedOn(sent), bytes);
+            self.tell(shard, Notice::PassedOn(sent), bytes);
         }
     }
 
@@ -332,7 +360,7 @@ impl Mesh {
     fn choose_again(&self, sent: Sent) {
         let shard = shard_of(&sent.item.message.topic, self.shards);
         let bytes = sent.item.message.cost();
-        (self.tell)(shard, Notice::ChooseAgain(sent), bytes);
+        self.tell(shard, Notice::ChooseAgain(sent), bytes);
     }
 
     /// The sessions of a node that died live on at another, or here: what was on its way to
@@ -353,7 +381,7 @@ impl Mesh {
             let Some(batch) = state.batches.remove(&number) else { continue };
             passed_on.extend(batch.sent);
         }
-        let heir = to.unwrap_or(self.node);
+        let heir = to.unwrap_or_else(|| self.node());
         if state.heirs.len() == MAX_HEIRS {
             state.heirs.pop_front();
         }
@@ -450,7 +478,7 @@ impl Mesh {
         }
         for (shard, (items, bytes)) in by_shard {
             let incoming = Incoming { from, items, settling: Some(Arc::clone(&settling)) };
-            (self.tell)(shard, Notice::Incoming(incoming), bytes);
+            self.tell(shard, Notice::Incoming(incoming), bytes);
         }
     }
 
@@ -459,7 +487,7 @@ impl Mesh {
             let (shard, bytes) = (shard_of(&message.topic, self.shards), message.cost());
             let items = vec![(0, Item { message, target: Target::Subscribers })];
             let incoming = Incoming { from, items, settling: None };
-            (self.tell)(shard, Notice::Incoming(incoming), bytes);
+            self.tell(shard, Notice::Incoming(incoming), bytes);
         }
     }
 
@@ -482,7 +510,7 @@ impl Outward for Mesh {
 
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mesh").field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("Mesh").field("node", &self.node()).finish_non_exhaustive()
     }
 }
 
