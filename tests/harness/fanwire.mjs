@@ -72,8 +72,8 @@ export function launch(args, { env = {}, cwd = ROOT, input } = {}) {
 }
 
 /** Starts `fanwire dev`, or another command that serves, on a folder or file, and resolves once it is ready. */
-export async function start(target, { command = 'dev', args = [], env = {}, patience = PATIENCE_MS } = {}) {
-  const server = new Fanwire(target, args, env, command);
+export async function start(target, { command = 'dev', args = [], env = {}, patience = PATIENCE_MS, listen = true } = {}) {
+  const server = new Fanwire(target, args, env, command, listen);
   try {
     server.ready = await server.events.find(
       ({ type }) => type === 'ready',
@@ -105,14 +105,15 @@ export class Fanwire {
   /** What it wrote to its standard error. */
   stderr = '';
 
-  constructor(target, args, env, command) {
+  constructor(target, args, env, command, listen) {
     // Endpoints and credentials of whoever runs the tests have no say in them.
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
     // Several servers run the same app at once, so none keeps its tables in the app's folder.
     this.data = args.includes('--data') ? args[args.indexOf('--data') + 1] : temporaryFolder('data');
     const data = args.includes('--data') ? [] : ['--data', this.data];
     const anyPort = command === 'serve' ? ['--listen', '127.0.0.1:0'] : ['--port', '0'];
-    const port = args.includes(anyPort[0]) ? [] : anyPort;
+    // Settings may have listeners of their own.
+    const port = !listen || args.includes(anyPort[0]) ? [] : anyPort;
     this.child = spawn(FANWIRE, [command, target, ...port, '--json', ...data, ...args], {
       env: { ...Object.fromEntries(inherited), FANWIRE_HOME: HOME, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use fanwire_app::serve::cluster::NatsCredentials;
 use fanwire_app::serve::listen::ListenAt;
 use fanwire_app::serve::tls::{ClientCertificates, LETS_ENCRYPT, TlsVersion};
 use fanwire_app::serve::{FILE_NAME, LoadedServe, Serve, load};
@@ -78,6 +79,37 @@ fn what_no_authority_would_issue_is_told_before_it_is_asked() {
                 .to_owned(),
             "client_ca",
         ),
+    ] {
+        let said = load_text(FILE_NAME, &text).unwrap_err().to_string();
+        assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
+fn a_cluster_is_named_with_who_this_node_is_to_nats() {
+    let text = "[cluster]\nnats = \"tls://nats.internal:4222\"\nuser = \"fanwire\"\n\
+                password = \"hidden\"\nreplicas = 3\nlease = \"10s\"\n\
+                [cluster.tls]\nca = \"nats.pem\"\ncertificate = \"a.pem\"\nkey = \"/keys/a.pem\"\n";
+    let cluster = load_text(FILE_NAME, text).unwrap().serve.cluster.unwrap();
+    assert_eq!(cluster.nats[0].reveal(), "tls://nats.internal:4222");
+    assert_eq!((cluster.replicas, cluster.lease.as_secs()), (3, 10));
+    let NatsCredentials::User { user, password } = &cluster.credentials else { panic!() };
+    assert_eq!((user.as_str(), password.reveal()), ("fanwire", "hidden"));
+    assert!(cluster.tls.ca.as_ref().unwrap().ends_with("nats.pem"));
+    let shown = format!("{cluster:?}{}", serde_json::to_string(&cluster).unwrap());
+    assert!(!shown.contains("hidden"), "{shown}");
+}
+
+#[test]
+fn a_cluster_that_could_not_work_is_told_before_nats_is_asked() {
+    let cluster = |rest: &str| format!("[cluster]\nnats = \"nats://a\"\n{rest}\n");
+    for (text, expected) in [
+        ("[cluster]\nname = \"x\"\n".to_owned(), "nats"),
+        (cluster("replicas = 2"), "1, 3 or 5"),
+        (cluster("lease = \"1s\""), "2s to 600s"),
+        (cluster("user = \"a\"\ntoken = \"b\""), "more than one way"),
+        (cluster("token_file = \"/nowhere/token\""), "cannot be read"),
+        (cluster("tls = { certificate = \"a.pem\" }"), "`certificate` and `key`"),
     ] {
         let said = load_text(FILE_NAME, &text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");

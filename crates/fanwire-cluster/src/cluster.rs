@@ -284,18 +284,14 @@ impl Cluster {
         Publications::subscribe(&self.shared, subject).await
     }
 
-    /// Waits until NATS knows of all subscriptions made so far.
+    /// Waits until the NATS server that this node is connected to knows of all subscriptions
+    /// made so far.
     ///
     /// # Errors
     ///
     /// Where NATS is away.
     pub async fn flush(&self) -> Result<(), PublishError> {
-        let flushed =
-            tokio::time::timeout(limits::REQUEST_TIMEOUT, self.shared.nats.client.flush());
-        match flushed.await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(PublishError::Away),
-        }
+        self.shared.nats.round_trip().await.then_some(()).ok_or(PublishError::Away)
     }
 
     /// A bucket of records, made where it is not there yet. A name has letters, digits, `_`

@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use crate::{Incarnation, limits};
+use crate::{Incarnation, NodeId, limits};
 
 /// Those that are gone, the last [`limits::REMEMBERED_DEATHS`] of them.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(crate) struct Deaths(Mutex<Remembered>);
 struct Remembered {
     gone: HashSet<Incarnation>,
     order: VecDeque<Incarnation>,
+    /// Numbers that nobody has since their last node has gone.
+    free: HashSet<NodeId>,
 }
 
 // === impl Deaths ===
@@ -24,12 +26,25 @@ impl Deaths {
         if !remembered.gone.insert(who) {
             return;
         }
+        remembered.free.insert(who.node);
         remembered.order.push_back(who);
         if remembered.order.len() > limits::REMEMBERED_DEATHS
             && let Some(oldest) = remembered.order.pop_front()
         {
             remembered.gone.remove(&oldest);
         }
+    }
+
+    /// A node has come: its number is somebody's.
+    pub(crate) fn came(&self, who: Incarnation) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.free.remove(&who.node);
+    }
+
+    /// Whether a number is known to be nobody's: NATS may still take messages for it, to a
+    /// machine that hangs.
+    pub(crate) fn is_free(&self, node: NodeId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).free.contains(&node)
     }
 
     pub(crate) fn contains(&self, who: Incarnation) -> bool {

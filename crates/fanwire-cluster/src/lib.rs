@@ -31,6 +31,8 @@ mod cluster;
 mod death;
 mod error;
 mod facts;
+#[cfg(feature = "fixture")]
+pub mod fixture;
 mod identity;
 mod lease;
 mod link;

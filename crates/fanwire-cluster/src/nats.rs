@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, stream};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, RequestErrorKind};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -157,6 +157,14 @@ impl Nats {
     /// Where publications on a subject are sent.
     pub(crate) fn publication_subject(&self, subject: &str) -> String {
         format!("fw.{}.p.{subject}", self.names.token)
+    }
+
+    /// Hears from the server once; what was sent to it before, it has. Says whether it did.
+    pub(crate) async fn round_trip(&self) -> bool {
+        // Nobody listens there, which the server says.
+        let subject = format!("fw.{}.nobody", self.names.token);
+        let asked = self.client.request(subject, bytes::Bytes::new()).await;
+        asked.is_err_and(|error| error.kind() == RequestErrorKind::NoResponders)
     }
 
     /// The most bytes that a message can have, with this crate's own beside them.

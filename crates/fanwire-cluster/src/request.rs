@@ -25,6 +25,7 @@ const HEAD: usize = 10;
 /// What answers have before them: whether they are one.
 const ANSWERED: u8 = 1;
 const NO_CHANNEL: u8 = 0;
+const TOO_LARGE: u8 = 2;
 
 /// What this node answers.
 #[derive(Default)]
@@ -62,6 +63,9 @@ impl Requests {
         // One who is not known may just have come. NATS is asked.
         if !shared.is_joined() {
             return Err(RequestError::Away);
+        }
+        if shared.deaths.is_free(to) {
+            return Err(RequestError::Gone);
         }
         let limit = shared.nats.max_message();
         if bytes.len() > limit {
@@ -113,8 +117,12 @@ async fn answer_one(shared: &Shared, message: async_nats::Message) {
             // Where it panics, whoever asks hears nothing, and gives up in time.
             let answered = AssertUnwindSafe(async { answer(from, bytes).await }).catch_unwind();
             let Ok(answered) = answered.await else { return };
-            out.put_u8(ANSWERED);
-            out.put_slice(&answered);
+            if answered.len() > shared.nats.max_message() {
+                out.put_u8(TOO_LARGE);
+            } else {
+                out.put_u8(ANSWERED);
+                out.put_slice(&answered);
+            }
         }
         None => out.put_u8(NO_CHANNEL),
     }

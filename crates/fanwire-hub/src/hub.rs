@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub struct Hub<S: Session> {
 
 struct HubShared<S: Session> {
     options: HubOptions,
+    /// This node's number now: in a cluster it changes where the node has to come anew.
+    node: AtomicU16,
     shards: Vec<Arc<ShardHandle<S>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -74,7 +76,8 @@ impl<S: Session> Hub<S> {
             .collect::<Result<_, _>>()?;
         let (parts, shards): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let threads = Mutex::default();
-        let hub = Self { shared: Arc::new(HubShared { options, shards, threads }) };
+        let node = AtomicU16::new(options.node);
+        let hub = Self { shared: Arc::new(HubShared { options, node, shards, threads }) };
         let make_shared = Arc::new(make_shared);
         for (number, shard) in parts.into_iter().enumerate() {
             let (of, make_shared) = (hub.clone(), Arc::clone(&make_shared));
@@ -118,7 +121,7 @@ impl<S: Session> Hub<S> {
         let slot = shard.take_slot().ok_or(Busy)?;
         // At most 256 shards are ever started.
         let number = u8::try_from(number).unwrap_or(u8::MAX);
-        match ConnectionId::generate(self.shared.options.node, number, slot) {
+        match ConnectionId::generate(self.node(), number, slot) {
             Ok(id) => Ok(Reservation { id, shard: Some(Arc::clone(shard)) }),
             Err(_) => {
                 shard.release_slot(slot);
@@ -241,6 +244,22 @@ impl<S: Session> Hub<S> {
         self.shared.shards.get(shard).is_none_or(|shard| shard.mailbox.has_room(LETTER_BYTES))
     }
 
+    /// This node's number.
+    pub fn node(&self) -> u16 {
+        self.shared.node.load(Ordering::Relaxed)
+    }
+
+    /// Gives this node another number: that of the connections that come from now on. Those
+    /// there are have ids of another node from now on, and cannot be asked anything.
+    pub fn set_node(&self, node: u16) {
+        self.shared.node.store(node, Ordering::Relaxed);
+    }
+
+    /// Whether a connection id is of this node.
+    pub fn is_here(&self, id: ConnectionId) -> bool {
+        id.node == self.node()
+    }
+
     /// The shard of a connection id. `None` where it is of another node, or of none.
     pub fn shard_number(&self, id: ConnectionId) -> Option<usize> {
         self.shard_of(id).map(|_| id.shard())
@@ -328,8 +347,7 @@ impl<S: Session> Hub<S> {
     }
 
     fn shard_of(&self, id: ConnectionId) -> Option<&Arc<ShardHandle<S>>> {
-        let here = id.node == self.shared.options.node;
-        self.shared.shards.get(usize::from(id.shard)).filter(|_| here)
+        self.shared.shards.get(usize::from(id.shard)).filter(|_| self.is_here(id))
     }
 }
 

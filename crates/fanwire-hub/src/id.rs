@@ -44,6 +44,11 @@ impl ConnectionId {
         Ok(Self { node, shard, slot, tag })
     }
 
+    /// The number of the node that the connection is on.
+    pub fn node(&self) -> u16 {
+        self.node
+    }
+
     /// The number of the shard that the connection is on.
     pub fn shard(&self) -> usize {
         usize::from(self.shard)

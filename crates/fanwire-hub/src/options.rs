@@ -8,7 +8,8 @@ pub const LETTER_BYTES: usize = 128;
 /// Limits and sizes of a hub.
 #[derive(Debug, Clone)]
 pub struct HubOptions {
-    /// This node's number, part of every connection id.
+    /// This node's number, part of every connection id, until
+    /// [`set_node`](crate::Hub::set_node) gives it another.
     pub node: u16,
     /// Threads that connections are spread over; at most 256. Default: one a core.
     pub shards: usize,

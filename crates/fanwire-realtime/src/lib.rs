@@ -43,7 +43,8 @@ pub mod topic;
 pub use self::broker::DirectError;
 pub use self::durable::LoadError;
 pub use self::handshake::{
-    Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, TlsArrival, Trial,
+    Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, SignedBy, Signer, TlsArrival,
+    Trial,
 };
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
 pub use self::message::{Message, Origin, Properties, Publisher};

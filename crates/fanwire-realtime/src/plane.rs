@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use fanwire_access::Limiter;
 use fanwire_app::model;
 use fanwire_functions::Functions;
 use fanwire_hub::{Busy, Hub, HubOptions};
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) policies: Mutex<PolicyPool>,
     /// The other nodes.
     pub(crate) mesh: Option<Arc<Mesh>>,
+    /// What addresses and principals are held to.
+    pub(crate) limiter: Arc<Limiter>,
 }
 
 /// What the plane needs of its surroundings.
@@ -82,6 +85,8 @@ pub struct RealtimeParts {
     pub region: String,
     /// For ARNs.
     pub account_id: String,
+    /// What addresses and principals may ask for.
+    pub limiter: Arc<Limiter>,
 }
 
 /// Why an endpoint did not start.
@@ -211,6 +216,7 @@ impl Realtime {
             password_checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
             policies: Mutex::default(),
             mesh,
+            limiter: parts.limiter,
         };
         let realtime = Self { inner: Arc::new(inner) };
         for message in wills {

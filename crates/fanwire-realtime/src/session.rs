@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fanwire_access::Counted;
 use fanwire_hub::{Audience, ConnectionId, Context, Ending, Hub, Turn};
 use fanwire_policy::Access;
 use fanwire_wire::mqtt::{Framer, ReasonCode, Version};
@@ -51,6 +52,8 @@ pub struct MqttSession {
     resume_at: Option<Instant>,
     /// Nothing is read until the client has read what waits for it.
     held: bool,
+    /// Its place among the connections of its address and its principal.
+    _counted: Counted,
 }
 
 /// What its bytes go through.
@@ -121,6 +124,7 @@ pub(crate) struct Arrived {
     pub(crate) ends: Option<(Instant, DisconnectReason)>,
     pub(crate) refresh: Option<Box<Refresh>>,
     pub(crate) throttle: Option<Box<Throttle>>,
+    pub(crate) counted: Counted,
 }
 
 type Cx<'a, 'b> = &'a mut Context<'b, Shard>;
@@ -176,7 +180,8 @@ impl Shard {
 
 impl MqttSession {
     pub(crate) fn new(arrived: Arrived) -> Self {
-        let Arrived { admission, websocket, framer, now, ends, refresh, throttle } = arrived;
+        let Arrived { admission, websocket, framer, now, ends, refresh, throttle, counted } =
+            arrived;
         let keep_alive = Duration::from_secs(u64::from(admission.keep_alive));
         Self {
             stream: match websocket {
@@ -193,6 +198,7 @@ impl MqttSession {
             throttle,
             resume_at: None,
             held: false,
+            _counted: counted,
         }
     }
 

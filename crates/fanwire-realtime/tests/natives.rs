@@ -44,6 +44,7 @@ fn plane(model: &model::Realtime, natives: Natives) -> Realtime {
     let functions =
         Functions::start(&IndexMap::new(), HostOptions::default(), Arc::new(Nobody)).unwrap();
     let parts = RealtimeParts {
+        limiter: std::sync::Arc::default(),
         hub: HubOptions { shards: 1, ..HubOptions::default() },
         functions,
         natives,

@@ -87,6 +87,7 @@ fn plane(max_connections: usize) -> (Realtime, Functions) {
     model.allow_anonymous = true;
     model.limits.max_outbound_bytes = 64 * 1024;
     let parts = RealtimeParts {
+        limiter: std::sync::Arc::default(),
         hub: HubOptions { shards: 1, max_connections, ..HubOptions::default() },
         functions: functions.clone(),
         natives: Natives::default(),

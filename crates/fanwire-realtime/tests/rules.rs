@@ -94,6 +94,7 @@ async fn a_published_message_calls_the_functions_of_its_rules() {
     let selecting = TopicRule { sql: sql.to_owned(), ..plain.clone() };
     model.rules.extend([("plain".to_owned(), plain), ("selecting".to_owned(), selecting)]);
     let parts = RealtimeParts {
+        limiter: std::sync::Arc::default(),
         hub: HubOptions { shards: 2, ..HubOptions::default() },
         functions: functions.clone(),
         natives: Natives::default(),

@@ -24,10 +24,6 @@ use crate::port::{Opening, Port, Speech};
 use crate::router::Router;
 use crate::tls::ClientStream;
 
-/// Connections that may speak HTTP at once, handshakes among them; others wait in
-/// the system's queue. Connections on shards do not count.
-const MAX_HTTP_CONNECTIONS: usize = 8192;
-
 /// How long to wait where there is no place for another connection, or no descriptor.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 
@@ -76,7 +72,7 @@ pub(crate) fn open(
         listener,
         poll,
         waiting: Slab::new(),
-        places: Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS)),
+        places: Arc::new(Semaphore::new(router.guard().max_handshakes())),
         runtime: Handle::current(),
         router,
         port,
@@ -93,7 +89,8 @@ struct Door {
     poll: Poll,
     /// Those of whom more has to be seen.
     waiting: Slab<Waiting>,
-    /// For those that may speak HTTP.
+    /// For those that may speak HTTP, handshakes among them; others wait in the system's queue.
+    /// Connections on shards do not count.
     places: Arc<Semaphore>,
     runtime: Handle,
     router: Arc<Router>,

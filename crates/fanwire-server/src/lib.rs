@@ -14,6 +14,7 @@
 //! - `tls` is what makes the same port speak TLS: [`Authority`] is where its certificates
 //!   come from on a developer's machine, and [`Certificates`] on a network.
 //! - `guard` is who may call the APIs that let a caller act on others, or look inside.
+//! - `cluster` is the glue to other nodes that serve the same App.
 //! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
 //!   `subscriptions`,
 //!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
@@ -21,6 +22,7 @@
 
 mod address;
 mod apply;
+mod cluster;
 mod control;
 mod domains;
 mod door;
@@ -50,9 +52,10 @@ mod subscriptions;
 mod tls;
 mod upgrade;
 
-pub use self::apply::{Applied, ApplyError};
+pub use self::apply::{Applied, ApplyError, LiveSettings};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
 pub use self::guard::{GuardError, GuardEvent, GuardObserver, GuardOptions};
+pub use fanwire_cluster::{Cluster, ClusterOptions, Credentials, NatsTls};
 pub use fanwire_nitric::Observer as NitricObserver;
 
 pub use self::domains::{DomainError, Domains};

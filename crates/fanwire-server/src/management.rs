@@ -108,6 +108,9 @@ pub(crate) fn refused(error: &ManagementError, id: &str, gateway_id: &str) -> An
         ManagementError::Busy => {
             response::error(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", message)
         }
+        ManagementError::Away => {
+            response::error(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message)
+        }
         ManagementError::Forbidden => {
             response::error(StatusCode::FORBIDDEN, "ForbiddenException", message)
         }

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use fanwire_hub::Transport;
-use fanwire_realtime::{Arrival, HttpArrival, TlsArrival};
+use fanwire_realtime::{Arrival, HttpArrival, Signer, TlsArrival};
 use fanwire_wire::ws::handshake::check;
 use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
@@ -105,6 +105,11 @@ impl Router {
         if self.target(Some(&endpoint), only_realtime, &map, path) != Target::Realtime {
             return None;
         }
+        // A signature is looked at where it can be refused.
+        let signer = self.guard().signer_of_nobody();
+        if matches!(signer, Signer::Nobody) && query.as_deref().is_some_and(names_signature) {
+            return None;
+        }
         let upgrade = check(&map, &Method::GET).ok()?;
         let mut answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
@@ -115,7 +120,7 @@ impl Router {
             let _ = write!(answer, "sec-websocket-protocol: {subprotocol}\r\n");
         }
         answer.push_str("\r\n");
-        Some(Opened { answer, http: HttpArrival { headers: written, query } })
+        Some(Opened { answer, http: HttpArrival { headers: written, query, signer } })
     }
 
     /// Answers a request to the realtime endpoint. A handshake gets its 101 at once: who
@@ -139,7 +144,12 @@ impl Router {
         }
         let peer = self.client(source, request.headers()).address;
         let headers = source.head.take_headers().unwrap_or_else(|| headers_of(&request));
-        let http = HttpArrival { headers, query: request.uri().query().map(str::to_owned) };
+        let query = request.uri().query().map(str::to_owned);
+        let signer = match self.signer(request.headers(), request.uri(), source) {
+            Ok(signer) => signer,
+            Err(answer) => return *answer,
+        };
+        let http = HttpArrival { headers, query, signer };
         let on_upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(hand_over(endpoint, on_upgrade, peer, http));
         let mut answer = switching_protocols(&upgrade.accept, &[]);
@@ -169,6 +179,11 @@ async fn hand_over(
 fn tls_of(stream: &ClientStream) -> Option<TlsArrival> {
     let server_name = stream.server_name().map(str::to_owned);
     stream.is_tls().then_some(TlsArrival { server_name })
+}
+
+/// Whether a query has anything of a signature.
+fn names_signature(query: &str) -> bool {
+    query.contains("X-Amz-")
 }
 
 /// The first subprotocol offered that is one of MQTT's. A client that offers none is

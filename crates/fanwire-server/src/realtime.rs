@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use fanwire_access::Limiter;
 use fanwire_app::App;
 use fanwire_app::model::{self, Durability as DurabilitySetting};
 use fanwire_functions::Functions;
 use fanwire_hub::{Clock, HubOptions};
+use fanwire_realtime::mesh::MeshParts;
 use fanwire_realtime::{
     Message, Natives, Observer, Realtime, RealtimeParts, RuleError, Rules, SettingsError,
 };
@@ -43,9 +45,20 @@ pub(crate) struct RealtimeHost {
     functions: Functions,
     natives: Natives,
     observer: Arc<dyn Observer>,
+    limiter: Arc<Limiter>,
     /// The folder where retained messages and sessions are kept, if they are.
     folder: Option<PathBuf>,
+    /// The other nodes.
+    mesh: Option<MeshParts>,
     now: ArcSwapOption<Endpoint>,
+}
+
+/// Where what an endpoint has to remember is.
+pub(crate) struct Kept {
+    /// The folder, if anything is to survive the process.
+    pub(crate) folder: Option<PathBuf>,
+    /// The other nodes, which have it in the folder's place.
+    pub(crate) mesh: Option<MeshParts>,
 }
 
 /// Why an endpoint does not start.
@@ -74,11 +87,14 @@ impl RealtimeHost {
         functions: Functions,
         natives: Natives,
         observer: Arc<dyn Observer>,
-        folder: Option<PathBuf>,
+        limiter: Arc<Limiter>,
+        kept: Kept,
     ) -> Arc<Self> {
+        let Kept { folder, mesh } = kept;
         // Its clock is its own, too: who moves a clock ahead also wakes its connections.
         let hub = HubOptions { clock: Clock::default(), ..hub.clone() };
-        Arc::new(Self { hub, functions, natives, observer, folder, now: ArcSwapOption::empty() })
+        let now = ArcSwapOption::empty();
+        Arc::new(Self { hub, functions, natives, observer, limiter, folder, mesh, now })
     }
 
     /// The endpoint that is served now, if there is one.
@@ -148,11 +164,12 @@ impl RealtimeHost {
             functions: self.functions.clone(),
             natives: self.natives.clone(),
             store: store.transpose()?.flatten(),
-            mesh: None,
+            mesh: self.mesh.clone(),
             observer: Arc::clone(&self.observer),
             runtime: Handle::current(),
             region: app.region.clone(),
             account_id: app.account_id.clone(),
+            limiter: Arc::clone(&self.limiter),
         };
         Ok(Realtime::start(model, parts)?)
     }

@@ -45,9 +45,9 @@ pub(crate) struct Router {
     /// Told when expired items are to go at once.
     sweep: Arc<Notify>,
     /// The proxies whose word for their clients is taken.
-    proxies: TrustedProxies,
+    proxies: ArcSwap<TrustedProxies>,
     /// Names of hosts that stand for one API.
-    domains: Domains,
+    domains: ArcSwap<Domains>,
     account: ArcSwap<Account>,
     control: Control,
     stopping: AtomicBool,
@@ -112,8 +112,8 @@ impl Router {
             functions,
             tables,
             sweep,
-            proxies,
-            domains,
+            proxies: ArcSwap::from_pointee(proxies),
+            domains: ArcSwap::from_pointee(domains),
             account,
             control,
             stopping,
@@ -191,14 +191,20 @@ impl Router {
     }
 
     /// The proxies whose word for their clients is taken.
-    pub(crate) fn proxies(&self) -> &TrustedProxies {
-        &self.proxies
+    pub(crate) fn proxies(&self) -> arc_swap::Guard<Arc<TrustedProxies>> {
+        self.proxies.load()
+    }
+
+    /// Believes these proxies, and has these names of hosts stand for APIs, from now on.
+    pub(crate) fn update(&self, proxies: TrustedProxies, domains: Domains) {
+        self.proxies.store(Arc::new(proxies));
+        self.domains.store(Arc::new(domains));
     }
 
     /// Whose request it is that came in at `source`.
     pub(crate) fn client(&self, source: &Source, headers: &HeaderMap) -> Client {
         let direct = Client { address: source.peer, tls: source.head.is_tls(), port: source.port };
-        self.proxies.client(direct, headers)
+        self.proxies.load().client(direct, headers)
     }
 
     pub(crate) fn arrival(&self, source: &Source, headers: &HeaderMap) -> Arrival {
@@ -303,7 +309,7 @@ impl Router {
             Target::Subscriptions
         } else {
             let apis = self.plane.apis();
-            match self.domains.api(host) {
+            match self.domains.load().api(host) {
                 Some(id) => {
                     address::resolve(apis.iter().filter(|(_, api)| api.id == id), own, host, path)
                 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanwire_access::Limiter;
 use fanwire_app::App;
 use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
+use fanwire_cluster::{Cluster, ClusterOptions, JoinError};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
 use fanwire_hub::{Hub, HubOptions, HubStats};
@@ -20,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::domains::Domains;
 use crate::guard::{Guard, GuardError, GuardOptions};
@@ -27,7 +30,7 @@ use crate::listening::{ListenAt, ListenerOptions, Open};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::proxy::TrustedProxies;
-use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
+use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
 use crate::tls::{Acceptor, Authority, Certificates, TlsError};
@@ -70,6 +73,8 @@ pub struct ServerOptions {
     pub domains: Domains,
     /// How a Nitric project is served, where the App is one.
     pub nitric: NitricOptions,
+    /// The nodes that serve the App together. `None`: this one alone.
+    pub cluster: Option<ClusterOptions>,
     /// Who may call what, and how much of it.
     pub guard: GuardOptions,
 }
@@ -92,6 +97,7 @@ impl Default for ServerOptions {
             proxies: TrustedProxies::default(),
             domains: Domains::default(),
             nitric: NitricOptions::default(),
+            cluster: None,
             guard: GuardOptions::default(),
         }
     }
@@ -133,6 +139,9 @@ pub enum StartError {
     /// The functions host could not start.
     #[error(transparent)]
     Functions(#[from] fanwire_functions::StartError),
+    /// The node did not come into its cluster.
+    #[error("the cluster: {0}")]
+    Cluster(#[from] JoinError),
     /// No certificates can be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -185,6 +194,7 @@ pub struct Server {
     environment: IndexMap<String, String>,
     table_notes: Vec<TableNote>,
     nitric: Option<NitricHost>,
+    cluster: Option<ClusterHost>,
     /// Where clients connect beside `address`, in words.
     places: Vec<String>,
     /// Told when no more clients are taken, except at `address`.
@@ -208,28 +218,33 @@ impl Server {
         let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
         let opened = options.listeners.iter().map(open_listener).collect::<Result<Vec<_>, _>>()?;
-        let places = opened.iter().map(Open::place).collect();
+        let places: Vec<String> = opened.iter().map(Open::place).collect();
+        let (own_acceptor, acceptor) = acceptors(&options, address.ip())?;
         let tables = options.tables.map(DynamoDb::new);
         let table_notes = make_tables(tables.as_ref(), app).await?;
         let mut environment = options.functions.environment.clone();
         let guard = Guard::start(&options.guard, &mut environment)?;
-        let mut acceptor = None;
         if let Some(authority) = &options.tls {
-            acceptor = Some(Acceptor::new(authority, address.ip())?);
             environment.extend(authority.environment(|name| std::env::var_os(name))?);
-        }
-        if let Some(certificates) = &options.certificates {
-            acceptor = Some(certificates.acceptor(options.tls.as_deref(), address.ip())?);
         }
         let host = host_update(app, address, &environment).into_options(options.functions);
         let functions =
             Functions::start(&endpoints::functions(app, address), host, observers.functions)?;
         let hub = Hub::start(options.hub.clone()).map_err(StartError::Hub)?;
+        let cluster = match options.cluster {
+            Some(options) => {
+                let place = places.first().cloned().unwrap_or_else(|| address.to_string());
+                Some(ClusterHost::join(options, place, &hub).await?)
+            }
+            None => None,
+        };
         let traffic = Feed::default();
-        let folder = options.realtime_folder;
+        let mesh = cluster.as_ref().and_then(ClusterHost::mesh);
+        let kept = Kept { folder: options.realtime_folder, mesh };
         let (natives, observer) = (options.realtime_natives, observers.realtime);
+        let limiter = Arc::clone(guard.limiter());
         let realtime =
-            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, folder);
+            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, limiter, kept);
         realtime.apply(app, Duration::ZERO).await?;
         let nitric = match &app.nitric {
             Some(_) => {
@@ -251,9 +266,11 @@ impl Server {
             region: app.region.clone(),
             account_id: app.account_id.clone(),
             topics: Some(Box::new(EndpointTopics(Arc::clone(&realtime)))),
+            limiter: Arc::clone(guard.limiter()),
+            nodes: cluster.as_ref().map(|cluster| Box::new(cluster.nodes()) as _),
         };
         let mut ports = own_ports(app, acceptor.as_ref())?;
-        let own = Port::of_server(address.port(), acceptor.clone());
+        let own = Port::of_server(address.port(), own_acceptor);
         ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let own_plane = plane.clone();
@@ -295,6 +312,9 @@ impl Server {
             });
             nitric.apply(app).await;
         }
+        if let Some(cluster) = &cluster {
+            cluster.start(router.plane(), router.realtime_host());
+        }
         if let Some(certificates) = options.certificates {
             tokio::spawn(certificates.keep(watching.clone()));
         }
@@ -302,7 +322,18 @@ impl Server {
             let (clock, now) = (hub.clock().clone(), Arc::clone(router.sweep()));
             tokio::spawn(dynamodb::sweep(tables, clock, now, watching));
         }
-        Ok(Self { address, router, hub, environment, table_notes, nitric, places, closed, stopped })
+        Ok(Self {
+            address,
+            router,
+            hub,
+            environment,
+            table_notes,
+            nitric,
+            cluster,
+            places,
+            closed,
+            stopped,
+        })
     }
 
     /// What was done to the tables at the start, and what could not be.
@@ -365,6 +396,16 @@ impl Server {
     /// The subscriptions, for use from the same process, where it has an endpoint for them.
     pub fn subscriptions(&self) -> Option<&Subscriptions> {
         self.router.subscriptions().map(|endpoint| &endpoint.plane)
+    }
+
+    /// What clients are held to, and how often they were over it.
+    pub fn limiter(&self) -> &Arc<Limiter> {
+        self.router.guard().limiter()
+    }
+
+    /// The cluster, where the App is served by several nodes.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref().map(ClusterHost::cluster)
     }
 
     /// The functions host, for use from the same process.
@@ -464,9 +505,31 @@ impl Server {
             nitric.stop(grace).await;
         }
         self.router.functions().shutdown(grace).await;
+        if let Some(cluster) = &self.cluster {
+            cluster.leave().await;
+        }
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
     }
+}
+
+/// What does handshakes at the server's own address, and at all others. Where clients have
+/// listeners of their own, the former is for functions, which trust this machine's authority
+/// and have no certificates, whatever clients have to have; and the latter shows clients
+/// nothing of that authority's.
+fn acceptors(
+    options: &ServerOptions,
+    ip: IpAddr,
+) -> Result<(Option<Acceptor>, Option<Acceptor>), TlsError> {
+    let local = options.tls.as_deref();
+    let own = local.map(|authority| Acceptor::new(authority, ip)).transpose()?;
+    let certificates = options.certificates.as_ref();
+    if options.listeners.is_empty() {
+        let presented = certificates.map(|found| found.acceptor(local, ip)).transpose()?;
+        let acceptor = presented.or(own);
+        return Ok((acceptor.clone(), acceptor));
+    }
+    Ok((own, certificates.map(|found| found.acceptor(None, ip)).transpose()?))
 }
 
 /// How often it is looked whether all clients have left.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use fanwire_access::Limiter;
 use fanwire_app::model::{ExecutionLogLevel, Integration, Route};
 use fanwire_hub::{Clock, ConnectionId, Hub};
 use fanwire_wire::ws::SharedFrame;
@@ -23,6 +24,7 @@ use crate::event::{DisconnectCause, EventType, Request};
 use crate::frame;
 use crate::gateway_id;
 use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
+use crate::nodes::Nodes;
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
 use crate::selected::{Incoming, Selected};
@@ -49,6 +51,8 @@ struct Shared {
     disconnects: Semaphore,
     disconnects_left: DisconnectsLeft,
     topics: Topics,
+    limiter: Arc<Limiter>,
+    nodes: Option<Box<dyn Nodes>>,
 }
 
 /// How many `$disconnect` events are still to be delivered.
@@ -96,6 +100,7 @@ impl Dispatcher {
         observer: Arc<dyn Observer>,
         runtime: Handle,
         topics: Topics,
+        (limiter, nodes): (Arc<Limiter>, Option<Box<dyn Nodes>>),
     ) -> Self {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
@@ -109,8 +114,15 @@ impl Dispatcher {
             disconnects,
             disconnects_left,
             topics,
+            limiter,
+            nodes,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// What clients are held to.
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
     }
 
     /// The APIs as they are now.
@@ -138,6 +150,11 @@ impl Dispatcher {
 
     pub(crate) fn topics(&self) -> &Topics {
         &self.shared.topics
+    }
+
+    /// The other nodes, in a cluster.
+    pub(crate) fn nodes(&self) -> Option<&dyn Nodes> {
+        self.shared.nodes.as_deref()
     }
 
     pub(crate) fn integrations(&self) -> &Integrations {
@@ -177,7 +194,7 @@ impl Dispatcher {
         self.shared.disconnects_left.add();
         let dispatcher = self.clone();
         self.shared.runtime.spawn(async move {
-            dispatcher.disconnect(&peer, &cause).await;
+            dispatcher.end(&peer, &cause).await;
             dispatcher.shared.disconnects_left.remove();
         });
     }
@@ -245,7 +262,20 @@ impl Dispatcher {
         });
     }
 
-    async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
+    /// Tells of a connection's end, unless another node does.
+    async fn end(&self, peer: &Peer, cause: &DisconnectCause) {
+        match (self.nodes(), peer.stay) {
+            (Some(nodes), Some(stay)) => {
+                if nodes.may_tell(stay).await {
+                    self.disconnect(peer, cause).await;
+                    nodes.forget(peer.id, stay);
+                }
+            }
+            _ => self.disconnect(peer, cause).await,
+        }
+    }
+
+    pub(crate) async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
         let api = &*self.api(peer.api);
         let request = Request::new(EventType::Disconnect, self.clock().epoch_ms());
         let started = Instant::now();

@@ -11,6 +11,8 @@
 //! - `dispatch` takes a message to its route and the result back.
 //! - `groups` are what connections can be addressed by besides their ids, tags and topics;
 //!   `many` is one call for many of them, and `topics` brings messages of a broker.
+//! - `nodes` is the seam to other nodes that serve the same App: `errand` is what they ask each
+//!   other, `record` what is kept of a connection in case its node is gone.
 //! - [`Native`] is a function that is Rust in this process, and gets events as values.
 //! - `event`, `result`, `frame` and `rejection` hold what goes over the wire, key by
 //!   key; `policy` and `authorizer` decide who may connect.
@@ -25,6 +27,7 @@ mod apis;
 mod authorizer;
 mod dispatch;
 mod drops;
+mod errand;
 mod event;
 mod first_groups;
 mod frame;
@@ -36,11 +39,13 @@ mod listing;
 mod management;
 mod many;
 mod native;
+mod nodes;
 mod notice;
 mod observer;
 mod peer;
 mod plane;
 mod policy;
+mod record;
 mod rejection;
 mod result;
 mod selected;
@@ -61,6 +66,7 @@ pub use self::native::{
     Native, NativeBody, NativeClient, NativeError, NativeEvent, NativeGrant, NativeReply,
     NativeResult, Natives,
 };
+pub use self::nodes::{NodeError, Nodes, Stay};
 pub use self::observer::{Observer, RequestRecord};
 pub use self::peer::ApiIndex;
 pub use self::plane::{Handshake, Pending, Plane, PlaneParts};

@@ -1,15 +1,19 @@
 //! All connections of the plane, for people: AWS has no call that lists them.
 
-use fanwire_hub::Audience;
-use serde::Serialize;
+use fanwire_hub::{Audience, ConnectionId};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::errand::{Errand, Reply};
 use crate::management::{ManagementError, parse_id};
 use crate::session::{Command, Inspection};
 use crate::{Plane, timestamp};
 
+/// Connections that another node lists: their list is one message, of at most a megabyte.
+const MAX_LISTED_OF_A_NODE: usize = 2_000;
+
 /// A live connection, as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListedConnection {
     /// The name of its API.
@@ -29,12 +33,35 @@ pub struct ListedConnection {
 }
 
 impl Plane {
-    /// The connections of all APIs, oldest first: `limit` of them at the most.
+    /// The connections of all APIs on all nodes, oldest first: `limit` of each node at the
+    /// most. Those of a node that cannot be reached are missing.
     ///
     /// # Errors
     ///
     /// `Busy`.
     pub async fn list(&self, limit: usize) -> Result<Vec<ListedConnection>, ManagementError> {
+        let others = self.ask_all(&Errand::List { limit: limit.min(MAX_LISTED_OF_A_NODE) }, &[]);
+        let (here, others) = tokio::join!(self.list_here(limit), others);
+        let mut all = here?;
+        for (_, reply) in others {
+            if let Ok(Reply::Listed(listed)) = reply {
+                all.extend(listed);
+            }
+        }
+        all.sort_by(|a, b| {
+            let key = |listed: &'_ ListedConnection| {
+                (listed.connected_at.clone(), listed.connection_id.clone())
+            };
+            key(a).cmp(&key(b))
+        });
+        Ok(all)
+    }
+
+    /// The connections of all APIs on this node.
+    pub(crate) async fn list_here(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<ListedConnection>, ManagementError> {
         let (sender, mut listed) = mpsc::channel(limit.max(1));
         for (api, _) in self.apis().iter() {
             let sender = sender.clone();
@@ -58,9 +85,23 @@ impl Plane {
     ///
     /// # Errors
     ///
-    /// `Gone`, `InvalidId` or `Busy`.
+    /// `Gone`, `InvalidId`, `Busy` or `Away`.
     pub async fn find(&self, connection_id: &str) -> Result<ListedConnection, ManagementError> {
         let id = parse_id(connection_id)?;
+        if let Some(node) = self.elsewhere(id)? {
+            let errand = Errand::Find { id: id.to_string() };
+            return match self.ask(node, &errand, &[]).await? {
+                Reply::Listed(mut listed) => listed.pop().ok_or(ManagementError::Gone),
+                _ => Err(ManagementError::Away),
+            };
+        }
+        self.find_here(id).await
+    }
+
+    pub(crate) async fn find_here(
+        &self,
+        id: ConnectionId,
+    ) -> Result<ListedConnection, ManagementError> {
         for (api, _) in self.apis().iter() {
             let (done, answer) = oneshot::channel();
             let command = Command::Inspect { api, done };

@@ -3,11 +3,12 @@
 
 use fanwire_hub::{ConnectionId, Reach};
 use fanwire_wire::ws::{CloseCode, SharedFrame};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Plane;
 use crate::api::Api;
+use crate::errand::{Errand, PostKind, Reply};
 use crate::groups::GroupError;
 use crate::many::Delivered;
 use crate::notice::Broadcast;
@@ -37,6 +38,10 @@ pub enum ManagementError {
     /// 429: the connection does not read what it has, or the server is too busy.
     #[error("too much is waiting for this connection")]
     Busy,
+    /// 503: the connection is on a node that cannot be reached now. What was asked may have
+    /// been done.
+    #[error("the node that has the connection cannot be reached")]
+    Away,
     /// 403: this API does not allow it.
     #[error("Forbidden")]
     Forbidden,
@@ -52,7 +57,7 @@ pub enum ManagementError {
 }
 
 /// What `GET @connections/{id}` answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionInfo {
     connected_at: String,
@@ -60,11 +65,11 @@ pub struct ConnectionInfo {
     last_active_at: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Identity {
     source_ip: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
 }
 
@@ -97,12 +102,38 @@ impl Plane {
         connection_id: &str,
         post: Post<'_>,
     ) -> Result<(), ManagementError> {
+        // Whatever is wrong with the message is wrong with it on every node.
         let frame = self.dispatcher.api(api).frame(post)?;
         let id = parse_id(connection_id)?;
+        if let Some(node) = self.elsewhere(id)? {
+            let (api, id, kind) = (self.api_id(api), id.to_string(), PostKind::of(post));
+            return self.ask(node, &Errand::Post { api, id, kind }, post.bytes()).await.map(drop);
+        }
+        self.post_frame(api, id, frame, post.bytes().len()).await
+    }
+
+    /// Sends a message to a connection of this node.
+    pub(crate) async fn post_here(
+        &self,
+        api: ApiIndex,
+        id: ConnectionId,
+        post: Post<'_>,
+    ) -> Result<(), ManagementError> {
+        let frame = self.dispatcher.api(api).frame(post)?;
+        self.post_frame(api, id, frame, post.bytes().len()).await
+    }
+
+    async fn post_frame(
+        &self,
+        api: ApiIndex,
+        id: ConnectionId,
+        frame: SharedFrame,
+        bytes: usize,
+    ) -> Result<(), ManagementError> {
         let (done, answer) = oneshot::channel();
         let command = Command::Post { api, frame, done };
         let hub = self.dispatcher.hub();
-        hub.command(id, command, post.bytes().len()).map_err(|_| ManagementError::Busy)?;
+        hub.command(id, command, bytes).map_err(|_| ManagementError::Busy)?;
         match answer.await {
             Ok(Posted::Accepted) => Ok(()),
             Ok(Posted::Full) => Err(ManagementError::Busy),
@@ -110,13 +141,36 @@ impl Plane {
         }
     }
 
-    /// Sends a message to every connection of an API that allows it. What is returned waits
-    /// until the shards have done so, and may be dropped.
+    /// Sends a message to every connection of an API that allows it, on all nodes. What is
+    /// returned waits until the shards have done so, and may be dropped.
     ///
     /// # Errors
     ///
-    /// `Forbidden`, `TooLarge`, `NotText` or `Busy`.
+    /// `Forbidden`, `TooLarge`, `NotText` or `Busy`; then nobody gets it.
     pub fn broadcast(
+        &self,
+        api: ApiIndex,
+        post: Post<'_>,
+    ) -> Result<impl Future<Output = Delivered> + Send + use<>, ManagementError> {
+        let here = self.broadcast_here(api, post)?;
+        let errand = Errand::Broadcast { api: self.api_id(api), kind: PostKind::of(post) };
+        let others = self.dispatcher.nodes().map(|_| {
+            // Whoever does not wait for it wants it done all the same.
+            self.dispatcher.runtime().spawn(self.ask_all(&errand, post.bytes()))
+        });
+        Ok(async move {
+            let mut delivered = here.await;
+            if let Some(others) = others {
+                for (_, reply) in others.await.unwrap_or_default() {
+                    delivered.add(reply);
+                }
+            }
+            delivered
+        })
+    }
+
+    /// Sends a message to every connection of an API on this node.
+    pub(crate) fn broadcast_here(
         &self,
         api: ApiIndex,
         post: Post<'_>,
@@ -148,14 +202,30 @@ impl Plane {
     ///
     /// # Errors
     ///
-    /// `Gone`, `InvalidId` or `Busy`.
+    /// `Gone`, `InvalidId`, `Busy` or `Away`.
     pub async fn inspect(
         &self,
         api: ApiIndex,
         connection_id: &str,
     ) -> Result<ConnectionInfo, ManagementError> {
+        let id = parse_id(connection_id)?;
+        if let Some(node) = self.elsewhere(id)? {
+            let errand = Errand::Inspect { api: self.api_id(api), id: id.to_string() };
+            return match self.ask(node, &errand, &[]).await? {
+                Reply::Info(info) => Ok(info),
+                _ => Err(ManagementError::Away),
+            };
+        }
+        self.inspect_here(api, id).await
+    }
+
+    pub(crate) async fn inspect_here(
+        &self,
+        api: ApiIndex,
+        id: ConnectionId,
+    ) -> Result<ConnectionInfo, ManagementError> {
         let (done, answer) = oneshot::channel();
-        self.command(connection_id, Command::Inspect { api, done })?;
+        self.command(id, Command::Inspect { api, done })?;
         let found = answer.await.map_err(|_| ManagementError::Gone)?;
         let peer = &found.peer;
         Ok(ConnectionInfo {
@@ -172,26 +242,41 @@ impl Plane {
     ///
     /// # Errors
     ///
-    /// `Gone`, `InvalidId` or `Busy`.
+    /// `Gone`, `InvalidId`, `Busy` or `Away`.
     pub async fn delete(
         &self,
         api: ApiIndex,
         connection_id: &str,
         close: Option<(CloseCode, String)>,
     ) -> Result<(), ManagementError> {
+        let id = parse_id(connection_id)?;
+        if let Some(node) = self.elsewhere(id)? {
+            let close = close.map(|(code, reason)| (code.get(), reason));
+            let errand = Errand::Delete { api: self.api_id(api), id: id.to_string(), close };
+            return self.ask(node, &errand, &[]).await.map(drop);
+        }
+        self.delete_here(api, id, close).await
+    }
+
+    pub(crate) async fn delete_here(
+        &self,
+        api: ApiIndex,
+        id: ConnectionId,
+        close: Option<(CloseCode, String)>,
+    ) -> Result<(), ManagementError> {
         let (code, reason) =
             close.unwrap_or_else(|| (CloseCode::NORMAL, CLOSED_NORMALLY.to_owned()));
         let (done, answer) = oneshot::channel();
-        self.command(connection_id, Command::Delete { api, code, reason: reason.into(), done })?;
+        self.command(id, Command::Delete { api, code, reason: reason.into(), done })?;
         answer.await.map_err(|_| ManagementError::Gone)
     }
 
+    /// Asks something of a connection of this node.
     pub(crate) fn command(
         &self,
-        connection_id: &str,
+        id: ConnectionId,
         command: Command,
     ) -> Result<(), ManagementError> {
-        let id = parse_id(connection_id)?;
         self.dispatcher.hub().command(id, command, 0).map_err(|_| ManagementError::Busy)
     }
 }

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fanwire_access::Counted;
 use fanwire_hub::ConnectionId;
 use serde_json::value::RawValue;
+
+use crate::nodes::Stay;
 
 /// The client of one connection: what every event about it tells.
 #[derive(Debug)]
@@ -22,8 +25,12 @@ pub(crate) struct Peer {
     pub(crate) domain: Arc<str>,
     /// What the authorizer said.
     pub(crate) authorizer: Option<Box<Authorized>>,
+    /// Where the connection is kept for other nodes: the stay under which it was.
+    pub(crate) stay: Option<Stay>,
     /// Its place among the connections that its API allows.
     pub(crate) _place: Place,
+    /// Its place among those of its address and its principal.
+    pub(crate) counted: Counted,
 }
 
 /// One of the connections that an API allows, given back when it is dropped.

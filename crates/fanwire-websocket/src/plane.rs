@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fanwire_access::{Counted, Excess, Limiter};
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
 use fanwire_hub::{Audience, Hub, Reservation, Transport};
@@ -25,6 +26,7 @@ use crate::integration::{
     About, Answer, Event, Failure, Input, Integrations, Parameters, Run, error_message,
 };
 use crate::native::{Native, NativeError, NativeEvent, Natives};
+use crate::nodes::Nodes;
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
@@ -56,6 +58,10 @@ pub struct PlaneParts {
     pub account_id: String,
     /// Where the topics are that connections can be subscribed to. `None`: there are none.
     pub topics: Option<Box<dyn TopicSource>>,
+    /// What addresses, principals and connections may ask for.
+    pub limiter: Arc<Limiter>,
+    /// The other nodes that serve the same App. `None`: this one is alone.
+    pub nodes: Option<Box<dyn Nodes>>,
 }
 
 /// The gateway's answer to a handshake.
@@ -99,7 +105,10 @@ impl Plane {
             runtime: runtime.clone(),
         };
         let topics = Topics::new(parts.topics);
-        Self { dispatcher: Dispatcher::new(apis, hub, integrations, observer, runtime, topics) }
+        let further = (parts.limiter, parts.nodes);
+        let dispatcher =
+            Dispatcher::new(apis, hub, integrations, observer, runtime, topics, further);
+        Self { dispatcher }
     }
 
     /// The APIs and their numbers, as they are now.
@@ -142,6 +151,14 @@ impl Plane {
         let hub = self.dispatcher.hub();
         hub.advance(by);
         hub.clock().ahead()
+    }
+
+    /// Closes every connection with 1001: this node was declared dead, and whoever declared it
+    /// so tells of their ends.
+    pub fn close_everyone(&self) {
+        for (number, _) in self.apis().iter() {
+            self.close_all(number);
+        }
     }
 
     /// Closes every connection of an API.
@@ -194,12 +211,17 @@ impl Connecting {
             user_agent: self.client.header("User-Agent").map(Into::into),
             domain: Arc::clone(&self.client.domain),
             authorizer: None,
+            stay: None,
             _place: place,
+            counted: Counted::default(),
         };
         let connection = Id(peer.id);
         self.dispatcher.traffic(|| self.client.traffic(connection, &api.model.name));
         let route = api.route(CONNECT).map(|(_, route)| route);
-        let outcome = self.decide(api, &mut peer, route).await;
+        let outcome = match self.arrive(&mut peer) {
+            Ok(()) => self.decide(api, &mut peer, route).await,
+            Err(refused) => Err(refused),
+        };
         let (status, error, run) = match &outcome {
             Ok(Some(answer)) => (answer.status, None, Some(&answer.run)),
             Ok(None) => (200, None, None),
@@ -222,6 +244,10 @@ impl Connecting {
         });
         match outcome {
             Ok(answer) => {
+                // Before the client hears that it is connected: from then on it may rely on it.
+                if let Some(nodes) = self.dispatcher.nodes().filter(|_| api.tells_ends()) {
+                    peer.stay = nodes.keep(peer.id, api.record_of(&peer)).await;
+                }
                 self.dispatcher.traffic(|| Traffic::Connected { connection });
                 self.accept(api, peer, reservation, answer)
             }
@@ -231,6 +257,28 @@ impl Connecting {
                 Handshake::Refused(rejection)
             }
         }
+    }
+
+    /// Holds the client's address to its limits, before anything is asked for it.
+    fn arrive(&self, peer: &mut Peer) -> Result<(), Refused> {
+        let now = self.dispatcher.clock().now();
+        let counted = self.dispatcher.limiter().arrive(peer.source_ip, now);
+        peer.counted = counted.map_err(|excess| self.too_many(excess))?;
+        Ok(())
+    }
+
+    /// Holds who the client is to its limits.
+    fn know(&self, peer: &mut Peer) -> Result<(), Refused> {
+        let Some(authorized) = &peer.authorizer else { return Ok(()) };
+        let counted = std::mem::take(&mut peer.counted);
+        let counted = self.dispatcher.limiter().know(counted, &authorized.principal);
+        peer.counted = counted.map_err(|excess| self.too_many(excess))?;
+        Ok(())
+    }
+
+    fn too_many(&self, excess: Excess) -> Refused {
+        let rejection = Rejection::too_many(&self.request.id);
+        Refused { rejection, why: excess.to_string(), run: None }
     }
 
     /// The authorizer, then `$connect`. `Ok(None)` where there is no `$connect`.
@@ -243,6 +291,7 @@ impl Connecting {
         let Some(route) = route else { return Ok(None) };
         if let Some(name) = &route.authorizer {
             peer.authorizer = Some(Box::new(self.authorize(api, peer, name).await?));
+            self.know(peer)?;
         }
         let integrations = self.dispatcher.integrations();
         let event = match integrations.native_of(&route.integration) {
@@ -446,6 +495,10 @@ impl Pending {
     /// Makes the connection live: over `transport` the 101 was sent, and `early` is what
     /// the client sent after its request.
     pub fn open(mut self, transport: Transport, early: Vec<u8>) {
+        // This node was declared dead meanwhile, and the connection with it.
+        if !self.dispatcher.hub().is_here(self.peer.id) {
+            return;
+        }
         if let Some(reservation) = self.reservation.take() {
             let peer = Arc::clone(&self.peer);
             let dispatcher = self.dispatcher.clone();

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fanwire_access::Allowance;
 use fanwire_hub::{Audience, ConnectionId, Context, Ending, Reach, Session, Turn};
 use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
@@ -39,6 +40,8 @@ pub struct WebSocketSession {
     last_active: Instant,
     /// Messages that are in integrations.
     in_flight: u32,
+    /// What it may still send, where that is limited.
+    allowance: Option<Box<Allowance>>,
     /// Why the connection ends, from when that is known.
     cause: Option<Box<DisconnectCause>>,
 }
@@ -161,7 +164,9 @@ impl WebSocketSession {
         form: WireForm,
         now: Instant,
     ) -> Self {
+        let allowance = dispatcher.limiter().allowance(now);
         Self {
+            allowance,
             receiver: Receiver::new(form != WireForm::Plain),
             form,
             phase: Phase::Open,
@@ -186,11 +191,11 @@ impl WebSocketSession {
     /// Acts on one event of the receiver.
     fn on_event(&mut self, event: Event<'_>, cx: Cx<'_, '_>) {
         match event {
-            Event::Text(text) if self.is_open() => {
+            Event::Text(text) if self.is_open() && self.may_send(text.len(), cx) => {
                 self.begin_message(cx);
                 self.dispatcher.text(&self.peer, text.into_owned());
             }
-            Event::Binary(bytes) if self.is_open() => {
+            Event::Binary(bytes) if self.is_open() && self.may_send(bytes.len(), cx) => {
                 self.begin_message(cx);
                 self.dispatcher.binary(&self.peer, &bytes);
             }
@@ -209,9 +214,19 @@ impl WebSocketSession {
                 }
             }
             Event::Close(frame) => self.on_close(frame, cx),
-            // What comes after our own close frame is not for the API any more.
+            // What comes after our own close frame is not for the API any more, nor is what is
+            // too much.
             Event::Text(_) | Event::Binary(_) => {}
         }
+    }
+
+    /// Whether a message is not too much. Where it is, the connection ends.
+    fn may_send(&mut self, bytes: usize, cx: Cx<'_, '_>) -> bool {
+        let Some(allowance) = &mut self.allowance else { return true };
+        let Err(excess) = allowance.message(bytes, cx.now()) else { return true };
+        self.dispatcher.limiter().refuse(excess);
+        self.close(CloseCode::POLICY_VIOLATION, &excess.to_string(), cx);
+        false
     }
 
     fn begin_message(&mut self, cx: Cx<'_, '_>) {

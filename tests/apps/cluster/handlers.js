@@ -8,5 +8,8 @@ exports.disconnect = async ({ requestContext }) => {
   return { statusCode: 200 };
 };
 
-/** Tells the client which connection it has. */
-exports.message = async ({ requestContext }) => ({ statusCode: 200, body: requestContext.connectionId });
+/** Tells the client which connection it has; whoever asks for the context gets all of it. */
+exports.message = async ({ requestContext, body }) => ({
+  statusCode: 200,
+  body: body === 'context' ? JSON.stringify(requestContext) : requestContext.connectionId,
+});

@@ -9,17 +9,21 @@ use fanwire_app::App;
 use fanwire_app::serve::Serve;
 use fanwire_app::serve::listen::{ListenAt as Said, Listener};
 use fanwire_server::{
-    CertificateError, Certificates, DomainError, Domains, GuardOptions, ListenAt, ListenerOptions,
-    ListenerTls, NoNetwork, ServerOptions, TrustedProxies,
+    Authority, CertificateError, Certificates, DomainError, Domains, GuardOptions, ListenAt,
+    ListenerOptions, ListenerTls, NoNetwork, ServerOptions, TlsError, TrustedProxies,
 };
 use listenfd::ListenFd;
 
+use super::cluster;
 use crate::args::{ListenArg, ServeArgs};
 use crate::console::Console;
 use crate::hosting;
 
 /// The folder in the data folder for what an authority of certificates has issued.
 const CERTIFICATES: &str = "certificates";
+
+/// The folder in the data folder for the authority that functions trust, and nobody else.
+const AUTHORITY: &str = "authority";
 
 /// Where clients connect if nobody says.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3001);
@@ -35,6 +39,8 @@ pub(super) enum OptionsError {
     Certificates(#[from] CertificateError),
     #[error(transparent)]
     Domains(#[from] DomainError),
+    #[error(transparent)]
+    Authority(#[from] TlsError),
     #[error("trusted_proxies: {0}")]
     Proxies(#[from] NoNetwork),
 }
@@ -54,15 +60,19 @@ pub(super) fn options(
     let proxies = TrustedProxies::of(settings.trusted_proxies.iter().map(String::as_str))?;
     let mut options = hosting::server_options(folder, args.max_processes);
     options.address = OWN;
+    // Handlers that call AWS by its own names come here, and want certificates for them.
+    options.tls = Some(Arc::new(Authority::open_in(&folder.join(AUTHORITY))?));
     options.listeners = listeners(args, settings);
     options.certificates = certificates.transpose()?;
     options.proxies = proxies;
     options.domains = Domains::of(&settings.domains, app)?;
     options.guard = GuardOptions {
         access: Some(settings.access.clone()),
+        limits: settings.limits.clone(),
         observer: Some(Arc::clone(console) as _),
     };
     options.nitric.first_socket_port = args.socket_port;
+    options.cluster = settings.cluster.as_ref().map(|said| cluster::options(app, said));
     Ok(options)
 }
 

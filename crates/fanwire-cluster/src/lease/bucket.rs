@@ -3,8 +3,9 @@
 
 use std::pin::Pin;
 
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{DeliverPolicy, push};
-use async_nats::jetstream::{stream, stream::LastRawMessageErrorKind};
+use async_nats::jetstream::stream::{self, LastRawMessageErrorKind};
 use futures_util::{Stream, StreamExt};
 
 use crate::membership::Lease;
@@ -67,9 +68,7 @@ impl Bucket {
                     .flatten();
                 Ok(Found { revision: message.sequence, lease })
             }
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
-                Ok(Found { revision: 0, lease: None })
-            }
+            Err(error) if is_nothing(&error.kind()) => Ok(Found { revision: 0, lease: None }),
             Err(error) => Err(RecordsError::JetStream(error.to_string())),
         }
     }
@@ -100,6 +99,17 @@ pub(crate) struct Found {
     /// 0 where there is none, and never was.
     pub(crate) revision: Revision,
     pub(crate) lease: Option<Lease>,
+}
+
+/// Whether there is no record for certain: JetStream says so, or that there is no bucket.
+fn is_nothing(kind: &LastRawMessageErrorKind) -> bool {
+    match kind {
+        LastRawMessageErrorKind::NoMessageFound => true,
+        LastRawMessageErrorKind::JetStream(error) => {
+            error.error_code() == ErrorCode::STREAM_NOT_FOUND
+        }
+        _ => false,
+    }
 }
 
 fn observed(prefix: &str, message: &async_nats::jetstream::Message) -> Option<Observed> {

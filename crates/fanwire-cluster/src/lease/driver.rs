@@ -150,7 +150,13 @@ impl Driver {
 
     /// Does what the state machine says. `true`: this node is fenced.
     async fn act(&mut self, actions: Vec<Action>) -> bool {
-        let mut changed = false;
+        // First, so that whoever hears of one that is gone does not find it here.
+        let is_change = |action: &Action| {
+            matches!(action, Action::Joined(_) | Action::Left(_) | Action::Dead(..))
+        };
+        if actions.iter().any(is_change) {
+            self.tell_peers();
+        }
         for action in actions {
             match action {
                 Action::Renew(expected) => self.renew(expected),
@@ -159,16 +165,14 @@ impl Driver {
                 Action::Recover(peer, revision) => self.recover(peer, revision),
                 Action::Fenced => return true,
                 Action::Joined(peer) => {
-                    changed = true;
+                    self.shared.deaths.came(peer.incarnation);
                     self.shared.tell(Event::PeerJoined(peer));
                 }
                 Action::Left(peer) => {
-                    changed = true;
                     self.gone(peer.incarnation);
                     self.shared.tell(Event::PeerLeft(peer));
                 }
                 Action::Dead(peer, by) => {
-                    changed = true;
                     self.gone(peer.incarnation);
                     self.shared.tell(Event::PeerDead { peer, by });
                 }
@@ -177,9 +181,6 @@ impl Driver {
                     self.shared.tell(Event::PeerRecovered(who));
                 }
             }
-        }
-        if changed {
-            self.tell_peers();
         }
         false
     }
@@ -251,9 +252,11 @@ impl Driver {
                 *safe_until = Some(until);
                 Vec::new()
             }
-            Outcome::Renewed { result: Err(RecordsError::Conflict), .. } => {
-                self.membership.renewal_refused()
-            }
+            // JetStream refuses where it has lost the bucket, too.
+            Outcome::Renewed {
+                result: Err(RecordsError::Conflict | RecordsError::JetStream(_)),
+                ..
+            } => self.membership.renewal_refused(),
             Outcome::Looked(Ok(Found { revision, lease })) => {
                 self.membership.looked(lease.map(|lease| (revision, lease)), now)
             }
@@ -327,6 +330,7 @@ impl Driver {
         self.running.clear();
         *self.shared.safe_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.me.send_replace(None);
+        self.shared.peers.send_replace(Arc::default());
         self.shared.state.send_replace(State::Out);
         self.shared.links.end_all();
     }

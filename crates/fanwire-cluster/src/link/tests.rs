@@ -155,7 +155,12 @@ fn a_window_that_is_full_takes_no_more_until_something_is_done() {
     }
     assert_eq!(pushed, 15);
     while outgoing.next_frame(64 << 10, now).is_some() {}
-    let receipt = Receipt { received: 3, done: 1, also_done: [2..3].into(), nonce: 0 };
+    let receipt = Receipt {
+        received: 3,
+        done: 1,
+        also_done: Vec::from_iter([(2, 3)].map(|(start, end)| start..end)),
+        nonce: 0,
+    };
     assert_eq!(outgoing.receipt(&receipt, now), [0, 2]);
     assert!(outgoing.push("test", large, 15, now).is_ok());
     assert_eq!(outgoing.drain().len(), 14);

@@ -6,7 +6,7 @@
 //! matches no topic that begins with `$`, and topics may be far longer than subjects. So:
 //!
 //! - A level is a token; what a token cannot have is `%` and two digits, an empty level `%`.
-//! - Every topic ends with the token `!`. So `a/#`, which is `a.>`, matches `a.!` as well.
+//! - Every topic ends with the token `!`, which no level is. So `a/#`, which is `a.>`, matches `a.!` as well.
 //! - Topics begin with `t`, those with `$` in front with `s`: no wildcard spans both.
 //! - A topic whose subject would be too long has `x` and a hash instead. Whoever has a filter
 //!   that may match such a topic listens to all of those, and matches again.
@@ -89,8 +89,10 @@ fn long(topic: &str) -> String {
 }
 
 fn push_level(level: &str, subject: &mut String) {
-    if level.is_empty() {
-        subject.push('%');
+    match level {
+        "" => subject.push('%'),
+        END => return subject.push_str("%21"),
+        _ => {}
     }
     for c in level.chars() {
         // What is white space only beyond ASCII means nothing to NATS.

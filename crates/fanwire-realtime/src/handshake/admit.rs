@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fanwire_access::Counted;
 use fanwire_wire::mqtt::{self, Connect, ReasonCode, Version};
 
 use super::authorize::{Asked, Authorized};
@@ -20,6 +21,8 @@ pub(super) struct Admitted {
     /// When the connection ends, whatever it does.
     pub(super) ends: Option<(Instant, DisconnectReason)>,
     pub(super) refresh: Option<Box<Refresh>>,
+    /// Its place among the connections of its address and its principal.
+    pub(super) counted: Counted,
 }
 
 impl Realtime {
@@ -32,6 +35,8 @@ impl Realtime {
         let settings = self.inner.settings.load_full();
         let unreadable = || unacceptable(ReasonCode::MalformedPacket, "not a CONNECT");
         let connect = first.connect().ok_or_else(unreadable)?;
+        let limiter = &self.inner.limiter;
+        let counted = limiter.arrive(arrival.peer.ip(), self.inner.hub.clock().now())?;
         check(&settings, &connect)?;
         let (client_id, assigned) = client_id(&settings, &connect)?;
         let asked = Asked {
@@ -43,6 +48,8 @@ impl Realtime {
         };
         let authorized = self.authorize(&asked).await?;
         let Authorized { principal, made_up, access, ends, refresh, authorized_in } = authorized;
+        // Whoever it says it is, nobody else has vouched for a name that was made up.
+        let counted = if made_up { counted } else { limiter.know(counted, &principal)? };
         let publisher = Arc::new(Publisher { client_id, principal });
         let will = will(&connect, &publisher);
         let (session_expiry, session_expiry_differs) = session_expiry(&settings, &connect);
@@ -75,7 +82,7 @@ impl Realtime {
             (at, DisconnectReason::WebSocketTtlExpiration)
         });
         let ends = lifetime.into_iter().chain(ends).min_by_key(|(at, _)| *at);
-        Ok(Admitted { admission, ends, refresh })
+        Ok(Admitted { admission, ends, refresh, counted })
     }
 }
 

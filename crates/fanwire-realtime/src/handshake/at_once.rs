@@ -42,7 +42,9 @@ impl Realtime {
         arrival: &Arrival,
     ) -> Option<TcpStream> {
         let settings = self.inner.settings.load();
-        if !settings.asks_nobody() || peeked.len() > MAX_PEEKED {
+        // Who is counted is counted once, where it may also be refused.
+        let asks = !settings.asks_nobody() || self.inner.limiter.limits_connections();
+        if asks || peeked.len() > MAX_PEEKED {
             return Some(stream);
         }
         let max_packet = settings.limits().max_packet_bytes;

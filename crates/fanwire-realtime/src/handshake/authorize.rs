@@ -4,13 +4,15 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use fanwire_policy::{Access, Action, AuthorizerParameters, PolicySet, Resource, Subject};
+use fanwire_policy::{
+    Access, Action, AuthorizerParameters, PolicyLimits, PolicySet, Resource, Subject,
+};
 use fanwire_wire::mqtt::{Connect, ReasonCode};
 
 use super::credentials::token;
 use super::question::Token;
 use super::refusal::Refusal;
-use super::{Arrival, HttpArrival};
+use super::{Arrival, HttpArrival, SignedBy, Signer};
 use crate::refresh::{Owner, Refresh};
 use crate::settings::{Authorizer, Settings};
 use crate::{DisconnectReason, Realtime, RealtimeEvent};
@@ -77,8 +79,14 @@ impl Realtime {
             let authorizer = settings.authorizers.get(&*name).ok_or_else(unknown)?;
             return self.ask(asked, authorizer, &parameters).await;
         }
-        if let Some(key) = parameters.query.and_then(access_key) {
-            return Ok(Authorized::unrestricted(key));
+        match arrival.http.as_ref().map(|http| &http.signer) {
+            Some(Signer::Known(signer)) => return signed(asked, signer),
+            Some(Signer::Unchecked) => {
+                if let Some(key) = parameters.query.and_then(access_key) {
+                    return Ok(Authorized::unrestricted(key));
+                }
+            }
+            Some(Signer::Nobody) | None => {}
         }
         let user = parameters.plain_username().filter(|name| !name.is_empty());
         if let (Some(users), Some(name)) = (&settings.users, user)
@@ -146,6 +154,16 @@ impl Realtime {
         let pool = &self.inner.policies;
         pool.lock().unwrap_or_else(PoisonError::into_inner).share(policies)
     }
+}
+
+/// The holder of a key, which may do what its permissions say.
+fn signed(asked: &Asked<'_>, signer: &SignedBy) -> Result<Authorized, Refusal> {
+    let place = &asked.settings.place;
+    let policies = PolicySet::parse(&[&signer.document], place, PolicyLimits::LAX);
+    let policies = policies.map_err(|error| unauthorized(error.to_string()))?;
+    let owner = Owner::of(asked.client_id, &signer.name, asked.arrival, asked.connect);
+    let access = bind(&Arc::new(policies), &owner.subject());
+    Ok(Authorized { access, ..Authorized::unrestricted(&signer.name) })
 }
 
 // === impl Authorized ===
@@ -216,8 +234,8 @@ fn header_pairs(http: Option<&HttpArrival>) -> Vec<(&str, &str)> {
     headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-/// The access key of a URL that is signed with an AWS account's keys. Its signature is not
-/// checked: neither are those of the other APIs of `fanwire dev`.
+/// The access key of a URL that is signed with an AWS account's keys, where signatures are not
+/// checked: those of the other APIs of `fanwire dev` are not, either.
 fn access_key(query: &str) -> Option<&str> {
     let parameter = |name: &str| {
         query.split('&').filter_map(|pair| pair.split_once('=')).find(|(given, _)| *given == name)

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use fanwire_hub::{Reservation, Transport};
 use fanwire_wire::mqtt::Framer;
 use fanwire_wire::ws::Receiver;
+use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use self::admit::Admitted;
@@ -76,6 +77,29 @@ pub struct HttpArrival {
     pub headers: Vec<(String, String)>,
     /// The query, as it stands in the URL, without its `?`.
     pub query: Option<String>,
+    /// Who signed the request, with the keys of an AWS account.
+    pub signer: Signer,
+}
+
+/// Who signed a request, as far as somebody has looked.
+#[derive(Debug, Clone, Default)]
+pub enum Signer {
+    /// Nobody has: whoever the signature names is believed.
+    #[default]
+    Unchecked,
+    /// There is no signature that counts.
+    Nobody,
+    /// The holder of a key.
+    Known(Arc<SignedBy>),
+}
+
+/// Whose signature it is.
+#[derive(Debug)]
+pub struct SignedBy {
+    /// What the key is called.
+    pub name: String,
+    /// What it may do: an IoT policy document.
+    pub document: Box<RawValue>,
 }
 
 // === impl Arrival ===
@@ -165,6 +189,7 @@ impl Realtime {
             throttle: Throttle::new(self.inner.settings.load().limits(), now),
             ends: admitted.ends,
             refresh: admitted.refresh,
+            counted: admitted.counted,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fanwire_access::Excess;
 use fanwire_wire::mqtt::{ConnAck, ConnAckProperties, DecodeError, ReasonCode, Version};
 use fanwire_wire::ws::{self, CloseCode};
 
@@ -26,6 +27,9 @@ pub(crate) enum Refusal {
     /// There are as many connections as there may be.
     #[error("there are too many connections (realtime.limits.max_connections); try again later")]
     Full,
+    /// Its address or its principal has too much already.
+    #[error("{0}; try again later")]
+    Excess(#[from] Excess),
     /// Its first packet is no CONNECT that can be understood.
     #[error("not a valid CONNECT: {}", .0.what)]
     Malformed(DecodeError),
@@ -70,6 +74,8 @@ impl Refusal {
         match self {
             Self::Gone | Self::TooLate(_) | Self::WebSocket { .. } => None,
             Self::Full => Some(ReasonCode::ServerBusy),
+            Self::Excess(Excess::ConnectRate) => Some(ReasonCode::ConnectionRateExceeded),
+            Self::Excess(_) => Some(ReasonCode::QuotaExceeded),
             Self::Malformed(error) => Some(error.reason),
             Self::Unacceptable { reason, .. } | Self::Unauthorized { reason, .. } => Some(*reason),
         }

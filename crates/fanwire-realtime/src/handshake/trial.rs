@@ -11,7 +11,7 @@ use fanwire_wire::mqtt::{Connect, ConnectProperties, Version};
 
 use super::authorize::Asked;
 use super::credentials::TOKEN_PARAMETER;
-use super::{Arrival, HttpArrival};
+use super::{Arrival, HttpArrival, Signer};
 use crate::Realtime;
 
 /// What a client would connect with.
@@ -71,7 +71,7 @@ impl Realtime {
         };
         let key = authorizer.and_then(|authorizer| authorizer.token_key.as_deref());
         header(key.unwrap_or(TOKEN_PARAMETER), &credentials.token);
-        let http = Some(HttpArrival { headers, query: None });
+        let http = Some(HttpArrival { headers, query: None, signer: Signer::Nobody });
         let arrival = Arrival { peer: credentials.peer, tls: None, http };
         let client_id = &credentials.client_id;
         let (settings, connect, arrival) = (&settings, &connect, &arrival);

@@ -178,6 +178,9 @@ impl Mesh {
     /// Another node has come.
     pub fn joined(&self, node: Node) {
         let mut state = self.state();
+        if state.peers.contains_key(&node) {
+            return;
+        }
         state.peers.insert(node, Peer::default());
         let whole = state.own.whole();
         self.links.send(node, Frame::Interest(whole).encode());
@@ -188,6 +191,21 @@ impl Mesh {
     pub fn died(&self, node: Node) {
         if let Some(peer) = self.state().peers.get_mut(&node) {
             peer.dead = true;
+        }
+        self.let_go();
+    }
+
+    /// Another node has left in order: it had no sessions left that somebody would need.
+    pub fn left(&self, node: Node) {
+        self.forget(node);
+        let mut state = self.state();
+        state.peers.remove(&node);
+        let batches = state.batches_to(node);
+        drop(state);
+        let sent = batches.into_iter().flat_map(|batch| batch.sent);
+        // What was for its sessions is for nobody: dropping it keeps the promise.
+        for sent in sent.filter(|sent| matches!(sent.item.target, Target::Member { .. })) {
+            self.choose_again(sent);
         }
         self.let_go();
     }
@@ -225,9 +243,7 @@ impl Mesh {
         if self.untold.load(Ordering::Acquire) {
             self.flush();
         }
-        for (message, nodes) in outgoing.casts.drain(..) {
-            self.links.cast(&nodes, Frame::Cast(vec![message]).encode());
-        }
+        self.cast(&mut outgoing.casts);
         if outgoing.sent.is_empty() {
             return;
         }
@@ -238,6 +254,25 @@ impl Mesh {
         }
         for (node, sent) in by_node {
             self.send_batches(&mut state, node, sent);
+        }
+    }
+
+    /// Sends messages of QoS 0, those that go to the same nodes together.
+    fn cast(&self, casts: &mut Vec<(Arc<Message>, Vec<Node>)>) {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let mut to: Vec<Node> = Vec::new();
+        for (message, nodes) in casts.drain(..) {
+            let cost = message.cost();
+            if !batch.is_empty() && (nodes != to || bytes + cost > FRAME_BYTES) {
+                self.links.cast(&to, Frame::Cast(std::mem::take(&mut batch)).encode());
+                bytes = 0;
+            }
+            bytes += cost;
+            batch.push(message);
+            to = nodes;
+        }
+        if !batch.is_empty() {
+            self.links.cast(&to, Frame::Cast(batch).encode());
         }
     }
 
@@ -369,18 +404,8 @@ impl Mesh {
         self.forget(dead);
         let mut state = self.state();
         state.peers.remove(&dead);
-        let mut numbers: Vec<u64> = state
-            .batches
-            .iter()
-            .filter(|(_, batch)| batch.to == dead)
-            .map(|(number, _)| *number)
-            .collect();
-        numbers.sort_unstable();
-        let mut passed_on = Vec::new();
-        for number in numbers {
-            let Some(batch) = state.batches.remove(&number) else { continue };
-            passed_on.extend(batch.sent);
-        }
+        let mut passed_on: Vec<Sent> =
+            state.batches_to(dead).into_iter().flat_map(|batch| batch.sent).collect();
         let heir = to.unwrap_or_else(|| self.node());
         if state.heirs.len() == MAX_HEIRS {
             state.heirs.pop_front();
@@ -527,6 +552,14 @@ impl Outgoing {
 impl State {
     fn living(&self) -> impl Iterator<Item = Node> {
         self.peers.iter().filter(|(_, peer)| !peer.dead).map(|(node, _)| *node)
+    }
+
+    /// Takes out what was sent to a node and is not settled, in order.
+    fn batches_to(&mut self, node: Node) -> Vec<Batch> {
+        let taken = self.batches.extract_if(|_, batch| batch.to == node);
+        let mut taken: Vec<(u64, Batch)> = taken.collect();
+        taken.sort_unstable_by_key(|(number, _)| *number);
+        taken.into_iter().map(|(_, batch)| batch).collect()
     }
 
     fn has_taken(&self, node: Node, version: u64) -> bool {

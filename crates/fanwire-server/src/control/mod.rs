@@ -187,6 +187,10 @@ impl Refusal {
                     let status = StatusCode::TOO_MANY_REQUESTS;
                     (status, "LimitExceededException", error.to_string())
                 }
+                ManagementError::Away => {
+                    let status = StatusCode::SERVICE_UNAVAILABLE;
+                    (status, "ServiceUnavailableException", error.to_string())
+                }
                 error => (StatusCode::BAD_REQUEST, "BadRequestException", error.to_string()),
             },
         };

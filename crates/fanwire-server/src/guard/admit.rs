@@ -192,6 +192,7 @@ fn is_ambiguous(target: &Target, path: &str) -> bool {
     has_dots || (has_names && path.trim_start_matches('/').contains("//"))
 }
 
-fn now() -> u64 {
+/// The machine's time, in seconds since 1970: who signs goes by his machine's, too.
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -8,20 +8,25 @@
 //!   functions.
 //! - `question` says what a request asks for, in IAM's terms.
 //! - `refusal` says no, in the words and the form of each service.
+//! - `signer` is the same for clients of MQTT whose URL is signed.
 
 mod admit;
 mod credentials;
 mod question;
 mod refusal;
+mod signer;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use fanwire_access::Grants;
+use arc_swap::ArcSwap;
+use fanwire_access::{Grants, Limiter};
 use fanwire_app::serve::access::Access;
+use fanwire_app::serve::limits::Limits;
 use indexmap::IndexMap;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::credentials::{Credentials, follow};
 
@@ -30,6 +35,8 @@ use self::credentials::{Credentials, follow};
 pub struct GuardOptions {
     /// The settings. `None`: everything is open to who reaches the server.
     pub access: Option<Access>,
+    /// What clients may ask for.
+    pub limits: Limits,
     /// Who is told of calls and of refusals. `None`: nobody.
     pub observer: Option<Arc<dyn GuardObserver>>,
 }
@@ -112,8 +119,10 @@ pub(crate) struct Guard {
     /// `None`: everything is open.
     credentials: Option<Credentials>,
     /// APIs that are open to everybody.
-    open: Vec<String>,
+    open: ArcSwap<Vec<String>>,
     observer: Option<Arc<dyn GuardObserver>>,
+    limiter: Arc<Limiter>,
+    max_handshakes: usize,
 }
 
 // === impl Guard ===
@@ -135,19 +144,49 @@ impl Guard {
             credentials.read().map_err(GuardError::Keys)?;
         }
         let open = access.map(|access| access.allow_anonymous.clone()).unwrap_or_default();
-        Ok(Arc::new(Self { credentials, open, observer: options.observer.clone() }))
+        let limits = &options.limits;
+        Ok(Arc::new(Self {
+            credentials,
+            open: ArcSwap::from_pointee(open),
+            observer: options.observer.clone(),
+            limiter: Arc::new(Limiter::new(limits.clone(), Instant::now())),
+            max_handshakes: limits.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
+        }))
     }
 
     /// Reads the file of keys again whenever it changes, until `stopped`.
     pub(crate) fn follow(self: &Arc<Self>, stopped: watch::Receiver<bool>) {
-        if self.credentials.as_ref().is_some_and(Credentials::may_change) {
+        if self.credentials.is_some() {
             tokio::spawn(follow(Arc::clone(self), stopped));
         }
     }
 
+    /// Has other settings hold from now on, where calls are checked at all.
+    ///
+    /// # Errors
+    ///
+    /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
+    pub(crate) fn update(&self, access: &Access) -> Result<(), String> {
+        if let Some(credentials) = &self.credentials {
+            credentials.replace(access)?;
+            self.open.store(Arc::new(access.allow_anonymous.clone()));
+        }
+        Ok(())
+    }
+
+    /// What clients are held to, in all planes.
+    pub(crate) fn limiter(&self) -> &Arc<Limiter> {
+        &self.limiter
+    }
+
+    /// Connections of one listener that have not said who they are, at the most.
+    pub(crate) fn max_handshakes(&self) -> usize {
+        self.max_handshakes
+    }
+
     /// Whether everybody may call an API, by the name that settings have for it.
     fn is_open(&self, api: &str) -> bool {
-        self.credentials.is_none() || self.open.iter().any(|open| open == api)
+        self.credentials.is_none() || self.open.load().iter().any(|open| open == api)
     }
 
     pub(crate) fn tell(&self, event: &GuardEvent<'_>) {

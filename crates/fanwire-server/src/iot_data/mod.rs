@@ -7,7 +7,7 @@ mod error;
 mod messages;
 mod parameters;
 
-use fanwire_realtime::HttpArrival;
+use fanwire_realtime::{HttpArrival, Signer};
 use http::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 
@@ -75,7 +75,7 @@ pub(crate) fn is_judged<B>(request: &Request<B>) -> bool {
 /// What an authorizer is told of a request.
 fn http_arrival<B>(request: &Request<B>) -> HttpArrival {
     let query = request.uri().query().map(str::to_owned);
-    HttpArrival { headers: headers_of(request), query }
+    HttpArrival { headers: headers_of(request), query, signer: Signer::Nobody }
 }
 
 /// A client id from its segment of a path. Those that begin with `$` are reserved.

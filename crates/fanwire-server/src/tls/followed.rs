@@ -8,10 +8,13 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
+/// What makes a value of files.
+type Read<T, E> = Box<dyn Fn(&[PathBuf]) -> Result<T, E> + Send>;
+
 /// What is read from files, and is read again when they change.
 pub(super) struct Followed<T, E> {
     paths: Vec<PathBuf>,
-    read: Box<dyn Fn(&[PathBuf]) -> Result<T, E> + Send>,
+    read: Read<T, E>,
     value: T,
     stamp: Stamp,
     /// The files as they were when they could not be read, and whether that was told.

@@ -170,7 +170,11 @@ impl World {
         let options = ServerOptions {
             address: ([127, 0, 0, 1], 0).into(),
             tables: Some(DynamoDbOptions { folder: folder.path().join("data"), fresh: true }),
-            guard: GuardOptions { access: Some(serve.access), observer: Some(told.clone()) },
+            guard: GuardOptions {
+                access: Some(serve.access),
+                limits: serve.limits,
+                observer: Some(told.clone()),
+            },
             ..ServerOptions::default()
         };
         let observers = Observers {

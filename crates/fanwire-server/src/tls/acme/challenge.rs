@@ -58,5 +58,8 @@ fn certify(
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(hash)];
     let made = params.self_signed(&key)?;
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    Ok(CertifiedKey::from_der(vec![made.der().clone()], der, &provider())?)
+    // Not checked against each other: what reads certificates here refuses the extension,
+    // which has to be critical.
+    let signing = provider().key_provider.load_private_key(der)?;
+    Ok(CertifiedKey::new(vec![made.der().clone()], signing))
 }

@@ -12,10 +12,12 @@
 //! - `challenge` shows what authorities look for.
 
 mod challenge;
-mod http;
+mod client;
 mod order;
 mod schedule;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use super::super::pair::{self, Pair};
 use super::AcmeError;
 use super::challenge::Challenges;
-use super::http::Http;
+use super::client::Http;
 use super::store::Store;
 
 /// What an authority says of an account that it does not know (RFC 8555, section 6.7).

@@ -109,7 +109,7 @@ async fn decide(
 }
 
 fn connect_request(request: &NativeRequest) -> ConnectRequest {
-    let HttpArrival { headers, query } = request.http.clone().unwrap_or_default();
+    let HttpArrival { headers, query, .. } = request.http.clone().unwrap_or_default();
     ConnectRequest {
         client_id: Some(request.client_id.clone()).filter(|id| !id.is_empty()),
         username: request.username.clone(),

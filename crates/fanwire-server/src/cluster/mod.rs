@@ -1,0 +1,110 @@
+//! Serving an App together with other nodes: the glue between a cluster, which knows no
+//! planes, and the planes, which know no cluster.
+//!
+//! `nodes` is what the WebSocket plane asks of others and is asked; `journal` keeps what is
+//! owed to its connections when their node is gone, and pays it for nodes that are. `realtime` is
+//! what the realtime plane needs.
+
+mod journal;
+mod nodes;
+mod realtime;
+
+use std::sync::Arc;
+
+use fanwire_cluster::{Cluster, ClusterOptions, Incarnation, JoinError, NodeId};
+use fanwire_hub::Hub;
+use fanwire_realtime::mesh::MeshParts;
+use fanwire_websocket::{Plane, Stay, WebSocketSession};
+
+use self::journal::Journal;
+pub(crate) use self::nodes::ClusterNodes;
+use self::realtime::Wire;
+use crate::realtime::RealtimeHost;
+
+/// The name of the WebSocket plane among what nodes say to each other.
+const CHANNEL: &str = "ws";
+
+/// This server's place in its cluster.
+pub(crate) struct ClusterHost {
+    cluster: Cluster,
+    journal: Arc<Journal>,
+}
+
+// === impl ClusterHost ===
+
+impl ClusterHost {
+    /// Comes into the cluster, as a node that clients reach at `place` if the options do not say
+    /// where. Others see this node from now on, and hear from it after
+    /// [`start`](Self::start).
+    pub(crate) async fn join(
+        mut options: ClusterOptions,
+        place: String,
+        hub: &Hub<WebSocketSession>,
+    ) -> Result<Self, JoinError> {
+        if options.address.is_empty() {
+            options.address = place;
+        }
+        let cluster = Cluster::join(options).await?;
+        let of_joined = hub.clone();
+        cluster.on_joined(move |me| of_joined.set_node(me.node.0));
+        let journal = Journal::open(&cluster).await?;
+        Ok(Self { cluster, journal })
+    }
+
+    /// The other nodes, for the WebSocket plane.
+    pub(crate) fn nodes(&self) -> ClusterNodes {
+        ClusterNodes { cluster: self.cluster.clone(), journal: Arc::clone(&self.journal) }
+    }
+
+    /// The other nodes, for the realtime plane; `None` where this one was declared dead just
+    /// now.
+    pub(crate) fn mesh(&self) -> Option<MeshParts> {
+        let node = realtime::node(self.cluster.me()?);
+        let links = Wire::new(&self.cluster);
+        Some(MeshParts { node, links, sessions: None, retained: None })
+    }
+
+    /// Does what others ask from now on.
+    pub(crate) fn start(&self, plane: &Plane, realtime: &Arc<RealtimeHost>) {
+        realtime::start(&self.cluster, realtime);
+        let of_requests = plane.clone();
+        self.cluster.on_request(CHANNEL, move |_, errand| {
+            let plane = of_requests.clone();
+            async move { plane.run_errand(errand).await }
+        });
+        let (of_fence, journal) = (plane.clone(), Arc::clone(&self.journal));
+        self.cluster.on_fenced(move |_| {
+            journal.drop_all();
+            of_fence.close_everyone();
+            std::future::ready(())
+        });
+        let (of_recovery, journal) = (plane.clone(), Arc::clone(&self.journal));
+        self.cluster.on_recovery(move |peer| {
+            let (plane, journal) = (of_recovery.clone(), Arc::clone(&journal));
+            async move { journal.tell_ends(&plane, peer.incarnation).await }
+        });
+        self.cluster.start();
+    }
+
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Leaves, where nothing is owed any more; else the others find this node gone, and do
+    /// what it did not come to.
+    pub(crate) async fn leave(&self) {
+        if self.journal.settle().await {
+            self.cluster.leave().await;
+        }
+    }
+}
+
+/// A stay as the cluster names it.
+fn incarnation(stay: Stay) -> Incarnation {
+    Incarnation { node: NodeId(stay.node), boot: fanwire_cluster::BootId(stay.boot) }
+}
+
+/// A stay as the plane names it.
+fn stay(incarnation: Incarnation) -> Stay {
+    Stay { node: incarnation.node.0, boot: incarnation.boot.0 }
+}
