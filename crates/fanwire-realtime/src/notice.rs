@@ -9,11 +9,13 @@ use crate::Message;
 use crate::broker::DirectError;
 use crate::durable::Transit;
 use crate::listing::SessionInfo;
+use crate::mesh::{Incoming, Sent};
 use crate::promise::Promise;
 use crate::settings::Settings;
 
 /// What other threads tell a shard.
 #[derive(Debug)]
+#[expect(private_interfaces, reason = "a notice is made and read in this crate alone")]
 pub enum Notice {
     /// Publish a message that begins its way here.
     Publish {
@@ -61,6 +63,13 @@ pub enum Notice {
         /// Where the answer goes.
         done: oneshot::Sender<Vec<SessionInfo>>,
     },
+    /// Deliver messages of another node to the sessions of this one.
+    Incoming(Incoming),
+    /// Choose another member of a shared subscription: those of the node that a message was
+    /// sent to have gone.
+    ChooseAgain(Sent),
+    /// Deliver what was sent to a node that died to its sessions, which live here now.
+    PassedOn(Sent),
     /// Other settings hold from now on.
     Settings(Arc<Settings>),
     /// What a shard left to be kept is kept, or cannot be, up to a number that it gave.
@@ -76,7 +85,7 @@ pub enum Notice {
 #[derive(Debug, Default)]
 pub struct Part {
     /// It has a part in what is promised there.
-    pub(crate) promise: Option<Arc<Promise>>,
+    pub(crate) promises: Vec<Arc<Promise>>,
     /// Those that are kept in its place until it has kept its part.
     pub(crate) transits: Vec<Transit>,
 }

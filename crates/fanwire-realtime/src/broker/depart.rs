@@ -192,6 +192,7 @@ impl Broker {
             self.deadlines.pop_first();
             self.due(key, at);
         }
+        self.give_up_far();
         self.go_on_with_held_back();
         self.go_on_replaying();
     }

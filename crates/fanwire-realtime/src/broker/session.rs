@@ -139,8 +139,8 @@ pub(crate) struct Subscription {
 /// An acknowledgement, or another packet of an exchange of QoS 2, that waits.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingAck {
-    /// What has to be kept before; 0 for nothing.
-    pub(crate) ticket: u64,
+    /// What has to be kept before, here and by other nodes; 0 for nothing.
+    pub(crate) tickets: [u64; 2],
     pub(crate) packet: Box<[u8]>,
 }
 

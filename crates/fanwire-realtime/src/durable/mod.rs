@@ -78,9 +78,9 @@
 //!
 //! Client ids have no U+0000 in them. Every value begins with the version of its form.
 
-mod code;
+pub(crate) mod code;
 mod keeper;
-mod record;
+pub(crate) mod record;
 mod recover;
 #[cfg(test)]
 mod tests;

@@ -341,7 +341,7 @@ pub(super) fn decode_message(bytes: &[u8]) -> Result<Message, Corrupt> {
     Ok(message)
 }
 
-fn write_message(message: &Message, writer: &mut Writer) {
+pub(crate) fn write_message(message: &Message, writer: &mut Writer) {
     writer.byte(
         message.qos as u8
             | flag(message.retain, message_flag::RETAIN)
@@ -360,7 +360,7 @@ fn write_message(message: &Message, writer: &mut Writer) {
     }
 }
 
-fn read_message(reader: &mut Reader<'_>) -> Result<Message, Corrupt> {
+pub(crate) fn read_message(reader: &mut Reader<'_>) -> Result<Message, Corrupt> {
     let flags = reader.byte()?;
     Ok(Message {
         qos: qos(flags)?,
@@ -375,6 +375,7 @@ fn read_message(reader: &mut Reader<'_>) -> Result<Message, Corrupt> {
         properties: optional(flags & message_flag::PROPERTIES, || {
             Ok(Box::new(read_properties(reader)?))
         })?,
+        origin: None,
     })
 }
 

@@ -2,19 +2,24 @@
 //! planes, and the planes, which know no cluster.
 //!
 //! `nodes` is what the WebSocket plane asks of others and is asked; `journal` keeps what is
-//! owed to its connections when their node is gone, and pays it for nodes that are.
+//! owed to its connections when their node is gone, and pays it for nodes that are. `realtime` is
+//! what the realtime plane needs.
 
 mod journal;
 mod nodes;
+mod realtime;
 
 use std::sync::Arc;
 
 use fanwire_cluster::{Cluster, ClusterOptions, Incarnation, JoinError, NodeId};
 use fanwire_hub::Hub;
+use fanwire_realtime::mesh::MeshParts;
 use fanwire_websocket::{Plane, Stay, WebSocketSession};
 
 use self::journal::Journal;
 pub(crate) use self::nodes::ClusterNodes;
+use self::realtime::Wire;
+use crate::realtime::RealtimeHost;
 
 /// The name of the WebSocket plane among what nodes say to each other.
 const CHANNEL: &str = "ws";
@@ -51,8 +56,17 @@ impl ClusterHost {
         ClusterNodes { cluster: self.cluster.clone(), journal: Arc::clone(&self.journal) }
     }
 
+    /// The other nodes, for the realtime plane; `None` where this one was declared dead just
+    /// now.
+    pub(crate) fn mesh(&self) -> Option<MeshParts> {
+        let node = realtime::node(self.cluster.me()?);
+        let links = Wire::new(&self.cluster);
+        Some(MeshParts { node, links, sessions: None, retained: None })
+    }
+
     /// Does what others ask from now on.
-    pub(crate) fn start(&self, plane: &Plane) {
+    pub(crate) fn start(&self, plane: &Plane, realtime: &Arc<RealtimeHost>) {
+        realtime::start(&self.cluster, realtime);
         let of_requests = plane.clone();
         self.cluster.on_request(CHANNEL, move |_, errand| {
             let plane = of_requests.clone();
