@@ -64,4 +64,87 @@ describe('nodes that are one broker', () => {
     for (const member of members) assert.ok(member.messages.items.length > 0, 'every member has some');
     await Promise.all([...members, publisher].map((peer) => peer.leave()));
   });
+
+  test('have a client in one place: an older connection elsewhere is told 0x8E', async () => {
+    for (const protocolVersion of [4, 5]) {
+      const clientId = unique('client');
+      const before = await join(url(first), { clientId, protocolVersion });
+      const now = await join(url(second), { clientId, protocolVersion });
+      await before.end();
+      if (protocolVersion === 5) assert.equal(before.packets.items.at(-1).reasonCode, 0x8e);
+      await now.publish(unique('t'), 'still here', { qos: 1 });
+      await now.leave();
+    }
+  });
+
+  test('find a session on whichever node its client lands, with all that came meanwhile', async () => {
+    const topic = unique('t');
+    const session = { clientId: unique('client'), clean: false, properties: { sessionExpiryInterval: 3600 } };
+    const before = await join(url(first), session);
+    await before.subscribe(`${topic}/+`, { qos: 1 });
+    before.drop();
+    await before.end();
+    const publisher = await join(url(third));
+    await publisher.publish(`${topic}/1`, 'while away', { qos: 1 });
+    const now = await join(url(second), session);
+    assert.equal(now.connack.sessionPresent, true);
+    assert.equal((await now.next()).payload, 'while away');
+    await publisher.publish(`${topic}/2`, 'when back', { qos: 1 });
+    assert.equal((await now.next()).payload, 'when back');
+    await now.leave({ properties: { sessionExpiryInterval: 0 } });
+    const anew = await join(url(third), session);
+    assert.equal(anew.connack.sessionPresent, false);
+    await Promise.all([anew, publisher].map((peer) => peer.leave({ properties: { sessionExpiryInterval: 0 } })));
+  });
+
+  test('retain messages for subscribers of all nodes, those that come later too', async () => {
+    const topic = unique('t');
+    const publisher = await join(url(first));
+    await publisher.publish(`${topic}/1`, 'retained', { qos: 1, retain: true });
+    await publisher.publish(`${topic}/2`, 'gone', { qos: 1, retain: true });
+    await publisher.publish(`${topic}/2`, '', { qos: 1, retain: true });
+    const fourth = await cluster.add('node-4');
+    for (const node of [second, third, fourth]) {
+      await eventually(async () => {
+        const subscriber = await join(url(node));
+        await subscriber.subscribe(`${topic}/#`, { qos: 1 });
+        await publisher.publish(`${topic}/end`, 'end', { qos: 1 });
+        const payloads = await subscriber.until('end');
+        await subscriber.leave();
+        assert.deepEqual(payloads, ['retained']);
+        return true;
+      }, 'the retained message and no other is there');
+    }
+    await publisher.leave();
+  });
+
+  test('have sessions, and what is sent to them, outlive the node that they lived on; publish wills once', async () => {
+    const topic = unique('t');
+    const doomed = await cluster.add('doomed');
+    const session = { clientId: unique('client'), clean: false, properties: { sessionExpiryInterval: 3600 } };
+    const before = await join(url(doomed), session);
+    await before.subscribe(`${topic}/#`, { qos: 1 });
+    const willing = await join(url(doomed), { will: { topic: `will/${topic}`, payload: 'gone', qos: 1 } });
+    const listener = await join(url(third));
+    await listener.subscribe(`will/${topic}`, { qos: 1 });
+    const publisher = await join(url(first));
+    await publisher.publish(`${topic}/1`, 'before', { qos: 1 });
+    assert.equal((await before.next()).payload, 'before');
+    before.drop();
+    await publisher.publish(`${topic}/2`, 'away', { qos: 1 });
+    await doomed.kill();
+    await willing.end();
+    const meanwhile = publisher.publish(`${topic}/3`, 'meanwhile', { qos: 1 });
+    const now = await join(url(second), { ...session, connectTimeout: LEASES_MS });
+    assert.equal(now.connack.sessionPresent, true);
+    await meanwhile;
+    await publisher.publish(`${topic}/end`, 'end', { qos: 1 });
+    const payloads = new Set(await now.until('end'));
+    payloads.delete('before');
+    assert.deepEqual([...payloads].sort(), ['away', 'meanwhile']);
+    assert.equal((await listener.next('the will')).payload, 'gone');
+    await publisher.publish(`will/${topic}`, 'end', { qos: 1 });
+    assert.deepEqual(await listener.until('end'), []);
+    await Promise.all([now, publisher, listener].map((peer) => peer.leave({ properties: { sessionExpiryInterval: 0 } })));
+  });
 });

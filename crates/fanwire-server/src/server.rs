@@ -321,7 +321,7 @@ impl Server {
             nitric.apply(app).await;
         }
         if let Some(cluster) = &cluster {
-            cluster.start(router.plane(), router.realtime_host());
+            cluster.start(router.plane(), router.realtime_host()).await;
         }
         if let Some(certificates) = options.certificates {
             tokio::spawn(certificates.keep(watching.clone()));

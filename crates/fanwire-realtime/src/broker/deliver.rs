@@ -45,7 +45,7 @@ pub(super) enum When {
 
 /// How a message goes to one session.
 #[derive(Debug, Clone, Copy)]
-struct Manner<'a> {
+pub(super) struct Manner<'a> {
     qos: QoS,
     retain: bool,
     ids: Option<&'a [u32]>,
@@ -65,8 +65,12 @@ impl When {
 // === impl Manner ===
 
 impl<'a> Manner<'a> {
+    pub(super) fn new(qos: QoS, retain: bool, ids: Option<&'a [u32]>) -> Self {
+        Self { qos, retain, ids }
+    }
+
     /// What is kept of a message for one session.
-    fn entry(self, message: &'a Arc<Message>) -> Entry<'a> {
+    pub(super) fn entry(self, message: &'a Arc<Message>) -> Entry<'a> {
         Entry { message, qos: self.qos, retain: self.retain, ids: self.ids }
     }
 
@@ -329,10 +333,18 @@ impl Broker {
     }
 
     /// QoS 1 and 2: now where there is a place among those in flight, else later.
-    fn deliver_tracked(&mut self, key: Key, publication: &mut Publication<'_>, manner: Manner<'_>) {
+    pub(super) fn deliver_tracked(
+        &mut self,
+        key: Key,
+        publication: &mut Publication<'_>,
+        manner: Manner<'_>,
+    ) {
         let max_in_flight = self.settings.limits().max_in_flight;
         let Some(expiry) = left(publication, self.now_ms) else { return };
         let Some(session) = self.sessions.get(key as usize) else { return };
+        if session.moves_to.is_some() {
+            return self.send_after(key, publication, manner);
+        }
         self.figures.routed.add(1);
         let mut at_once = session.takes_at_once(max_in_flight);
         if at_once && self.own_bytes.are_full() {

@@ -69,7 +69,7 @@ impl Broker {
     }
 
     /// A message under a name that all nodes know it by.
-    fn named(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
+    pub(super) fn named(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
         if message.origin.is_some() {
             return Some(Arc::clone(message));
         }
@@ -79,7 +79,7 @@ impl Broker {
 
     /// The promise that other nodes have a part in, of what is being acted on: one for all that
     /// a client publishes in a turn.
-    fn far_promise(&mut self) -> Option<Arc<Promise>> {
+    pub(super) fn far_promise(&mut self) -> Option<Arc<Promise>> {
         let until = self.now + PUBLISH_PATIENCE;
         let publishing = self.publishing;
         let far = self.keep.as_mut()?;
@@ -150,7 +150,9 @@ impl Broker {
                     }
                 }
                 Target::Adopted(_) => self.take_in_message(&message, promise),
-                Target::Session { .. } => {}
+                Target::Session { client_id, entry } => {
+                    self.take_in_for_session(&client_id, &message, &entry);
+                }
             }
         }
     }
@@ -214,6 +216,11 @@ impl Broker {
             Target::Member { .. } => {
                 let item = Item { message, target };
                 self.choose_again(Sent { item, promise, none_of });
+            }
+            Target::Session { client_id, entry } => {
+                let promises = promise.into_iter().collect();
+                self.take_part(Part { promises, ..Part::default() });
+                self.take_in_for_session(&client_id, &message, &entry);
             }
             _ => {
                 let promises = promise.clone().into_iter().collect();

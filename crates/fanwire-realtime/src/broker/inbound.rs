@@ -165,11 +165,11 @@ impl Broker {
         if let Some(named) = &named {
             publication.properties.user_properties = named.as_list();
         }
+        self.publishing = Some(key);
         if publish.retain {
             let message = Arc::clone(publication.keep());
             self.retain(&message);
         }
-        self.publishing = Some(key);
         self.distribute(&route, &mut publication);
         self.publishing = None;
         if let Some(id) = publish.packet_id {
@@ -400,6 +400,10 @@ impl Broker {
             return;
         }
         self.keep_retained(message);
+        let mesh = self.mesh.clone().filter(|mesh| mesh.shares_retained());
+        if let Some(mesh) = mesh {
+            mesh.retain(message, self.far_promise());
+        }
     }
 
     fn cap_message_expiry(

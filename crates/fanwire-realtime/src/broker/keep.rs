@@ -144,6 +144,11 @@ impl Keep {
         }
     }
 
+    /// What this turn is part of so far.
+    pub(super) fn owed(&self) -> Vec<Arc<Promise>> {
+        self.owed.clone()
+    }
+
     fn is_outstanding(&self, ticket: u64) -> bool {
         self.outstanding.contains(&ticket) || self.far.outstanding.contains_key(&ticket)
     }
@@ -433,7 +438,9 @@ impl Broker {
     /// Keeps a session as it is now, if it outlives its connection.
     pub(super) fn keep_session(&mut self, key: Key) {
         let Some(session) = self.sessions.get(key as usize) else { return };
-        if !self.keeps(session) {
+        // What ends with its connection has a will at most, for when its node dies.
+        let has_will = session.live().is_some_and(|live| live.will.is_some());
+        if !self.keeps(session) && !(has_will && self.mesh.is_some()) {
             return;
         }
         let stored = self.stored(session);
@@ -441,14 +448,21 @@ impl Broker {
         self.kept(|keeper| keeper.session(&client_id, &stored));
     }
 
-    fn stored(&self, session: &Session) -> StoredSession {
+    pub(super) fn stored(&self, session: &Session) -> StoredSession {
         let subscriptions = session.subscriptions.iter().map(|subscription| StoredSubscription {
             filter: Arc::clone(&subscription.filter),
             options: subscription.options,
             id: subscription.id,
         });
         let (away_since, principal, will) = match &session.presence {
-            Presence::Here(live) => (None, live.owner().into(), None),
+            Presence::Here(live) => {
+                // Should this node die, another one counts from then.
+                let will = live.will.as_ref().filter(|_| self.mesh.is_some()).map(|will| {
+                    let due = u64::from(will.delay) * 1000;
+                    Box::new(StoredWill { due, message: will.message.clone() })
+                });
+                (None, live.owner().into(), will)
+            }
             Presence::Away(away) => {
                 let will = away.will.as_ref().map(|(at, message)| {
                     let wait = at.saturating_duration_since(self.now).as_millis();

@@ -15,7 +15,8 @@
 //! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
 //!   on its way there, `acknowledge` what moves it on. `replay`: the retained messages of a
 //!   new subscription, piece by piece. `own_bytes`: how much a turn writes. `direct`: a message to one client alone.
-//! - `far`: what goes to other nodes of a cluster, and what comes from them.
+//! - `far`: what goes to other nodes of a cluster, and what comes from them. `moving`: sessions
+//!   that go there, and come from there.
 //! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
 //!
 //! # Order
@@ -36,6 +37,7 @@ mod inbound;
 mod keep;
 pub(crate) mod lifecycle;
 mod listing;
+mod moving;
 mod output;
 mod own_bytes;
 mod replay;
@@ -294,6 +296,18 @@ impl Broker {
             Notice::Incoming(incoming) => self.take_in(incoming),
             Notice::ChooseAgain(sent) => self.choose_again(sent),
             Notice::PassedOn(sent) => self.take_over_from_dead(sent),
+            Notice::Claimed { client_id, from, number, clean } => {
+                self.claimed(&client_id, from, number, clean);
+            }
+            Notice::Restore { session, how, promise } => {
+                self.take_in_session(*session, how, promise);
+            }
+            Notice::Arrived { client_id, at } => self.session_arrived(&client_id, at),
+            Notice::NodeDied(node) => self.node_died(node),
+            Notice::Fenced(promise) => {
+                self.let_go_of_all();
+                drop(promise);
+            }
         }
     }
 

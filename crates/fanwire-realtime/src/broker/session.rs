@@ -13,6 +13,7 @@ use fanwire_wire::mqtt::{PacketId, SubscribeOptions, Version};
 
 use super::flow::Flow;
 use super::replay::Replays;
+use crate::mesh::Node;
 use crate::observer::DisconnectReason;
 use crate::{Message, Publisher};
 
@@ -46,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) online: Option<Arc<AtomicBool>>,
     /// Messages that were dropped for it.
     pub(crate) dropped: u64,
+    /// The node that it goes to, where what still comes for it is sent.
+    pub(crate) moves_to: Option<Node>,
 }
 
 /// Whether a session's client is connected, and what is known of it then.

@@ -275,7 +275,8 @@ impl Keeper {
         self.put(client_id, RecordKey::InFlight(seq), reached.encode());
     }
 
-    fn put(&mut self, client_id: &str, key: RecordKey, value: Vec<u8>) {
+    /// A piece of a session is this now.
+    pub(crate) fn put(&mut self, client_id: &str, key: RecordKey, value: Vec<u8>) {
         match &mut self.to {
             To::Store { durable, batch } => {
                 batch.put(durable.0.tables.queues, &stored_key(client_id, key), &value);

@@ -27,20 +27,12 @@ pub(super) enum Frame {
     Settled { number: u64, kept: bool, back: Vec<u32> },
     /// Messages of QoS 0.
     Cast(Vec<Arc<Message>>),
-    /// To be answered with `Passed` once all that came before is done.
-    Barrier { number: u64 },
-    /// All that came before a barrier is done.
-    Passed { number: u64 },
     /// What a node wants to know, or to have done, of a client.
     Ask { number: u64, client_id: Arc<str>, ask: Ask },
     /// What came of it.
     Answer { number: u64, answer: Answer },
-    /// A piece of a session that moves to the node that has claimed it.
-    Piece { number: u64, piece: Vec<u8>, last: bool },
-    /// The session that moves is whole where it goes, and heard there.
-    Arrived { number: u64 },
-    /// All that the old node had for a session that has moved has been sent.
-    Moved { number: u64 },
+    /// The session of a client that has moved is kept where it went.
+    Arrived { client_id: Arc<str> },
     /// The sessions of a node that died live on here.
     Adopted { dead: Node },
 }
@@ -80,33 +72,17 @@ pub(crate) enum Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// It connects at the asker: its older connection ends, and with `clean` its session;
-    /// else that moves there. Of two who ask at once the later wins.
+    /// else that moves there. Of two who ask at once the later one has it in the end.
     Claim { clean: bool, at: u64 },
-    /// Facts about its session.
-    Session,
-    /// Facts about the sessions of the node; no client is meant.
-    Sessions { limit: u32 },
-    /// Its connection is to be ended.
-    Disconnect { clean: bool, prevent_will: bool },
-    /// A message is for it alone, and is to be answered within so many milliseconds.
-    Direct { message: Arc<Message>, patience_ms: u64 },
 }
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The node has nothing of the client.
+    /// The node has nothing of the client, any more.
     Nothing,
-    /// It is done.
-    Done,
-    /// The session of the client comes in pieces.
-    Moves,
-    /// Another node's claim is later.
-    Lost,
-    /// Facts, as JSON.
-    Facts(Vec<u8>),
-    /// Why it cannot be done, by its number.
-    Failed(u8),
+    /// The session of the client, which is the asker's from now on.
+    Moves(Vec<u8>),
 }
 
 mod kind {
@@ -115,14 +91,10 @@ mod kind {
     pub(super) const BATCH: u8 = 2;
     pub(super) const SETTLED: u8 = 3;
     pub(super) const CAST: u8 = 4;
-    pub(super) const BARRIER: u8 = 5;
-    pub(super) const PASSED: u8 = 6;
-    pub(super) const ASK: u8 = 7;
-    pub(super) const ANSWER: u8 = 8;
-    pub(super) const PIECE: u8 = 9;
-    pub(super) const ARRIVED: u8 = 10;
-    pub(super) const MOVED: u8 = 11;
-    pub(super) const ADOPTED: u8 = 12;
+    pub(super) const ASK: u8 = 5;
+    pub(super) const ANSWER: u8 = 6;
+    pub(super) const ARRIVED: u8 = 7;
+    pub(super) const ADOPTED: u8 = 8;
 }
 
 // === impl Target ===
@@ -166,8 +138,6 @@ impl Frame {
                 writer.count(messages.len());
                 messages.iter().for_each(|message| write_message(message, &mut writer));
             }
-            Self::Barrier { number } => numbered(&mut writer, kind::BARRIER, *number),
-            Self::Passed { number } => numbered(&mut writer, kind::PASSED, *number),
             Self::Ask { number, client_id, ask } => {
                 numbered(&mut writer, kind::ASK, *number);
                 writer.bytes(client_id.as_bytes());
@@ -177,13 +147,10 @@ impl Frame {
                 numbered(&mut writer, kind::ANSWER, *number);
                 answer.write(&mut writer);
             }
-            Self::Piece { number, piece, last } => {
-                numbered(&mut writer, kind::PIECE, *number);
-                writer.byte(u8::from(*last));
-                writer.bytes(piece);
+            Self::Arrived { client_id } => {
+                writer.byte(kind::ARRIVED);
+                writer.bytes(client_id.as_bytes());
             }
-            Self::Arrived { number } => numbered(&mut writer, kind::ARRIVED, *number),
-            Self::Moved { number } => numbered(&mut writer, kind::MOVED, *number),
             Self::Adopted { dead } => {
                 writer.byte(kind::ADOPTED);
                 write_node(*dead, &mut writer);
@@ -210,8 +177,6 @@ impl Frame {
                 back: many(reader, |reader| reader.small())?,
             },
             kind::CAST => Self::Cast(many(reader, |reader| read_message(reader).map(Arc::new))?),
-            kind::BARRIER => Self::Barrier { number: reader.number()? },
-            kind::PASSED => Self::Passed { number: reader.number()? },
             kind::ASK => Self::Ask {
                 number: reader.number()?,
                 client_id: reader.text()?.into(),
@@ -220,12 +185,7 @@ impl Frame {
             kind::ANSWER => {
                 Self::Answer { number: reader.number()?, answer: Answer::read(reader)? }
             }
-            kind::PIECE => {
-                let (number, last) = (reader.number()?, reader.byte()? != 0);
-                Self::Piece { number, piece: reader.bytes()?.to_vec(), last }
-            }
-            kind::ARRIVED => Self::Arrived { number: reader.number()? },
-            kind::MOVED => Self::Moved { number: reader.number()? },
+            kind::ARRIVED => Self::Arrived { client_id: reader.text()?.into() },
             kind::ADOPTED => Self::Adopted { dead: read_node(reader)? },
             _ => return Err(Corrupt("a frame of a kind that this version does not know")),
         })
@@ -361,42 +321,17 @@ fn read_node(reader: &mut Reader<'_>) -> Result<Node, Corrupt> {
 
 impl Ask {
     fn write(&self, writer: &mut Writer) {
-        match self {
-            Self::Claim { clean, at } => {
-                writer.byte(0);
-                writer.byte(u8::from(*clean));
-                writer.number(*at);
-            }
-            Self::Session => writer.byte(1),
-            Self::Sessions { limit } => {
-                writer.byte(2);
-                writer.number(*limit);
-            }
-            Self::Disconnect { clean, prevent_will } => {
-                writer.byte(3);
-                writer.byte(u8::from(*clean));
-                writer.byte(u8::from(*prevent_will));
-            }
-            Self::Direct { message, patience_ms } => {
-                writer.byte(4);
-                writer.number(*patience_ms);
-                write_message(message, writer);
-            }
-        }
+        let Self::Claim { clean, at } = self;
+        writer.byte(0);
+        writer.byte(u8::from(*clean));
+        writer.number(*at);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
-        Ok(match reader.byte()? {
-            0 => Self::Claim { clean: reader.byte()? != 0, at: reader.number()? },
-            1 => Self::Session,
-            2 => Self::Sessions { limit: reader.small()? },
-            3 => Self::Disconnect { clean: reader.byte()? != 0, prevent_will: reader.byte()? != 0 },
-            4 => {
-                let patience_ms = reader.number()?;
-                Self::Direct { message: Arc::new(read_message(reader)?), patience_ms }
-            }
-            _ => return Err(Corrupt("a question that this version does not know")),
-        })
+        match reader.byte()? {
+            0 => Ok(Self::Claim { clean: reader.byte()? != 0, at: reader.number()? }),
+            _ => Err(Corrupt("a question that this version does not know")),
+        }
     }
 }
 
@@ -406,30 +341,19 @@ impl Answer {
     fn write(&self, writer: &mut Writer) {
         match self {
             Self::Nothing => writer.byte(0),
-            Self::Done => writer.byte(1),
-            Self::Moves => writer.byte(2),
-            Self::Lost => writer.byte(3),
-            Self::Facts(json) => {
-                writer.byte(4);
-                writer.bytes(json);
-            }
-            Self::Failed(why) => {
-                writer.byte(5);
-                writer.byte(*why);
+            Self::Moves(session) => {
+                writer.byte(1);
+                writer.bytes(session);
             }
         }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
-        Ok(match reader.byte()? {
-            0 => Self::Nothing,
-            1 => Self::Done,
-            2 => Self::Moves,
-            3 => Self::Lost,
-            4 => Self::Facts(reader.bytes()?.to_vec()),
-            5 => Self::Failed(reader.byte()?),
-            _ => return Err(Corrupt("an answer that this version does not know")),
-        })
+        match reader.byte()? {
+            0 => Ok(Self::Nothing),
+            1 => Ok(Self::Moves(reader.bytes()?.to_vec())),
+            _ => Err(Corrupt("an answer that this version does not know")),
+        }
     }
 }
 
@@ -455,21 +379,8 @@ mod tests {
         let targets = [Target::Subscribers, member, Target::Adopted(NODE), session];
         let items = targets.map(|target| Item { message: message(), target }).to_vec();
         let plain = Arc::new(Message { origin: None, ..Message::clone(&message()) });
-        let asks = [
-            Ask::Claim { clean: true, at: 5 },
-            Ask::Session,
-            Ask::Sessions { limit: 9 },
-            Ask::Disconnect { clean: false, prevent_will: true },
-            Ask::Direct { message: Arc::clone(&plain), patience_ms: 1000 },
-        ];
-        let answers = [
-            Answer::Nothing,
-            Answer::Done,
-            Answer::Moves,
-            Answer::Lost,
-            Answer::Facts(b"{}".to_vec()),
-            Answer::Failed(3),
-        ];
+        let asks = [Ask::Claim { clean: true, at: 5 }];
+        let answers = [Answer::Nothing, Answer::Moves(vec![1, 2])];
         let mut frames = vec![
             Frame::Interest(Interest {
                 version: 3,
@@ -482,11 +393,7 @@ mod tests {
             Frame::Batch { number: 1, items },
             Frame::Settled { number: 1, kept: true, back: vec![0, 2] },
             Frame::Cast(vec![plain]),
-            Frame::Barrier { number: 4 },
-            Frame::Passed { number: 4 },
-            Frame::Piece { number: 5, piece: vec![9], last: true },
-            Frame::Arrived { number: 5 },
-            Frame::Moved { number: 5 },
+            Frame::Arrived { client_id: "c".into() },
             Frame::Adopted { dead: NODE },
         ];
         frames.extend(asks.map(|ask| Frame::Ask { number: 2, client_id: "c".into(), ask }));

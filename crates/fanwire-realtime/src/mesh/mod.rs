@@ -12,17 +12,20 @@
 //! - [`Mesh`] is a node's part: it turns what shards have for other nodes into frames, and
 //!   frames into what shards are told. It knows no clock and does not wait.
 //! - `own` is what this node listens to, as the others are told; `frame` what nodes tell each
-//!   other, as bytes; `moving` how a session comes from another node; `asking` what is asked
-//!   of the others about clients; `replica` the retained messages that all have.
+//!   other, as bytes; `claims` how a client that connects gets what other nodes have of it;
+//!   `replica` the retained messages that all have.
 //!
 //! # Order
 //!
-//! What a node sends another by [`Links::send`] arrives once and in order. So a message that
-//! was sent before a node took in another's interest is there before the answer to whatever
-//! is asked afterwards (`Frame::Barrier`), and nothing is lost while sessions move.
+//! What a node sends another by [`Links::send`] arrives once and in order. A session that moves
+//! comes in one frame, and what its old node is still sent for it comes behind, until all
+//! nodes have had time to know where it is heard now: nothing is lost while it moves. A message
+//! of QoS 1 may come twice then.
 
+mod claims;
 mod frame;
 mod own;
+mod replica;
 mod state;
 
 use std::sync::Arc;
@@ -30,7 +33,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanwire_wire::mqtt::PacketId;
 
-pub(crate) use self::frame::{Item, Target};
+pub(crate) use self::claims::Claim;
+pub(crate) use self::claims::encode as encode_session;
+pub(crate) use self::frame::{Answer, Item, Target};
 pub use self::state::{Incoming, Mesh};
 pub(crate) use self::state::{Outgoing, Sent, Settling};
 
@@ -105,12 +110,28 @@ pub enum RecordKey {
     Unreleased(PacketId),
 }
 
+/// What was kept of one session.
+#[derive(Debug, Clone, Default)]
+pub struct SessionPieces {
+    /// Whose session.
+    pub client_id: Arc<str>,
+    /// Its pieces, in any order.
+    pub pieces: Vec<(RecordKey, Vec<u8>)>,
+}
+
 /// The retained messages that all nodes have.
 pub trait RetainedRecords: Send + Sync + 'static {
-    /// Sets the message of a topic, or with `None` forgets it. `done` is told once it is kept.
-    /// What has become of the topic, in which order, every node is told by
-    /// [`Mesh::retained_changed`].
-    fn set(&self, topic: &str, message: Option<Vec<u8>>, done: Done);
+    /// Sets the message of a topic; one that is `gone` says that there is none. `done` is told
+    /// once it is kept. What has become of the topic, in which order, every node is told by
+    /// [`Mesh::retained_changed`] and [`Mesh::retained_forgotten`].
+    fn set(&self, topic: &str, message: Vec<u8>, gone: bool, done: Done);
+}
+
+/// How a node asks for the session of a client, for tests that act for one.
+#[cfg(test)]
+pub(crate) fn claim_frame(number: u64, client_id: &str) -> Bytes {
+    let ask = frame::Ask::Claim { clean: false, at: 1 };
+    frame::Frame::Ask { number, client_id: client_id.into(), ask }.encode()
 }
 
 // === impl Record ===
@@ -122,5 +143,30 @@ impl Record {
 
     pub(crate) fn delete(client_id: &str, key: RecordKey) -> Self {
         Self { client_id: client_id.into(), key, value: None }
+    }
+}
+
+// === impl RecordKey ===
+
+impl RecordKey {
+    /// The kind of piece, as a letter, and its number.
+    pub fn parts(self) -> (u8, u64) {
+        match self {
+            Self::Session => (b's', 0),
+            Self::Queued(seq) => (b'q', seq),
+            Self::InFlight(seq) => (b'f', seq),
+            Self::Unreleased(id) => (b'u', id.get().into()),
+        }
+    }
+
+    /// The piece of a kind and number, if there is such a kind.
+    pub fn of_parts(kind: u8, number: u64) -> Option<Self> {
+        match kind {
+            b's' => Some(Self::Session),
+            b'q' => Some(Self::Queued(number)),
+            b'f' => Some(Self::InFlight(number)),
+            b'u' => Some(Self::Unreleased(PacketId::new(u16::try_from(number).ok()?)?)),
+            _ => None,
+        }
     }
 }

@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::claims::Claims;
 use super::frame::{Frame, Interest, Item, Target};
 use super::own::Own;
 use super::{Links, MeshParts, Node, RetainedRecords, SessionRecords};
+use tokio::sync::oneshot;
+
 use crate::Message;
 use crate::directory::{Directory, Members, Outward};
 use crate::durable::Keeper;
@@ -36,13 +39,13 @@ pub(crate) type Tell = Box<dyn Fn(usize, Notice, usize) + Send + Sync>;
 pub struct Mesh {
     /// In this stay. A std lock, held for a copy.
     node: Mutex<Node>,
-    links: Arc<dyn Links>,
+    pub(super) links: Arc<dyn Links>,
     sessions: Option<Arc<dyn SessionRecords>>,
-    retained_records: Option<Arc<dyn RetainedRecords>>,
+    pub(super) retained_records: Option<Arc<dyn RetainedRecords>>,
     directory: Arc<Directory>,
-    retained: Arc<Retained>,
+    pub(super) retained: Arc<Retained>,
     tell: OnceLock<Tell>,
-    shards: usize,
+    pub(super) shards: usize,
     /// Of the last message that was sent.
     number: AtomicU64,
     /// There is something of the interest that the others do not know. Read without the lock.
@@ -52,6 +55,8 @@ pub struct Mesh {
     state: Mutex<State>,
     /// What each node listens to.
     heard: Mutex<HashMap<Node, Heard>>,
+    /// Clients that are being let in. Taken before the lock of `state`.
+    pub(super) claims: Mutex<Claims>,
 }
 
 #[derive(Default)]
@@ -110,7 +115,6 @@ pub(crate) struct Outgoing {
 /// Messages of another node, for a shard.
 #[derive(Debug)]
 pub struct Incoming {
-    pub(crate) from: Node,
     pub(crate) items: Vec<(u32, Item)>,
     pub(crate) settling: Option<Arc<Settling>>,
 }
@@ -145,6 +149,7 @@ impl Mesh {
             untold: AtomicBool::new(false),
             state: Mutex::default(),
             heard: Mutex::default(),
+            claims: Mutex::default(),
         });
         mesh.directory.tell_outward(Arc::clone(&mesh) as Arc<dyn Outward>);
         mesh
@@ -163,7 +168,7 @@ impl Mesh {
         }
     }
 
-    fn tell(&self, shard: usize, notice: Notice, bytes: usize) {
+    pub(super) fn tell(&self, shard: usize, notice: Notice, bytes: usize) {
         // Before the shards are there nobody has sent anything.
         if let Some(tell) = self.tell.get() {
             tell(shard, notice, bytes);
@@ -192,6 +197,9 @@ impl Mesh {
         if let Some(peer) = self.state().peers.get_mut(&node) {
             peer.dead = true;
         }
+        for shard in 0..self.shards {
+            self.tell(shard, Notice::NodeDied(node), 0);
+        }
         self.let_go();
     }
 
@@ -207,7 +215,51 @@ impl Mesh {
         for sent in sent.filter(|sent| matches!(sent.item.target, Target::Member { .. })) {
             self.choose_again(sent);
         }
+        self.ask_heir(node, None);
         self.let_go();
+    }
+
+    /// This node was taken for dead: others look after its clients. Done when all that it had
+    /// of them is gone here; then it is nobody until it [has joined again](Self::rejoined).
+    pub async fn fenced(&self) {
+        let (gone, all_gone) = oneshot::channel();
+        let gone = Mutex::new(Some(gone));
+        let told = move |_, _| {
+            let gone = gone.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // Where nobody waits any more, nobody has to be told.
+            let _ = gone.map(|gone| gone.send(()));
+        };
+        let promise = Promise::new(0, Arc::new(told));
+        for shard in 0..self.shards {
+            self.tell(shard, Notice::Fenced(Arc::clone(&promise)), 0);
+        }
+        drop(promise);
+        let _ = all_gone.await;
+    }
+
+    /// This node is in the cluster again, as another, and knows nobody yet.
+    pub fn rejoined(&self, node: Node) {
+        let before =
+            std::mem::replace(&mut *self.node.lock().unwrap_or_else(PoisonError::into_inner), node);
+        if before == node {
+            return;
+        }
+        let mut state = self.state();
+        let batches = std::mem::take(&mut state.batches);
+        let peers = std::mem::take(&mut state.peers);
+        drop(state);
+        batches.values().for_each(|batch| break_all(&batch.sent));
+        peers.keys().for_each(|peer| self.forget(*peer));
+        self.forget_claims();
+        self.let_go();
+    }
+
+    /// The other nodes: those that live, and those that have died and whose sessions nobody has
+    /// yet.
+    pub(super) fn peers(&self) -> (Vec<Node>, Vec<Node>) {
+        let state = self.state();
+        let dead = state.peers.iter().filter(|(_, peer)| peer.dead).map(|(node, _)| *node);
+        (state.living().collect(), dead.collect())
     }
 
     /// The sessions of a node that died live on here, as far as there are any: the others are
@@ -232,9 +284,11 @@ impl Mesh {
             Frame::Taken { version } => self.taken(from, version),
             Frame::Batch { number, items } => self.deliver(from, number, items),
             Frame::Settled { number, kept, back } => self.settled(from, number, kept, &back),
-            Frame::Cast(messages) => self.deliver_casts(from, messages),
+            Frame::Cast(messages) => self.deliver_casts(messages),
+            Frame::Ask { number, client_id, ask } => self.asked(from, number, client_id, &ask),
+            Frame::Answer { number, answer } => self.answered(from, number, answer),
+            Frame::Arrived { client_id } => self.arrived(from, client_id),
             Frame::Adopted { dead } => self.pass_on(dead, Some(from)),
-            _ => {}
         }
     }
 
@@ -365,7 +419,7 @@ impl Mesh {
     /// What was on its way to a node that died is for sessions that live here now.
     fn keep_here(&self, sent: Vec<Sent>) {
         for sent in sent {
-            let shard = shard_of(&sent.item.message.topic, self.shards);
+            let shard = sent.item.shard(self.shards);
             let bytes = sent.item.message.cost();
             self.tell(shard, Notice::PassedOn(sent), bytes);
         }
@@ -412,11 +466,16 @@ impl Mesh {
         }
         state.heirs.push_back((dead, heir));
         passed_on.iter_mut().for_each(|sent| sent.item.target.pass_on(dead));
+        // What followed a session that had not arrived is for that session, which is here still.
+        let is_back = |sent: &mut Sent| matches!(sent.item.target, Target::Session { .. });
+        let back: Vec<Sent> = passed_on.extract_if(.., is_back).collect();
         match to {
             Some(to) => self.send_batches(&mut state, to, passed_on),
             None => self.keep_here(passed_on),
         }
         drop(state);
+        self.keep_here(back);
+        self.ask_heir(dead, to);
         self.let_go();
     }
 
@@ -495,25 +554,22 @@ impl Mesh {
         let settling = Arc::new(Settling::new(self, from, number));
         let mut by_shard: BTreeMap<usize, (Vec<(u32, Item)>, usize)> = BTreeMap::new();
         for (place, item) in (0..).zip(items) {
-            let shard = match &item.target {
-                Target::Session { client_id, .. } => shard_of(client_id, self.shards),
-                _ => shard_of(&item.message.topic, self.shards),
-            };
+            let shard = item.shard(self.shards);
             let (items, bytes) = by_shard.entry(shard).or_default();
             *bytes += item.message.cost();
             items.push((place, item));
         }
         for (shard, (items, bytes)) in by_shard {
-            let incoming = Incoming { from, items, settling: Some(Arc::clone(&settling)) };
+            let incoming = Incoming { items, settling: Some(Arc::clone(&settling)) };
             self.tell(shard, Notice::Incoming(incoming), bytes);
         }
     }
 
-    fn deliver_casts(&self, from: Node, messages: Vec<Arc<Message>>) {
+    fn deliver_casts(&self, messages: Vec<Arc<Message>>) {
         for message in messages {
             let (shard, bytes) = (shard_of(&message.topic, self.shards), message.cost());
             let items = vec![(0, Item { message, target: Target::Subscribers })];
-            let incoming = Incoming { from, items, settling: None };
+            let incoming = Incoming { items, settling: None };
             self.tell(shard, Notice::Incoming(incoming), bytes);
         }
     }
@@ -538,6 +594,18 @@ impl Outward for Mesh {
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mesh").field("node", &self.node()).finish_non_exhaustive()
+    }
+}
+
+// === impl Item ===
+
+impl Item {
+    /// The shard that it is for.
+    fn shard(&self, shards: usize) -> usize {
+        match &self.target {
+            Target::Session { client_id, .. } => shard_of(client_id, shards),
+            _ => shard_of(&self.message.topic, shards),
+        }
     }
 }
 

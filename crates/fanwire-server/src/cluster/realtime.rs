@@ -11,6 +11,7 @@ use fanwire_cluster::{BootId, Cluster, Event, Incarnation, NodeId, SendError, Su
 use fanwire_realtime::mesh::{Links, Mesh, Node};
 use futures_util::StreamExt;
 
+use super::records::{self, Retained, Sessions};
 use crate::realtime::RealtimeHost;
 
 /// The name of the realtime plane among what nodes say to each other.
@@ -28,6 +29,9 @@ const BEHIND_BYTES: usize = 16 * 1024 * 1024;
 
 /// Between two attempts at a link that has no room.
 const RETRY: Duration = Duration::from_millis(5);
+
+/// How long a node that starts waits to know what is retained.
+const KNOW_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a piece begins with: whether more of its frame follows.
 const LAST: u8 = 0;
@@ -155,7 +159,7 @@ impl Pieces {
 }
 
 /// Has the plane hear what the others tell and what becomes of them.
-pub(super) fn start(cluster: &Cluster, host: &Arc<RealtimeHost>) {
+pub(super) fn start(cluster: &Cluster, host: &Arc<RealtimeHost>, sessions: &Arc<Sessions>) {
     let pieces = Arc::new(Pieces::default());
     let (host_of_frames, putting) = (Arc::downgrade(host), Arc::clone(&pieces));
     cluster.on(CHANNEL, move |from, piece| {
@@ -167,7 +171,68 @@ pub(super) fn start(cluster: &Cluster, host: &Arc<RealtimeHost>) {
         }
         std::future::ready(())
     });
+    let fenced = Arc::downgrade(host);
+    cluster.on_fenced(move |_| {
+        let mesh = fenced.upgrade().and_then(|host| mesh_of(&host));
+        async move {
+            if let Some(mesh) = mesh {
+                mesh.fenced().await;
+            }
+        }
+    });
+    let joined = Arc::downgrade(host);
+    cluster.on_joined(move |me| {
+        if let Some(mesh) = joined.upgrade().and_then(|host| mesh_of(&host)) {
+            mesh.rejoined(node(me));
+        }
+    });
+    let (of_recovery, sessions) = (Arc::downgrade(host), Arc::clone(sessions));
+    cluster.on_recovery(move |peer| {
+        let mesh = of_recovery.upgrade().and_then(|host| mesh_of(&host));
+        let sessions = Arc::clone(&sessions);
+        async move {
+            if let Some(mesh) = mesh {
+                adopt(&mesh, &sessions, peer.incarnation).await;
+            }
+        }
+    });
     tokio::spawn(follow(cluster.clone(), Arc::downgrade(host), pieces));
+}
+
+/// Takes over the sessions of a node that was declared dead.
+async fn adopt(mesh: &Mesh, sessions: &Sessions, dead: Incarnation) {
+    let (found, keys) = sessions.load(dead).await;
+    if mesh.adopt(found).await {
+        // Where this node dies before, another adopts the same again.
+        mesh.adopted(node(dead));
+        sessions.delete(keys).await;
+    }
+}
+
+/// Has the plane know of what is retained, and of what becomes of it. Done when it knows all
+/// that there is.
+pub(super) async fn know_retained(host: &Arc<RealtimeHost>, retained: &Retained) {
+    if mesh_of(host).is_none() {
+        return;
+    }
+    let mut watch = retained.watch().await;
+    let host = Arc::downgrade(host);
+    let (known, all_known) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let mut known = Some(known);
+        loop {
+            let change = watch.next().await;
+            let Some(mesh) = host.upgrade().and_then(|host| mesh_of(&host)) else { return };
+            if records::tell(&mesh, change)
+                && let Some(known) = known.take()
+            {
+                // Whoever waited may have stopped.
+                let _ = known.send(());
+            }
+        }
+    });
+    // What does not come in time comes later.
+    let _ = tokio::time::timeout(KNOW_PATIENCE, all_known).await;
 }
 
 /// Tells the plane what becomes of the other nodes.

@@ -6,14 +6,24 @@ use bytes::Bytes;
 
 use super::*;
 use crate::broker::Keep;
-use crate::durable::Keeper;
-use crate::mesh::{Links, Mesh, MeshParts, Node};
+use crate::mesh::{
+    Done, Links, Mesh, MeshParts, Node, Record, RecordKey, SessionPieces, SessionRecords,
+};
 
 /// What is on its way between nodes, and which ways are cut.
 #[derive(Default)]
 struct Wires {
     queues: BTreeMap<(Node, Node), VecDeque<Bytes>>,
     cut: BTreeSet<(Node, Node)>,
+}
+
+/// What nodes leave of their sessions, by client.
+type Left = BTreeMap<Arc<str>, BTreeMap<RecordKey, Vec<u8>>>;
+
+/// What one node leaves.
+struct Legacy {
+    node: Node,
+    all: Arc<Mutex<BTreeMap<Node, Left>>>,
 }
 
 struct Wire {
@@ -26,6 +36,28 @@ struct Nodes {
     nets: BTreeMap<Node, Net>,
     meshes: BTreeMap<Node, Arc<Mesh>>,
     wires: Arc<Mutex<Wires>>,
+    left: Arc<Mutex<BTreeMap<Node, Left>>>,
+}
+
+impl SessionRecords for Legacy {
+    fn commit(&self, changes: Vec<Record>, done: Done) {
+        let mut all = self.all.lock().unwrap();
+        let own = all.entry(self.node).or_default();
+        for Record { client_id, key, value } in changes {
+            let pieces = own.entry(client_id).or_default();
+            match value {
+                Some(value) => drop(pieces.insert(key, value)),
+                None => drop(pieces.remove(&key)),
+            }
+        }
+        own.retain(|_, pieces| !pieces.is_empty());
+        drop(all);
+        done(true);
+    }
+
+    fn is_behind(&self) -> bool {
+        false
+    }
 }
 
 impl Links for Wire {
@@ -54,7 +86,8 @@ const C: Node = Node { id: 3, boot: 1 };
 impl Nodes {
     fn new() -> Self {
         let wires = Arc::default();
-        let mut nodes = Self { nets: BTreeMap::new(), meshes: BTreeMap::new(), wires };
+        let (nets, meshes, left) = (BTreeMap::new(), BTreeMap::new(), Arc::default());
+        let mut nodes = Self { nets, meshes, wires, left };
         for node in [A, B, C] {
             nodes.start(node);
         }
@@ -63,7 +96,8 @@ impl Nodes {
 
     fn start(&mut self, node: Node) {
         let links = Arc::new(Wire { from: node, wires: Arc::clone(&self.wires) });
-        let parts = MeshParts { node, links, sessions: None, retained: None };
+        let legacy = Arc::new(Legacy { node, all: Arc::clone(&self.left) });
+        let parts = MeshParts { node, links, sessions: Some(legacy), retained: None };
         let (net, mesh) = net(parts);
         for (other, known) in &self.meshes {
             known.joined(node);
@@ -166,7 +200,7 @@ fn net(parts: MeshParts) -> (Net, Arc<Mesh>) {
             directory: Arc::clone(&directory),
             retained: Arc::clone(&retained),
             observer: Arc::new(Nobody),
-            keep: Some(Keep::new(Keeper::of_nothing(), Arc::new(kept))),
+            keep: Some(Keep::new(mesh.keeper(), Arc::new(kept))),
             mesh: Some(Arc::clone(&mesh)),
             now: net.now,
             now_ms: 1_700_000_000_000,
@@ -321,4 +355,217 @@ fn what_one_node_hears_no_more_is_not_sent_to_it() {
     nodes.cut(A, B);
     nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
     assert_eq!(nodes.acks(A, publisher), 1);
+}
+
+// === Sessions that move ===
+
+impl Nodes {
+    /// Connects a client as its handshake would: other nodes are asked first.
+    fn join(&mut self, node: Node, how: Connecting<'_>) -> Client {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        let (mesh, id): (_, Arc<str>) = (Arc::clone(&self.meshes[&node]), how.client_id.into());
+        let shard = crate::plane::shard_of(&id, 2);
+        let clean = how.clean_start;
+        let mut claim = Box::pin(async move { mesh.claim(&id, clean, 1).await });
+        let mut look = || {
+            let waker = std::task::Waker::noop();
+            claim.as_mut().poll(&mut std::task::Context::from_waker(waker))
+        };
+        let first = look();
+        self.run();
+        let answered = if first.is_ready() { first } else { look() };
+        let std::task::Poll::Ready(Some(claim)) = answered else { panic!("nobody answers") };
+        let client = self.net(node).connect(shard, how);
+        drop(claim);
+        self.run();
+        client
+    }
+
+    /// A node takes over the sessions of one that died.
+    fn adopt(&mut self, dead: Node, heir: Node) {
+        let left = self.left.lock().unwrap().remove(&dead).unwrap_or_default();
+        let sessions = left.into_iter().map(|(client_id, pieces)| SessionPieces {
+            client_id,
+            pieces: pieces.into_iter().collect(),
+        });
+        let (mesh, sessions) = (Arc::clone(&self.meshes[&heir]), sessions.collect());
+        let mut adopting = Box::pin(async move { mesh.adopt(sessions).await });
+        let mut look = || {
+            let waker = std::task::Waker::noop();
+            adopting.as_mut().poll(&mut std::task::Context::from_waker(waker))
+        };
+        let first = look();
+        self.run();
+        assert!(first.is_ready() || look() == std::task::Poll::Ready(true));
+        self.meshes[&heir].adopted(dead);
+        self.run();
+    }
+
+    fn sessions(&mut self, node: Node) -> usize {
+        self.net(node).brokers.iter().map(|broker| broker.sessions.len()).sum()
+    }
+
+    fn subscribe(&mut self, node: Node, client: Client, filter: &str) {
+        self.net(node).subscribe(client, filter, QoS::AtLeastOnce);
+        self.run();
+        self.net(node).packets(client);
+    }
+
+    fn lose(&mut self, node: Node, client: Client) {
+        self.net(node).lose(client);
+        self.run();
+    }
+}
+
+fn persistent(id: &str) -> Connecting<'_> {
+    Connecting::v5(id).persistent()
+}
+
+#[test]
+fn a_client_that_connects_to_another_node_is_sent_away_where_it_was() {
+    for how in [Connecting::v5("c"), persistent("c")] {
+        let mut nodes = Nodes::new();
+        let before = nodes.join(A, how.clone());
+        let now = nodes.join(B, how);
+        assert!(nodes.net(A).is_closed(before));
+        let told = nodes.net(A).packets(before).pop().unwrap();
+        assert!(told.contains("Disconnect") && told.contains("0x8E"), "{told}");
+        assert!(!nodes.net(B).is_closed(now));
+    }
+}
+
+#[test]
+fn a_session_moves_with_its_subscriptions_and_with_what_waits() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    let publisher = nodes.publisher(C);
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    let client = nodes.join(B, persistent("c"));
+    assert_eq!(nodes.got(B, client), ["1"]);
+    nodes.net(A).pass(60);
+    nodes.publish(C, publisher, "t", "2", QoS::AtLeastOnce);
+    assert_eq!(nodes.got(B, client), ["2"]);
+    assert_eq!(nodes.acks(C, publisher), 2);
+    assert_eq!(nodes.sessions(A), 0);
+}
+
+#[test]
+fn what_is_sent_to_where_a_session_was_follows_it() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    let publisher = nodes.publisher(C);
+    // The publisher's node does not hear that the session is elsewhere now.
+    nodes.cut(B, C);
+    let shard = crate::plane::shard_of("c", 2);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    let client = nodes.net(B).connect(shard, persistent("c"));
+    nodes.run();
+    assert_eq!(nodes.got(B, client), ["1"]);
+    assert_eq!(nodes.acks(C, publisher), 1);
+}
+
+#[test]
+fn a_session_that_begins_anew_ends_elsewhere() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    let how = Connecting { clean_start: true, ..persistent("c") };
+    let client = nodes.join(B, how);
+    let publisher = nodes.publisher(C);
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    assert_eq!(nodes.got(B, client), [""; 0]);
+    assert_eq!(nodes.sessions(A), 0);
+}
+
+#[test]
+fn a_session_that_went_to_a_node_which_died_on_the_way_is_still_there() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.cut(A, B);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    let publisher = nodes.publisher(C);
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    nodes.kill(B);
+    nodes.meshes[&C].adopted(B);
+    nodes.run();
+    assert_eq!(nodes.acks(C, publisher), 1);
+    let client = nodes.join(A, persistent("c"));
+    assert_eq!(nodes.got(A, client), ["1"]);
+}
+
+#[test]
+fn sessions_of_a_node_that_died_live_on_and_move_to_where_their_clients_come() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(B, persistent("c"));
+    nodes.subscribe(B, client, "t");
+    nodes.lose(B, client);
+    let publisher = nodes.publisher(A);
+    nodes.publish(A, publisher, "t", "before", QoS::AtLeastOnce);
+    assert_eq!(nodes.acks(A, publisher), 1);
+    nodes.cut(A, B);
+    nodes.publish(A, publisher, "t", "meanwhile", QoS::AtLeastOnce);
+    nodes.kill(B);
+    assert_eq!(nodes.acks(A, publisher), 0);
+    nodes.adopt(B, C);
+    assert_eq!(nodes.acks(A, publisher), 1);
+    let client = nodes.join(A, persistent("c"));
+    let mut got = nodes.got(A, client);
+    got.sort();
+    assert_eq!(got, ["before", "meanwhile"]);
+}
+
+#[test]
+fn a_client_that_comes_before_its_session_is_taken_over_waits_for_that() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(B, persistent("c"));
+    nodes.subscribe(B, client, "t");
+    nodes.kill(B);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = runtime.enter();
+    let mesh = Arc::clone(&nodes.meshes[&A]);
+    let mut claim = Box::pin(async move { mesh.claim(&"c".into(), false, 2).await });
+    let mut look = || {
+        let waker = std::task::Waker::noop();
+        claim.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_ready()
+    };
+    assert!(!look());
+    nodes.run();
+    assert!(!look());
+    nodes.adopt(B, C);
+    assert!(look());
+    assert_eq!(nodes.sessions(A), 1);
+}
+
+#[test]
+fn the_will_of_a_client_whose_node_died_is_published_once() {
+    for how in [Connecting::v5("c"), persistent("c")] {
+        let mut nodes = Nodes::new();
+        let listener = nodes.subscriber(A, "listener", "will");
+        let will = Message { qos: QoS::AtLeastOnce, ..Message::new("will", "gone") };
+        nodes.join(B, Connecting { will: Some((will, 0)), ..how });
+        nodes.kill(B);
+        assert_eq!(nodes.got(A, listener), [""; 0]);
+        nodes.adopt(B, C);
+        nodes.net(C).pass(1);
+        nodes.run();
+        assert_eq!(nodes.got(A, listener), ["gone"]);
+    }
+}
+
+#[test]
+fn a_client_that_has_said_goodbye_leaves_no_will_behind() {
+    let mut nodes = Nodes::new();
+    let will = Message { qos: QoS::AtLeastOnce, ..Message::new("will", "gone") };
+    let client = nodes.join(B, Connecting { will: Some((will, 0)), ..Connecting::v5("c") });
+    nodes.lose(B, client);
+    assert!(nodes.left.lock().unwrap().get(&B).is_none_or(BTreeMap::is_empty));
 }
