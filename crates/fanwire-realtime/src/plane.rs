@@ -18,8 +18,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::directory::Directory;
-use crate::figures::{AllFigures, RealtimeStats};
 use crate::durable::{Durable, LoadError};
+use crate::figures::{AllFigures, RealtimeStats};
 use crate::handshake::{Keys, MAX_HANDSHAKES, MAX_PASSWORD_CHECKS};
 use crate::listing::{RetainedInfo, SessionInfo};
 use crate::notice::Notice;
