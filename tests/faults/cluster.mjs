@@ -77,7 +77,7 @@ class Node {
   settings(more = '') {
     return [
       '[[listen]]', `address = "${this.host.address}:${PORT}"`,
-      '[access]', 'allow_anonymous = ["connections", "data", "control"]',
+      '[access]', 'allow_anonymous = ["connections", "data", "control", "mqtt"]',
       '[telemetry]', `address = "${this.host.address}:9464"`,
       '[drain]', 'window = "2s"', 'grace = "10s"',
       '[cluster]', `nats = "nats://${this.road.address}"`, 'name = "faults"', more,

@@ -40,7 +40,9 @@ async function served(text, { certificate = false, name = 'cluster', env = {} } 
 }
 
 const ANY = 'address = "127.0.0.1:0"\ntls = false\n';
-const CONNECTIONS_OPEN = '[access]\nallow_anonymous = ["connections"]\n';
+/** What the app needs that lets anybody in. */
+const OPEN = '[access]\nallow_anonymous = ["mqtt"]\n';
+const CONNECTIONS_OPEN = '[access]\nallow_anonymous = ["connections", "mqtt"]\n';
 
 /** What the app's handler knows of a client. */
 const contextOf = async (client) => JSON.parse(await client.ask('context'));
@@ -138,7 +140,7 @@ describe('listeners', () => {
 describe('who is no trusted proxy', () => {
   let server;
   before(async () => {
-    server = await served(`trusted_proxies = ["10.0.0.0/8"]\n[[listen]]\n${ANY}`);
+    server = await served(`trusted_proxies = ["10.0.0.0/8"]\n[[listen]]\n${ANY}\n${OPEN}`);
   });
   after(() => server.stop());
 
@@ -160,7 +162,7 @@ describe('leaving', () => {
   test('spreads goodbyes in the way of each protocol, tells the app, and ends with 0', async () => {
     const ends = path.join(temporaryFolder('ends'), 'ends');
     writeFileSync(ends, '');
-    const server = await served(`[[listen]]\n${ANY}\n[drain]\nwindow = "1s"\ngrace = "10s"\n`, { env: { ENDS: ends } });
+    const server = await served(`[[listen]]\n${ANY}\n${OPEN}[drain]\nwindow = "1s"\ngrace = "10s"\n`, { env: { ENDS: ends } });
     const clients = await Promise.all(Array.from({ length: 10 }, () => connect(server.url())));
     const ids = await Promise.all(clients.map((client) => client.ask('who am I?')));
     const peer = await join(`mqtt://${server.host}`);
@@ -177,7 +179,7 @@ describe('leaving', () => {
   });
 
   test('lets nobody in any more, and a second signal ends it at once', async () => {
-    const server = await served(`[[listen]]\n${ANY}\n[drain]\nwindow = "60s"\ngrace = "60s"\n`);
+    const server = await served(`[[listen]]\n${ANY}\n${OPEN}[drain]\nwindow = "60s"\ngrace = "60s"\n`);
     const clients = await Promise.all(Array.from({ length: 20 }, () => connect(server.url())));
     server.child.kill('SIGTERM');
     await eventually(
@@ -191,9 +193,9 @@ describe('leaving', () => {
   });
 
   test('leaves its address to one that is there already', async () => {
-    const first = await served(`[[listen]]\n${ANY}\n[drain]\nwindow = "1s"\n`);
+    const first = await served(`[[listen]]\n${ANY}\n${OPEN}[drain]\nwindow = "1s"\n`);
     const old = await connect(first.url());
-    const second = await served(`[[listen]]\naddress = "127.0.0.1:${first.port}"\ntls = false\n`);
+    const second = await served(`[[listen]]\naddress = "127.0.0.1:${first.port}"\ntls = false\n${OPEN}`);
     first.child.kill('SIGTERM');
     assert.equal((await within(old.closed, 'the old one says goodbye')).code, 1001);
     assert.equal((await within(first.exited, 'the old one ends')).code, 0);
@@ -204,7 +206,45 @@ describe('leaving', () => {
   });
 });
 
+describe('a signal to read everything again', () => {
+  const lines = (server, pattern) => server.events.find(({ type, text }) => type === 'news' && pattern.test(text), String(pattern));
+
+  test('has new settings hold, and keeps connections', async () => {
+    const server = await served(`[[listen]]\n${ANY}\n${OPEN}`);
+    const client = await connect(server.url());
+    const config = path.join(server.folder, 'fanwire.serve.toml');
+    const headers = { host: 'ws.example.org' };
+    await assert.rejects(connect(`ws://127.0.0.1:${server.port}/@connections`, { headers }));
+    writeFileSync(config, `trusted_proxies = ["127.0.0.1"]\n[[listen]]\n${ANY}proxy_protocol = true\n${OPEN}[drain]\nwindow = "0s"\n`);
+    server.child.kill('SIGHUP');
+    await lines(server, /only a restart changes: \[\[listen\]\]/);
+    const other = await connect(server.url(), { headers: { 'x-forwarded-for': '203.0.113.9' } });
+    assert.equal((await contextOf(other)).identity.sourceIp, '203.0.113.9');
+    assert.match(await client.ask('still here?'), /=$/);
+    assert.equal((await server.stop()).code, 0);
+  });
+
+  test('keeps what was there where the files are wrong, and says where', async () => {
+    const server = await served(`[[listen]]\n${ANY}\n${OPEN}`);
+    const config = path.join(server.folder, 'fanwire.serve.toml');
+    writeFileSync(config, `[drain]\nwindw = "0s"\n${OPEN}`);
+    server.child.kill('SIGHUP');
+    const { text } = await lines(server, /served on as it was/);
+    assert.match(text, /fanwire\.serve\.toml:2:1/);
+    const client = await connect(server.url());
+    await client.close();
+    await server.stop();
+  });
+});
+
 describe('settings', () => {
+  test('have to name a broker that lets anybody in', async () => {
+    const { file } = settings('');
+    const { status, stderr } = await fanwire(['serve', app('cluster'), '--config', file, '--data', temporaryFolder('data')]);
+    assert.equal(status, 2);
+    assert.match(stderr, /allow_anonymous = \["mqtt"\]/);
+  });
+
   for (const [what, text, said] of [
     ['a key that there is not', '[drain]\nwindw = "1s"\n', /unknown key `windw`[\s\S]*fanwire\.serve\.toml:2:1[\s\S]*`window`/],
     ['a listener without a place', '[[listen]]\ntls = false\n', /either an address or a Unix socket[\s\S]*:1:/],
@@ -214,7 +254,7 @@ describe('settings', () => {
     ['TLS without certificates', `[[listen]]\naddress = "127.0.0.1:0"\ntls = true\n`, /no certificates; say in \[tls\] where they are/],
   ]) {
     test(`with ${what} are refused with what to do`, async () => {
-      const { file } = settings(text);
+      const { file } = settings(`${text}${OPEN}`);
       const data = temporaryFolder('data');
       const { status, stderr } = await fanwire(['serve', app('cluster'), '--config', file, '--data', data]);
       assert.notEqual(status, 0);

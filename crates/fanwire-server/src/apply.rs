@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 
 use fanwire_app::App;
+use fanwire_app::serve::access::Access;
 use fanwire_dynamodb::{TableError, TableNote};
 use fanwire_functions::FunctionChanges;
 
+use crate::domains::Domains;
+use crate::proxy::TrustedProxies;
 use crate::realtime::RealtimeError;
 use crate::server::{Server, make_tables};
 
@@ -36,7 +39,29 @@ pub enum ApplyError {
     SameId(String),
 }
 
+/// Settings that hold from now on, whatever the server was started with.
+#[derive(Debug, Clone, Default)]
+pub struct LiveSettings {
+    /// The proxies whose `X-Forwarded-*` headers are believed.
+    pub proxies: TrustedProxies,
+    /// Names of hosts that stand for one API each.
+    pub domains: Domains,
+    /// Who may call what. Without effect in a server where everything is open.
+    pub access: Access,
+}
+
 impl Server {
+    /// Has settings hold from now on.
+    ///
+    /// # Errors
+    ///
+    /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
+    pub fn update(&self, settings: LiveSettings) -> Result<(), String> {
+        self.router.guard().update(&settings.access)?;
+        self.router.update(settings.proxies, settings.domains);
+        Ok(())
+    }
+
     /// Serves a changed App from now on. Connections to an API whose id stays live on, and
     /// those to one that is gone are closed; functions that have changed get new processes,
     /// and finish what they have; tables are made and never removed. The port and what else

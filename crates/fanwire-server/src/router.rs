@@ -46,9 +46,9 @@ pub(crate) struct Router {
     /// Told when expired items are to go at once.
     sweep: Arc<Notify>,
     /// The proxies whose word for their clients is taken.
-    proxies: TrustedProxies,
+    proxies: ArcSwap<TrustedProxies>,
     /// Names of hosts that stand for one API.
-    domains: Domains,
+    domains: ArcSwap<Domains>,
     account: ArcSwap<Account>,
     control: Control,
     telemetry: Arc<Telemetry>,
@@ -114,8 +114,8 @@ impl Router {
             functions,
             tables,
             sweep,
-            proxies,
-            domains,
+            proxies: ArcSwap::from_pointee(proxies),
+            domains: ArcSwap::from_pointee(domains),
             account,
             control,
             telemetry,
@@ -199,14 +199,20 @@ impl Router {
     }
 
     /// The proxies whose word for their clients is taken.
-    pub(crate) fn proxies(&self) -> &TrustedProxies {
-        &self.proxies
+    pub(crate) fn proxies(&self) -> arc_swap::Guard<Arc<TrustedProxies>> {
+        self.proxies.load()
+    }
+
+    /// Believes these proxies, and has these names of hosts stand for APIs, from now on.
+    pub(crate) fn update(&self, proxies: TrustedProxies, domains: Domains) {
+        self.proxies.store(Arc::new(proxies));
+        self.domains.store(Arc::new(domains));
     }
 
     /// Whose request it is that came in at `source`.
     pub(crate) fn client(&self, source: &Source, headers: &HeaderMap) -> Client {
         let direct = Client { address: source.peer, tls: source.head.is_tls(), port: source.port };
-        self.proxies.client(direct, headers)
+        self.proxies.load().client(direct, headers)
     }
 
     pub(crate) fn arrival(&self, source: &Source, headers: &HeaderMap) -> Arrival {
@@ -218,6 +224,11 @@ impl Router {
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         let account = self.account.load();
         format!("arn:aws:{service}:{}:{}:{resource}", account.region, account.id)
+    }
+
+    /// The account that the App says it is of.
+    pub(crate) fn account_id(&self) -> String {
+        self.account.load().id.clone()
     }
 
     /// The ARN of who a key or a token is called by.
@@ -315,7 +326,7 @@ impl Router {
             Target::Subscriptions
         } else {
             let apis = self.plane.apis();
-            match self.domains.api(host) {
+            match self.domains.load().api(host) {
                 Some(id) => {
                     address::resolve(apis.iter().filter(|(_, api)| api.id == id), own, host, path)
                 }

@@ -60,7 +60,7 @@ pub use self::event::EventType;
 pub use self::figures::WebSocketStats;
 pub use self::gateway_id::request_id;
 pub use self::groups::{Group, GroupError};
-pub use self::handshake::{Arrival, ClientRequest};
+pub use self::handshake::{Arrival, ClientRequest, Voucher};
 pub use self::listing::ListedConnection;
 pub use self::management::{ConnectionInfo, ManagementError, Post};
 pub use self::many::{Delivered, Recipients};

@@ -234,6 +234,7 @@ impl Connecting {
             user_agent: self.client.header("User-Agent").map(Into::into),
             domain: Arc::clone(&self.client.domain),
             authorizer: None,
+            identity: Vec::new(),
             stay: None,
             _place: place,
             counted: Counted::default(),
@@ -241,7 +242,8 @@ impl Connecting {
         let connection = Id(peer.id);
         self.dispatcher.traffic(|| self.client.traffic(connection, &api.model.name));
         let route = api.route(CONNECT).map(|(_, route)| route);
-        let outcome = match self.arrive(&mut peer) {
+        let arrived = self.arrive(&mut peer).and_then(|()| self.recognise(&mut peer));
+        let outcome = match arrived {
             Ok(()) => self.decide(api, &mut peer, route).await,
             Err(refused) => Err(refused),
         };
@@ -290,11 +292,27 @@ impl Connecting {
         Ok(())
     }
 
+    /// Takes over what is known of the client already.
+    fn recognise(&self, peer: &mut Peer) -> Result<(), Refused> {
+        let Some(voucher) = &self.client.voucher else { return Ok(()) };
+        peer.identity.clone_from(&voucher.identity);
+        if let (Some(principal), Some(context)) = (&voucher.principal, &voucher.authorizer) {
+            peer.authorizer = Some(Box::new(Authorized {
+                context: context.clone(),
+                principal: principal.clone(),
+                latency_ms: 0,
+            }));
+        }
+        match &voucher.principal {
+            Some(principal) => self.know(peer, principal),
+            None => Ok(()),
+        }
+    }
+
     /// Holds who the client is to its limits.
-    fn know(&self, peer: &mut Peer) -> Result<(), Refused> {
-        let Some(authorized) = &peer.authorizer else { return Ok(()) };
+    fn know(&self, peer: &mut Peer, principal: &str) -> Result<(), Refused> {
         let counted = std::mem::take(&mut peer.counted);
-        let counted = self.dispatcher.limiter().know(counted, &authorized.principal);
+        let counted = self.dispatcher.limiter().know(counted, principal);
         peer.counted = counted.map_err(|excess| self.too_many(excess))?;
         Ok(())
     }
@@ -313,8 +331,9 @@ impl Connecting {
     ) -> Result<Option<Answer>, Refused> {
         let Some(route) = route else { return Ok(None) };
         if let Some(name) = &route.authorizer {
-            peer.authorizer = Some(Box::new(self.authorize(api, peer, name).await?));
-            self.know(peer)?;
+            let authorized = self.authorize(api, peer, name).await?;
+            self.know(peer, &authorized.principal)?;
+            peer.authorizer = Some(Box::new(authorized));
         }
         let integrations = self.dispatcher.integrations();
         let event = match integrations.native_of(&route.integration) {

@@ -18,7 +18,8 @@ use crate::reading::{LoadOptions, Reading, join};
 use crate::variables::{Format, Resolver};
 
 /// The APIs that can be opened to everybody, by the names that the file has for them.
-pub(crate) const OPENABLE: [&str; 5] = ["connections", "data", "invoke", "dynamodb", "control"];
+pub(crate) const OPENABLE: [&str; 6] =
+    ["connections", "data", "invoke", "dynamodb", "control", "mqtt"];
 
 /// The shortest secret: 16 characters of 6 bits each are 96 bits.
 const SHORTEST_SECRET: usize = 16;
@@ -44,7 +45,7 @@ pub(crate) static ACCESS: Table = Table {
         Key::new(
             "allow_anonymous",
             Kind::TextList,
-            "APIs that everybody may call who reaches the server: \"connections\", \"data\", \"invoke\", \"dynamodb\", \"control\"; default: none",
+            "what everybody may use who reaches the server: \"connections\", \"data\", \"invoke\", \"dynamodb\", \"control\", or \"mqtt\" for a broker whose app lets anybody in; default: none",
         ),
         KEYS,
         TOKENS,

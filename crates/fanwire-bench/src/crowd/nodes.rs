@@ -78,7 +78,7 @@ impl Node {
             "[[listen]]\naddress = \"127.0.0.1:{plain}\"\ntls = false\n\
              [[listen]]\naddress = \"127.0.0.1:{tls}\"\ntls = true\n\
              [[tls.certificates]]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\
-             [access]\nallow_anonymous = [\"connections\"]\n\
+             [access]\nallow_anonymous = [\"connections\", \"mqtt\"]\n\
              [telemetry]\naddress = \"127.0.0.1:{}\"\n\
              [drain]\nwindow = \"0s\"\ngrace = \"1s\"\n",
             free_port()?

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod options;
+mod reload;
 mod service_manager;
 mod settings;
 
@@ -13,15 +14,21 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fanwire_app::serve::LoadedServe;
+use fanwire_app::serve::{LoadedServe, Serve};
 use fanwire_app::{App, Loaded};
 use fanwire_server::{Observers, Server};
 use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::reload::Reloading;
 
 use crate::args::{ProfileArg, ServeArgs};
 use crate::console::{Console, Style};
 use crate::hosting::{EXIT_INTERRUPTED, Signals};
 use crate::{EXIT_USAGE, data, hosting, project, ready, services};
+
+/// What settings call a broker that lets anybody in.
+const MQTT: &str = "mqtt";
 
 /// Serves until a signal.
 pub(crate) fn run(mut args: ServeArgs) -> ExitCode {
@@ -38,8 +45,19 @@ pub(crate) fn run(mut args: ServeArgs) -> ExitCode {
 
 async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitCode {
     let (app, settings) = (&loaded.app, settings.serve);
+    if let Err(why) = refuse_open_broker(app, &settings) {
+        anstream::eprintln!("error: {why}");
+        return ExitCode::from(EXIT_USAGE);
+    }
     let mut signals = match Signals::catch() {
         Ok(signals) => signals,
+        Err(error) => {
+            anstream::eprintln!("error: cannot catch signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
         Err(error) => {
             anstream::eprintln!("error: cannot catch signals: {error}");
             return ExitCode::FAILURE;
@@ -83,10 +101,25 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         let told = be_ready(&console, app, args, &server).await;
         services::tell_of_sockets(&server, told, &console, args.json).await;
     };
+    let mut reloading = Reloading {
+        args,
+        server: &server,
+        console: &console,
+        app: app.clone(),
+        settings: settings.clone(),
+    };
+    let reloads = async {
+        loop {
+            hangup.recv().await;
+            reloading.read_again().await;
+        }
+    };
     tokio::select! {
         () = signals.next() => {}
         () = serving => {}
+        () = reloads => {}
     }
+    let settings = reloading.settings;
     drop(announced);
     service_manager::tell(NotifyState::Stopping);
     let drain = &settings.drain;
@@ -103,6 +136,19 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
     // The printer ends once everything is printed.
     let _ = tokio::task::spawn_blocking(move || printer.join()).await;
     status
+}
+
+/// A broker that lets anybody in has to be named: what is open by mistake on a network is found
+/// within hours.
+fn refuse_open_broker(app: &App, settings: &Serve) -> Result<(), String> {
+    let is_open = app.realtime.as_ref().is_some_and(|realtime| realtime.allow_anonymous);
+    if !is_open || settings.access.allow_anonymous.iter().any(|name| name == MQTT) {
+        return Ok(());
+    }
+    Err("the app lets anybody publish and subscribe (realtime.allow_anonymous). If that is meant, \
+         say so in fanwire.serve.toml:\n\n    [access]\n    allow_anonymous = [\"mqtt\"]\n\n\
+         or else give the app an authorizer, users or tokens"
+        .to_owned())
 }
 
 /// Tells people and programs that the server is ready. The names of the websockets of

@@ -13,6 +13,14 @@ pub(super) fn tell(state: NotifyState<'_>) {
     let _ = sd_notify::notify(&[state]);
 }
 
+/// Tells the service manager that what the server is told by is read again: it takes that for
+/// begun at this moment of the monotonic clock.
+pub(super) fn tell_reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        let _ = sd_notify::notify(&[NotifyState::Reloading, now]);
+    }
+}
+
 /// Says for ever that the server is alive, as often as the manager wants to hear it: from
 /// the runtime that answers requests, so that it falls silent with it.
 pub(super) async fn keep_alive() {

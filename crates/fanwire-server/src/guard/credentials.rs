@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use fanwire_access::Keyring;
+use fanwire_access::{Keyring, sha256};
 use fanwire_app::LoadOptions;
 use fanwire_app::serve::access::{self, Access, AccessKey, read_keys};
 use fanwire_app::serve::permission::Permission;
@@ -33,19 +33,26 @@ const MAY_FUNCTIONS: [&str; 4] = ["execute-api:*", "iot:*", "lambda:*", "dynamod
 
 /// The keys and tokens that are valid now.
 pub(crate) struct Credentials {
-    settings: access::Credentials,
-    file: Option<PathBuf>,
     of_functions: Option<AccessKey>,
     now: ArcSwap<Valid>,
     /// Held while the file is read, so that what is older never wins.
-    seen: Mutex<Option<Seen>>,
+    said: Mutex<Said>,
+}
+
+/// Where keys and tokens come from.
+#[derive(Debug, Clone)]
+struct Said {
+    settings: access::Credentials,
+    file: Option<PathBuf>,
+    /// Which version of the file was read last.
+    seen: Option<Seen>,
 }
 
 /// What is valid, as it is looked up.
 pub(crate) struct Valid {
     pub(crate) ring: Keyring,
-    /// API keys: the name and the usage plan of each, by its value.
-    pub(crate) api_keys: HashMap<String, ApiKey>,
+    /// API keys: the name and the usage plan of each, by the SHA-256 of its value.
+    pub(crate) api_keys: HashMap<[u8; 32], ApiKey>,
 }
 
 /// An API key, without its value.
@@ -68,11 +75,9 @@ impl Credentials {
     /// Those of the settings, and of their file of keys once [`Credentials::read`] has read it.
     pub(crate) fn new(access: &Access) -> Self {
         Self {
-            settings: access.credentials.clone(),
-            file: access.keys_file.clone(),
             of_functions: None,
             now: ArcSwap::from_pointee(Valid::of(&[&access.credentials])),
-            seen: Mutex::default(),
+            said: Mutex::new(Said::of(access)),
         }
     }
 
@@ -122,17 +127,43 @@ impl Credentials {
     ///
     /// Where it cannot be used: why, in words. What was valid stays valid.
     pub(crate) fn read(&self) -> Result<Option<usize>, String> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut listed = vec![self.settings.clone()];
-        if let Some(path) = &self.file {
+        self.read_said(&mut self.said())
+    }
+
+    /// As [`Credentials::read`], where there is a file that may have changed.
+    fn look(&self) -> Result<Option<usize>, String> {
+        let mut said = self.said();
+        if said.file.is_none() { Ok(None) } else { self.read_said(&mut said) }
+    }
+
+    /// Has other settings hold, with the file that they name.
+    ///
+    /// # Errors
+    ///
+    /// Where that cannot be used: why, in words. What was said before holds on.
+    pub(crate) fn replace(&self, access: &Access) -> Result<(), String> {
+        let mut said = self.said();
+        let mut new = Said::of(access);
+        self.read_said(&mut new)?;
+        *said = new;
+        Ok(())
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_said(&self, said: &mut Said) -> Result<Option<usize>, String> {
+        let mut listed = vec![said.settings.clone()];
+        if let Some(path) = &said.file {
             let found = std::fs::metadata(path).ok();
             let found =
                 found.map(|data| Seen { modified: data.modified().ok(), bytes: data.len() });
-            if found.is_some() && *seen == found {
+            if found.is_some() && said.seen == found {
                 return Ok(None);
             }
             // Also where it cannot be used: it is told once, and tried again when it changes.
-            *seen = found;
+            said.seen = found;
             let options =
                 LoadOptions { environment: std::env::vars().collect(), ..LoadOptions::default() };
             listed.push(read_keys(path, &options).map_err(|error| error.to_string())?);
@@ -144,10 +175,13 @@ impl Credentials {
         self.now.store(Arc::new(Valid::of(&listed)));
         Ok(Some(count))
     }
+}
 
-    /// Whether there is a file that may change.
-    pub(crate) fn may_change(&self) -> bool {
-        self.file.is_some()
+// === impl Said ===
+
+impl Said {
+    fn of(access: &Access) -> Self {
+        Self { settings: access.credentials.clone(), file: access.keys_file.clone(), seen: None }
     }
 }
 
@@ -158,7 +192,7 @@ impl Valid {
         let each = listed.iter().flat_map(|credentials| &credentials.api_keys);
         let api_key = |key: &access::ApiKey| {
             let known = ApiKey { name: key.name.clone(), plan: key.plan.clone() };
-            (key.value.reveal().to_owned(), known)
+            (sha256(key.value.reveal().as_bytes()), known)
         };
         Self { ring: Keyring::of(listed.iter().copied()), api_keys: each.map(api_key).collect() }
     }
@@ -173,7 +207,7 @@ pub(super) async fn follow(guard: Arc<Guard>, mut stopped: watch::Receiver<bool>
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         let reading = Arc::clone(&guard);
-        let read = move || reading.credentials.as_ref().map_or(Ok(None), Credentials::read);
+        let read = move || reading.credentials.as_ref().map_or(Ok(None), Credentials::look);
         // It fails only where it panics, which would be a defect of ours.
         let read = tokio::task::spawn_blocking(read).await;
         match read.unwrap_or_else(|error| Err(error.to_string())) {

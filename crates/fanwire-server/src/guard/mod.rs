@@ -4,6 +4,8 @@
 //! There is one check, [`Router::admit`](crate::router::Router), for every such API. `dev`
 //! has everything open, on loopback; `serve` nothing that its settings do not open by name.
 //!
+//! - `connect` is what handshakes of WebSocket APIs have to show, `plans` how often API keys
+//!   may, and `tokens` the keys of tokens.
 //! - `credentials` has the keys and tokens that are valid now, and those of the App's own
 //!   functions.
 //! - `question` says what a request asks for, in IAM's terms.
@@ -11,16 +13,20 @@
 //! - `signer` is the same for clients of MQTT whose URL is signed.
 
 mod admit;
+mod connect;
 mod credentials;
+mod plans;
 mod question;
 mod refusal;
 mod signer;
+mod tokens;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use fanwire_access::{Grants, Limiter};
 use fanwire_app::serve::access::Access;
 use fanwire_app::serve::limits::Limits;
@@ -28,6 +34,8 @@ use indexmap::IndexMap;
 use tokio::sync::{Semaphore, watch};
 
 use self::credentials::{Credentials, follow};
+use self::plans::Plans;
+use self::tokens::Tokens;
 
 /// Who may call what.
 #[derive(Clone, Default)]
@@ -118,10 +126,12 @@ pub(crate) struct Guard {
     /// `None`: everything is open.
     credentials: Option<Credentials>,
     /// APIs that are open to everybody.
-    open: Vec<String>,
+    open: ArcSwap<Vec<String>>,
     observer: Option<Arc<dyn GuardObserver>>,
     limiter: Arc<Limiter>,
     max_handshakes: usize,
+    plans: Plans,
+    tokens: Tokens,
 }
 
 // === impl Guard ===
@@ -146,18 +156,33 @@ impl Guard {
         let limits = &options.limits;
         Ok(Arc::new(Self {
             credentials,
-            open,
+            open: ArcSwap::from_pointee(open),
             observer: options.observer.clone(),
             limiter: Arc::new(Limiter::new(limits.clone(), Instant::now())),
+            plans: Plans::new(limits.usage_plans.clone(), Instant::now()),
+            tokens: Tokens::default(),
             max_handshakes: limits.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
         }))
     }
 
     /// Reads the file of keys again whenever it changes, until `stopped`.
     pub(crate) fn follow(self: &Arc<Self>, stopped: watch::Receiver<bool>) {
-        if self.credentials.as_ref().is_some_and(Credentials::may_change) {
+        if self.credentials.is_some() {
             tokio::spawn(follow(Arc::clone(self), stopped));
         }
+    }
+
+    /// Has other settings hold from now on, where calls are checked at all.
+    ///
+    /// # Errors
+    ///
+    /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
+    pub(crate) fn update(&self, access: &Access) -> Result<(), String> {
+        if let Some(credentials) = &self.credentials {
+            credentials.replace(access)?;
+            self.open.store(Arc::new(access.allow_anonymous.clone()));
+        }
+        Ok(())
     }
 
     /// What clients are held to, in all planes.
@@ -172,7 +197,7 @@ impl Guard {
 
     /// Whether everybody may call an API, by the name that settings have for it.
     fn is_open(&self, api: &str) -> bool {
-        self.credentials.is_none() || self.open.iter().any(|open| open == api)
+        self.credentials.is_none() || self.open.load().iter().any(|open| open == api)
     }
 
     pub(crate) fn tell(&self, event: &GuardEvent<'_>) {
