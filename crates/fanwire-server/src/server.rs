@@ -224,7 +224,7 @@ impl Server {
         mut options: ServerOptions,
         observers: Observers,
     ) -> Result<Self, StartError> {
-        let telemetry = Telemetry::start(&options.telemetry)?;
+        let telemetry = Telemetry::start(&options.telemetry, options.certificates.clone())?;
         let observers = telemetry.counting(observers);
         telemetry.counting_calls(&mut options.guard);
         let (listener, address) = bind(options.address)?;

@@ -143,6 +143,11 @@ pub(super) static METRICS: &[Metric] = &[
     counter("cluster_publications", &[], "publications to whichever node listens"),
     counter("cluster_publications_dropped", &[], "those that could not be sent"),
     counter("cluster_messages_lost", &[], "messages of NATS that this node was too slow for"),
+    gauge(
+        "certificate_expires_timestamp_seconds",
+        &["name"],
+        "when a certificate ends, in seconds since the epoch, by the first name in it",
+    ),
     gauge("process_resident_memory_bytes", &[], "memory of the server itself"),
     gauge("process_open_fds", &[], "descriptors that the server has open"),
     gauge("process_max_fds", &[], "descriptors that it may have open"),

@@ -42,6 +42,7 @@ use self::samples::Samples;
 use crate::guard::GuardOptions;
 use crate::router::Router;
 use crate::server::{Observers, StartError};
+use crate::tls::Certificates;
 
 /// What the server tells of itself, and where.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +71,8 @@ pub struct AuditOptions {
 pub(crate) struct Telemetry {
     counts: Counts,
     audit: Option<AuditLog>,
+    /// What is presented to clients on a network.
+    certificates: Option<Arc<Certificates>>,
     /// When the server began, in seconds since the epoch.
     started: f64,
     /// Set once the server has one.
@@ -104,11 +107,15 @@ impl Telemetry {
     /// # Errors
     ///
     /// Where calls are to be written down, and the file cannot be had.
-    pub(crate) fn start(options: &TelemetryOptions) -> Result<Arc<Self>, AuditError> {
+    pub(crate) fn start(
+        options: &TelemetryOptions,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Result<Arc<Self>, AuditError> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Arc::new(Self {
             counts: Counts::default(),
             audit: options.audit.clone().map(AuditLog::open).transpose()?,
+            certificates,
             started: started.as_secs_f64(),
             router: OnceLock::new(),
             cluster: OnceLock::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use fanwire_cluster::{Facts, State};
 use fanwire_hub::HubStats;
@@ -79,6 +80,12 @@ impl Samples {
         self.counted(telemetry);
         for (limit, count) in router.guard().limiter().refused() {
             self.whole("limit_refusals", [limit.name()], count);
+        }
+        for facts in telemetry.certificates.iter().flat_map(|certificates| certificates.facts()) {
+            let ends = facts.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let name = facts.names.first().map(String::as_str).unwrap_or_default();
+            let number = Number::Real(ends.as_secs_f64());
+            self.add("certificate_expires_timestamp_seconds", [name], number);
         }
         self.process(telemetry);
     }
