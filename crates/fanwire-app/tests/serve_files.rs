@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod reference;
+
 use std::path::Path;
 
 use fanwire_app::serve::cluster::NatsCredentials;
@@ -10,6 +12,8 @@ use fanwire_app::serve::telemetry::{Telemetry, TelemetryAddress};
 use fanwire_app::serve::tls::{ClientCertificates, LETS_ENCRYPT, TlsVersion};
 use fanwire_app::serve::{FILE_NAME, LoadedServe, Serve, load};
 use fanwire_app::{LoadError, LoadOptions};
+
+const DOCUMENTATION: &str = include_str!("../../../docs/fanwire-serve-toml.md");
 
 fn load_text(name: &str, text: &str) -> Result<LoadedServe, LoadError> {
     let folder = tempfile::tempdir().unwrap();
@@ -198,4 +202,9 @@ fn calls_are_written_to_a_file_of_a_bounded_size() {
     let audit = load_text(FILE_NAME, text).unwrap().serve.telemetry.audit.unwrap();
     assert!(audit.file.is_absolute() && audit.file.ends_with("calls.log"));
     assert_eq!((audit.max_bytes, audit.keep), (1 << 20, 0));
+}
+
+#[test]
+fn the_documentation_lists_every_key_as_the_schema_does() {
+    reference::assert_documents(DOCUMENTATION, &fanwire_app::serve::schema(), FILE_NAME);
 }

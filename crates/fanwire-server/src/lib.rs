@@ -50,6 +50,7 @@ mod response;
 mod router;
 mod server;
 mod subscriptions;
+mod succession;
 mod telemetry;
 mod tls;
 mod upgrade;
@@ -61,13 +62,14 @@ pub use fanwire_cluster::{Cluster, ClusterOptions, Credentials, NatsTls};
 pub use fanwire_nitric::Observer as NitricObserver;
 
 pub use self::domains::{DomainError, Domains};
-pub use self::listening::{ListenAt, ListenerOptions, ListenerTls};
+pub use self::listening::{ListenAt, ListenerOptions, ListenerTls, RealtimeListeners};
 pub use self::proxy::{NoNetwork, TrustedProxies};
 
 pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
+pub use self::succession::Predecessor;
 pub use self::telemetry::{AuditError, AuditOptions, Check, Health, TelemetryOptions};
 pub use self::tls::{
     AcmeError, Authority, CertificateError, CertificateEvent, CertificateFacts,

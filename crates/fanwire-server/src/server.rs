@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanwire_access::Limiter;
 use fanwire_app::App;
-use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
+use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric};
 use fanwire_cluster::{Cluster, ClusterOptions, JoinError};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
@@ -26,7 +26,7 @@ use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::domains::Domains;
 use crate::guard::{Guard, GuardError, GuardOptions};
-use crate::listening::{ListenAt, ListenerOptions, Open};
+use crate::listening::{ListenAt, ListenerOptions, Open, RealtimeListeners};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::proxy::TrustedProxies;
@@ -68,6 +68,8 @@ pub struct ServerOptions {
     pub websocket_natives: WebSocketNatives,
     /// Where clients connect beside `address`.
     pub listeners: Vec<ListenerOptions>,
+    /// Listeners that are open already for ports of the realtime endpoint's own.
+    pub realtime_listeners: RealtimeListeners,
     /// The proxies whose `X-Forwarded-*` headers are believed.
     pub proxies: TrustedProxies,
     /// Names of hosts that stand for one API each.
@@ -97,6 +99,7 @@ impl Default for ServerOptions {
             certificates: None,
             websocket_natives: WebSocketNatives::new(),
             listeners: Vec::new(),
+            realtime_listeners: RealtimeListeners::default(),
             proxies: TrustedProxies::default(),
             domains: Domains::default(),
             nitric: NitricOptions::default(),
@@ -280,9 +283,9 @@ impl Server {
             limiter: Arc::clone(guard.limiter()),
             nodes: cluster.as_ref().map(|cluster| Box::new(cluster.nodes()) as _),
         };
-        let mut ports = own_ports(app, acceptor.as_ref())?;
+        let realtime_ports = options.realtime_listeners.ports(app, acceptor.as_ref())?;
         let own = Port::of_server(address.port(), own_acceptor);
-        ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
+        let ports = std::iter::once(listener).chain(twin).map(|each| (each, own.clone()));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let own_plane = plane.clone();
         let control = Control::new(app, observers.logs, traffic);
@@ -309,6 +312,11 @@ impl Server {
         for (listener, port) in ports {
             let (router, stopped) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, stopped.clone(), stopped)
+                .map_err(|source| StartError::Bind { address, source })?;
+        }
+        for (listener, port) in realtime_ports {
+            let (router, closed) = (Arc::clone(&router), closing.clone());
+            door::open(listener, router, port, closed, watching.clone())
                 .map_err(|source| StartError::Bind { address, source })?;
         }
         for (open, wanted) in opened.into_iter().zip(&options.listeners) {
@@ -490,8 +498,10 @@ impl Server {
     /// down, tRPC clients are asked to reconnect. Nobody new is let in from now on. Done once
     /// all have left, and when `window` is over at the latest.
     pub async fn drain(&self, window: Duration) {
-        self.router.stop();
         let _ = self.closed.send(true);
+        // Who is in a queue is taken in before that, and then sent away like all the others.
+        let _ = tokio::time::timeout(CLOSING, self.closed.closed()).await;
+        self.router.stop();
         let realtime = self.realtime();
         self.hub.drain(window);
         if let Some(realtime) = &realtime {
@@ -556,6 +566,9 @@ fn acceptors(
     }
     Ok((own, certificates.map(|found| found.acceptor(None, ip)).transpose()?))
 }
+
+/// How long listeners may take to close, which they do as soon as they are told.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether all clients have left.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -636,21 +649,6 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = listener::listen(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-/// Listens on the ports of the realtime endpoint's own.
-fn own_ports(
-    app: &App,
-    acceptor: Option<&Acceptor>,
-) -> Result<Vec<(TcpListener, Port)>, StartError> {
-    let models = app.realtime.iter().flat_map(|realtime| &realtime.listeners);
-    let open = |model: &RealtimeListener| {
-        let address = model.address;
-        let port = Port::of_realtime(model, acceptor.cloned());
-        let port = port.ok_or(StartError::NoTls { address })?;
-        Ok((bind(address)?.0, port))
-    };
-    models.map(open).collect()
 }
 
 /// Listens on `::1` beside `127.0.0.1`: to some clients `localhost` is the one, to

@@ -9,6 +9,7 @@ mod options;
 mod reload;
 mod service_manager;
 mod settings;
+mod succession;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -73,13 +74,22 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         logs: Some(console.journal()),
     };
     let folder = data::folder(app, settings.data.as_deref());
-    let options = match options::options(app, args, &settings, &folder, &console) {
+    let mut options = match options::options(app, args, &settings, &folder, &console) {
         Ok(options) => options,
         Err(error) => {
             anstream::eprintln!("error: {error}");
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    let place = (folder.as_path(), &settings.drain);
+    let waited = tokio::select! {
+        waited = succession::await_folders(app, &mut options, place, &console) => waited,
+        () = signals.next() => return ExitCode::from(EXIT_INTERRUPTED),
+    };
+    if let Err(error) = waited {
+        anstream::eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
@@ -91,7 +101,7 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
     {
         console.news(format!("{wanted} is taken: nobody is told metrics; say telemetry.address"));
     }
-    let announced = hosting::announce_to_tools(&folder, server.address());
+    let mut announced = hosting::announce_to_tools(&folder, server.address());
     if let Err(error) = &announced {
         console.news(format!("other commands will not find this server: {error}"));
     }
@@ -120,7 +130,9 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         () = reloads => {}
     }
     let settings = reloading.settings;
-    drop(announced);
+    if let Ok(announced) = &mut announced {
+        announced.leave();
+    }
     service_manager::tell(NotifyState::Stopping);
     let drain = &settings.drain;
     console.news(format!("sending clients away over {:?}", drain.window));

@@ -65,6 +65,7 @@ pub(super) fn options(
     // Handlers that call AWS by its own names come here, and want certificates for them.
     options.tls = Some(Arc::new(Authority::open_in(&folder.join(AUTHORITY))?));
     options.listeners = listeners(args, settings);
+    options.realtime_listeners.beside_others = true;
     options.certificates = certificates.transpose()?;
     options.proxies = proxies;
     options.domains = Domains::of(&settings.domains, app)?;
