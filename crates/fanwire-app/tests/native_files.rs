@@ -231,7 +231,7 @@ fn a_wrong_file_is_told_with_place_and_remedy() {
         (
             "[websocket.authorizers.gate]\n",
             (4, 1),
-            &["the key `function` is missing from an authorizer"],
+            &["the authorizer `gate` has neither a function nor keys", "jwks"],
         ),
         (
             "[websocket.routes.x]\nfunction = \"send\"\nauthorizer = \"a\"\n[websocket.authorizers.a]\nfunction = \"send\"\n",

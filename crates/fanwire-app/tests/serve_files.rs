@@ -89,6 +89,67 @@ fn what_no_authority_would_issue_is_told_before_it_is_asked() {
     }
 }
 
+const KEY: &str = "[access.keys.a]\nid = \"AKID\"\nallow = [\"iot:Publish a/*\"]\n";
+
+#[test]
+fn a_secret_is_not_shown() {
+    let text = format!("{KEY}secret = \"hunter2 of some length\"\n");
+    let loaded = load_text(FILE_NAME, &text).unwrap();
+    let key = &loaded.serve.access.credentials.keys[0];
+    assert_eq!(key.secret.reveal(), "hunter2 of some length");
+    let shown = format!("{:?} {}", loaded.serve, serde_json::to_string(&loaded.serve).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_secret_that_is_found_by_trying_is_refused() {
+    for (table, key) in [("keys.a", "secret"), ("tokens.a", "token"), ("api_keys.a", "value")] {
+        let id = if key == "secret" { "id = \"AKID\"\n" } else { "" };
+        let allow = if key == "value" { "" } else { "allow = [\"*\"]\n" };
+        let said = |line: &str| {
+            let text = format!("[access.{table}]\n{id}{allow}{line}");
+            load_text(FILE_NAME, &text).unwrap_err().to_string()
+        };
+        let short = said(&format!("{key} = \"hunter2\"\n"));
+        assert!(short.contains("so short that it is found by trying"), "{short}");
+        assert!(!short.contains("hunter2"), "{short}");
+        let none = said("");
+        assert!(none.contains(&format!("`a` has no `{key}`")), "{none}");
+    }
+}
+
+#[test]
+fn secrets_come_from_files_and_a_permission_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "a secret of some length\n").unwrap();
+    let file = folder.path().join(FILE_NAME);
+    let load_key = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        load(None, &folder.path().join("fanwire.toml"), &LoadOptions::default())
+    };
+    let loaded = load_key(format!("{KEY}secret_file = \"secret\"\n")).unwrap();
+    let key = &loaded.serve.access.credentials.keys[0];
+    assert_eq!(key.secret.reveal(), "a secret of some length");
+    assert!(loaded.files.contains(&folder.path().join("secret")));
+    let missing = load_key(format!("{KEY}secret_file = \"nothing\"\n")).unwrap_err().to_string();
+    assert!(missing.contains("nothing cannot be read"), "{missing}");
+    let wrong = KEY.replace("iot:Publish", "iot:Publsh") + "secret_file = \"secret\"\n";
+    let wrong = load_key(wrong).unwrap_err().to_string();
+    assert!(wrong.contains("did you mean `iot:Publish`?"), "{wrong}");
+}
+
+#[test]
+fn a_rate_without_a_burst_has_that_of_a_second() {
+    let text =
+        "[limits]\nconnect_rate = 5\nmessage_rate = 5\nmessage_burst = 50\nbyte_rate = \"1KB\"\n";
+    let limits = load_text(FILE_NAME, text).unwrap().serve.limits;
+    let rate =
+        |rate: Option<fanwire_app::serve::limits::Rate>| rate.map(|r| (r.per_second, r.burst));
+    assert_eq!(rate(limits.connect_rate), Some((5, 5)));
+    assert_eq!(rate(limits.message_rate), Some((5, 50)));
+    assert_eq!(rate(limits.byte_rate), Some((1024, 1024)));
+}
+
 #[test]
 fn a_cluster_is_named_with_who_this_node_is_to_nats() {
     let text = "[cluster]\nnats = \"tls://nats.internal:4222\"\nuser = \"fanwire\"\n\
@@ -117,6 +178,24 @@ fn a_cluster_that_could_not_work_is_told_before_nats_is_asked() {
     ] {
         let said = load_text(FILE_NAME, &text).unwrap_err().to_string();
         assert!(said.contains(expected), "{text}: {said}");
+    }
+}
+
+#[test]
+fn every_example_of_the_documentation_is_right() {
+    let page = include_str!("../../../docs/serve.md");
+    let examples =
+        [DOCUMENTATION, page].into_iter().flat_map(|page| page.split("```toml\n").skip(1));
+    let mut options = LoadOptions::default();
+    options.environment.insert("BACKEND_SECRET".to_owned(), "a secret that is long".to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("backend.secret"), "a secret that is long").unwrap();
+    for example in examples {
+        let text = example.split("```").next().unwrap().replace("/etc/chat/backend", "backend");
+        std::fs::write(folder.path().join(FILE_NAME), &text).unwrap();
+        if let Err(error) = load(None, &folder.path().join("fanwire.toml"), &options) {
+            panic!("{text}\n{error}");
+        }
     }
 }
 

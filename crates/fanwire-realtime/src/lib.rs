@@ -22,6 +22,7 @@
 mod broker;
 mod directory;
 mod durable;
+mod figures;
 mod handshake;
 mod listing;
 mod message;
@@ -41,6 +42,7 @@ pub mod topic;
 
 pub use self::broker::DirectError;
 pub use self::durable::LoadError;
+pub use self::figures::{DropReason, RealtimeStats};
 pub use self::handshake::{
     Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, SignedBy, Signer, TlsArrival,
     Trial,

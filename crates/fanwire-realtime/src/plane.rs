@@ -12,13 +12,14 @@ use fanwire_app::model;
 use fanwire_functions::Functions;
 use fanwire_hub::{Busy, Hub, HubOptions};
 use fanwire_policy::PolicyPool;
-use fanwire_store::{Store, StoreError};
+use fanwire_store::{Store, StoreError, StoreFigures, StoreStats};
 use foldhash::fast::FixedState;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::directory::Directory;
 use crate::durable::{Durable, LoadError};
+use crate::figures::{AllFigures, RealtimeStats};
 use crate::handshake::{Keys, MAX_HANDSHAKES, MAX_PASSWORD_CHECKS};
 use crate::listing::{RetainedInfo, SessionInfo};
 use crate::notice::Notice;
@@ -44,6 +45,9 @@ pub(crate) struct Inner {
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) retained: Arc<Retained>,
+    figures: Arc<AllFigures>,
+    /// What its store has done, where it has one.
+    store: Option<StoreFigures>,
     pub(crate) functions: Functions,
     pub(crate) natives: Natives,
     pub(crate) observer: Arc<dyn Observer>,
@@ -166,11 +170,13 @@ impl Realtime {
         }
         let wills = recovered.wills;
         let sessions = Mutex::new(recovered.sessions);
+        let figures = Arc::new(AllFigures::new(parts.hub.shards.clamp(1, 256)));
         let shared = SharedParts {
             settings: Arc::clone(&settings),
             directory: Arc::clone(&directory),
             retained: Arc::clone(&retained),
             observer: Arc::clone(&parts.observer),
+            figures: Arc::clone(&figures),
             durable,
         };
         let hub = Hub::start_with(parts.hub, move |hub: &Hub<MqttSession>, shard| {
@@ -184,6 +190,8 @@ impl Realtime {
             settings: ArcSwap::new(settings),
             directory,
             retained,
+            figures,
+            store: parts.store.as_ref().map(Store::figures),
             functions: parts.functions,
             natives: parts.natives,
             observer: parts.observer,
@@ -369,6 +377,17 @@ impl Realtime {
     /// Counters of the connections.
     pub fn connections(&self) -> fanwire_hub::HubStats {
         self.inner.hub.stats()
+    }
+
+    /// What the plane has done and holds.
+    pub fn stats(&self) -> RealtimeStats {
+        let (retained, retained_bytes) = self.inner.retained.size();
+        RealtimeStats { retained, retained_bytes, ..self.inner.figures.sum() }
+    }
+
+    /// What its store has done and holds; `None` where nothing outlives the process.
+    pub fn store_stats(&self) -> Option<StoreStats> {
+        self.inner.store.as_ref().map(StoreFigures::stats)
     }
 
     /// Sends the clients away, one after the other over `window`. Returns at once.

@@ -13,6 +13,7 @@ use fanwire_wire::ws::{self, CloseCode, Receiver, ReceiverLimits};
 use crate::broker::{Admission, Broker, BrokerParts, Fault, Keep, Key, Sending};
 use crate::directory::Directory;
 use crate::durable::{Durable, RecoveredSession};
+use crate::figures::AllFigures;
 use crate::handshake::refusal;
 use crate::notice::Notice;
 use crate::refresh::Refresh;
@@ -104,6 +105,7 @@ pub(crate) struct SharedParts {
     pub(crate) directory: Arc<Directory>,
     pub(crate) retained: Arc<Retained>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) figures: Arc<AllFigures>,
     pub(crate) durable: Option<Durable>,
 }
 
@@ -143,6 +145,7 @@ impl Shard {
             directory: Arc::clone(&parts.directory),
             retained: Arc::clone(&parts.retained),
             observer: Arc::clone(&parts.observer),
+            figures: parts.figures.of(shard),
             keep,
             now: hub.clock().now(),
             now_ms: hub.clock().epoch_ms(),

@@ -205,6 +205,7 @@ mod tests {
 
     fn api(id: &str, stage: &str, base_path: Option<&str>) -> WebSocketApi {
         WebSocketApi {
+            connect: fanwire_app::model::ConnectRules::default(),
             id: id.to_owned(),
             name: id.to_owned(),
             stage: stage.to_owned(),

@@ -218,6 +218,11 @@ impl Router {
         format!("arn:aws:{service}:{}:{}:{resource}", account.region, account.id)
     }
 
+    /// The account that the App says it is of.
+    pub(crate) fn account_id(&self) -> String {
+        self.account.load().id.clone()
+    }
+
     /// The ARN of who a key or a token is called by.
     pub(crate) fn arn_of_user(&self, name: &str) -> String {
         format!("arn:aws:iam::{}:user/{name}", self.account.load().id)

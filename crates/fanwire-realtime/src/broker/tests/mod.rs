@@ -153,6 +153,7 @@ impl Net {
                 shards,
                 directory: Arc::clone(&directory),
                 retained: Arc::clone(&retained),
+                figures: Arc::default(),
                 observer: Arc::new(Nobody),
                 keep: None,
                 now,

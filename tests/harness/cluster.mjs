@@ -1,0 +1,104 @@
+// Nodes that serve one app together on this machine, and the NATS server between them.
+
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+
+import { ROOT, app, start } from './fanwire.mjs';
+import { temporaryFolder } from './folder.mjs';
+import { eventually, within } from './patience.mjs';
+
+const NATS_SERVER = process.env.NATS_SERVER ?? path.join(ROOT, '.cache/venv/bin/nats-server');
+
+/** A port that is free now, and is not given out again soon. */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** A nats-server whose streams outlive it. */
+export class Nats {
+  static async start() {
+    if (!existsSync(NATS_SERVER)) {
+      throw new Error(`there is no ${NATS_SERVER}: \`./test clients\` installs it from tests/python/requirements.txt; or set NATS_SERVER`);
+    }
+    const nats = new Nats();
+    nats.port = await freePort();
+    nats.folder = temporaryFolder('nats');
+    writeFileSync(path.join(nats.folder, 'nats.conf'), [
+      `listen: "127.0.0.1:${nats.port}"`,
+      `jetstream { store_dir: "${nats.folder}/jetstream", sync_interval: always }`,
+    ].join('\n'));
+    await nats.run();
+    return nats;
+  }
+
+  get url() {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, or starts it again with what it had on its disk. */
+  async run() {
+    let output = '';
+    this.child = spawn(NATS_SERVER, ['-c', path.join(this.folder, 'nats.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const { child } = this;
+    process.once('exit', () => child.kill('SIGKILL'));
+    child.unref();
+    child.stderr.unref();
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+    this.exited = new Promise((resolve) => child.on('exit', resolve));
+    await eventually(() => output.includes('Server is ready'), 'NATS is ready').catch((error) => {
+      throw new Error(`${error.message}: ${output}`);
+    });
+  }
+
+  async kill() {
+    this.child.kill('SIGKILL');
+    await within(this.exited, 'NATS ends');
+  }
+}
+
+/** Several nodes and their NATS server. */
+export class Cluster {
+  static async start(count = 3, { lease = '2s' } = {}) {
+    const cluster = new Cluster();
+    cluster.lease = lease;
+    cluster.ends = path.join(temporaryFolder('ends'), 'ends');
+    writeFileSync(cluster.ends, '');
+    cluster.nats = await Nats.start();
+    cluster.nodes = [];
+    for (let number = 1; number <= count; number += 1) await cluster.add(`node-${number}`);
+    return cluster;
+  }
+
+  /** Starts one more node. */
+  async add(name) {
+    const config = path.join(temporaryFolder(name), 'fanwire.serve.toml');
+    writeFileSync(config, [
+      '[access]', 'allow_anonymous = ["connections", "control"]',
+      '[drain]', 'window = "1s"', 'grace = "10s"',
+      '[cluster]', `nats = "${this.nats.url}"`, `node = "${name}"`, `lease = "${this.lease}"`,
+    ].join('\n'));
+    const node = await start(app('cluster'), { command: 'serve', args: ['--config', config], env: { ENDS: this.ends } });
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** The ids of connections of which the app was told that they have ended, as often as it was. */
+  ended() {
+    return readFileSync(this.ends, 'utf8').split('\n').filter(Boolean);
+  }
+
+  async stop() {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    await this.nats.kill();
+  }
+}
