@@ -8,6 +8,7 @@ use std::path::Path;
 
 use fanwire_app::serve::cluster::NatsCredentials;
 use fanwire_app::serve::listen::ListenAt;
+use fanwire_app::serve::telemetry::{Telemetry, TelemetryAddress};
 use fanwire_app::serve::tls::{ClientCertificates, LETS_ENCRYPT, TlsVersion};
 use fanwire_app::serve::{FILE_NAME, LoadedServe, Serve, load};
 use fanwire_app::{LoadError, LoadOptions};
@@ -197,6 +198,29 @@ fn every_example_of_the_documentation_is_right() {
             panic!("{text}\n{error}");
         }
     }
+}
+
+#[test]
+fn metrics_are_told_at_the_usual_place_unless_another_one_or_none_is_named() {
+    let read = |text: &str| load_text(FILE_NAME, text).map(|loaded| loaded.serve.telemetry);
+    let usual = Telemetry::default();
+    assert_eq!(read("[telemetry]\n").unwrap(), usual);
+    assert_eq!(usual.address.address(), Some("127.0.0.1:9464".parse().unwrap()));
+    let named = read("[telemetry]\naddress = \"[::1]:1234\"\n").unwrap();
+    assert_eq!(named.address, TelemetryAddress::At("[::1]:1234".parse().unwrap()));
+    let none = read("[telemetry]\naddress = \"none\"\n").unwrap();
+    assert_eq!(none.address.address(), None);
+    let error = read("[telemetry]\naddress = \"localhost\"\n").unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:9464"), "{error}");
+}
+
+#[test]
+fn calls_are_written_to_a_file_of_a_bounded_size() {
+    let text =
+        "[telemetry]\naudit_file = \"calls.log\"\naudit_max_size = \"1MB\"\naudit_keep = 0\n";
+    let audit = load_text(FILE_NAME, text).unwrap().serve.telemetry.audit.unwrap();
+    assert!(audit.file.is_absolute() && audit.file.ends_with("calls.log"));
+    assert_eq!((audit.max_bytes, audit.keep), (1 << 20, 0));
 }
 
 #[test]

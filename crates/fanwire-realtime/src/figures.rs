@@ -105,6 +105,12 @@ impl Figures {
         self.dropped[reason as usize].add(messages);
     }
 
+    /// All that were lost, for whatever reason.
+    #[cfg(test)]
+    pub(crate) fn lost(&self) -> u64 {
+        self.dropped.iter().map(Tally::get).sum()
+    }
+
     /// Counts a message for a client that was written to it, or would not fit into what it
     /// takes.
     pub(crate) fn written(&self, was: bool) {

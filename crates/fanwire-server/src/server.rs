@@ -30,11 +30,12 @@ use crate::listening::{ListenAt, ListenerOptions, Open, RealtimeListeners};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::proxy::TrustedProxies;
-use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
+use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
+use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions};
 use crate::tls::{Acceptor, Authority, Certificates, TlsError};
-use crate::{door, dynamodb, endpoints, gate, listener, subscriptions};
+use crate::{door, dynamodb, endpoints, gate, listener, subscriptions, telemetry};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -79,6 +80,8 @@ pub struct ServerOptions {
     pub cluster: Option<ClusterOptions>,
     /// Who may call what, and how much of it.
     pub guard: GuardOptions,
+    /// What the server tells of itself.
+    pub telemetry: TelemetryOptions,
 }
 
 impl Default for ServerOptions {
@@ -102,6 +105,7 @@ impl Default for ServerOptions {
             nitric: NitricOptions::default(),
             cluster: None,
             guard: GuardOptions::default(),
+            telemetry: TelemetryOptions::default(),
         }
     }
 }
@@ -157,6 +161,9 @@ pub enum StartError {
     /// Who may call cannot be told.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// Calls cannot be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The subscriptions could not start.
     #[error(transparent)]
     Subscriptions(#[from] SubscriptionsError),
@@ -200,6 +207,8 @@ pub struct Server {
     cluster: Option<ClusterHost>,
     /// Where clients connect beside `address`, in words.
     places: Vec<String>,
+    /// Where metrics and health are told.
+    told_at: Option<SocketAddr>,
     /// Told when no more clients are taken, except at `address`.
     closed: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
@@ -215,9 +224,12 @@ impl Server {
     /// [`StartError`]; nothing is left running then.
     pub async fn start(
         app: &App,
-        options: ServerOptions,
+        mut options: ServerOptions,
         observers: Observers,
     ) -> Result<Self, StartError> {
+        let telemetry = Telemetry::start(&options.telemetry, options.certificates.clone())?;
+        let observers = telemetry.counting(observers);
+        telemetry.counting_calls(&mut options.guard);
         let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
         let opened = options.listeners.iter().map(open_listener).collect::<Result<Vec<_>, _>>()?;
@@ -242,11 +254,12 @@ impl Server {
             None => None,
         };
         let traffic = Feed::default();
-        let folder = options.realtime_folder;
+        let mesh = cluster.as_ref().and_then(ClusterHost::mesh);
+        let kept = Kept { folder: options.realtime_folder, mesh };
         let (natives, observer) = (options.realtime_natives, observers.realtime);
         let limiter = Arc::clone(guard.limiter());
         let realtime =
-            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, limiter, folder);
+            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, limiter, kept);
         realtime.apply(app, Duration::ZERO).await?;
         let nitric = match &app.nitric {
             Some(_) => {
@@ -289,12 +302,14 @@ impl Server {
             functions,
             tables.clone(),
             (options.proxies, options.domains),
-            control,
+            (control, Arc::clone(&telemetry)),
         );
         let router = Arc::new(router);
+        telemetry.attach(Arc::downgrade(&router));
         let (stopped, watching) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
         guard.follow(watching.clone());
+        let told_at = telemetry::open(&options.telemetry, &telemetry, &watching)?;
         for (listener, port) in ports {
             let (router, stopped) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, stopped.clone(), stopped)
@@ -320,7 +335,8 @@ impl Server {
             nitric.apply(app).await;
         }
         if let Some(cluster) = &cluster {
-            cluster.start(router.plane());
+            cluster.start(router.plane(), router.realtime_host()).await;
+            telemetry.follow(cluster.cluster().clone());
         }
         if let Some(certificates) = options.certificates {
             tokio::spawn(certificates.keep(watching.clone()));
@@ -338,6 +354,7 @@ impl Server {
             nitric,
             cluster,
             places,
+            told_at,
             closed,
             stopped,
         })
@@ -460,6 +477,16 @@ impl Server {
     /// path.
     pub fn places(&self) -> &[String] {
         &self.places
+    }
+
+    /// Where metrics and health are told, if anywhere but where clients connect.
+    pub fn telemetry_address(&self) -> Option<SocketAddr> {
+        self.told_at
+    }
+
+    /// Has the server ready only while this is well, too.
+    pub fn add_check(&self, check: Arc<dyn Check>) {
+        self.router.telemetry().add_check(check);
     }
 
     /// Whether clients are let in: not any more once they are being sent away.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fanwire_access::{Counted, Excess, Limiter};
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
-use fanwire_hub::{Audience, Hub, Reservation, Transport};
+use fanwire_hub::{Audience, Hub, HubStats, Reservation, Transport};
 use fanwire_wire::ws::{CloseCode, WireForm, handshake::negotiate_deflate};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -153,6 +153,11 @@ impl Plane {
         let hub = self.dispatcher.hub();
         hub.advance(by);
         hub.clock().ahead()
+    }
+
+    /// What its shards have moved.
+    pub fn hub_stats(&self) -> HubStats {
+        self.dispatcher.hub().stats()
     }
 
     /// What the plane has done: what its sessions have counted, and what broadcasts of the hub

@@ -97,6 +97,10 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
             return ExitCode::FAILURE;
         }
     };
+    if let (Some(wanted), None) = (settings.telemetry.address.address(), server.telemetry_address())
+    {
+        console.news(format!("{wanted} is taken: nobody is told metrics; say telemetry.address"));
+    }
     let mut announced = hosting::announce_to_tools(&folder, server.address());
     if let Err(error) = &announced {
         console.news(format!("other commands will not find this server: {error}"));
@@ -174,6 +178,7 @@ async fn be_ready(
         let address = address.unwrap_or_else(|| server.address());
         let mut described = ready::described(app, server, address, &sockets);
         described["listeners"] = places.into();
+        described["telemetry"] = server.telemetry_address().map(|at| at.to_string()).into();
         console.json(&described);
     } else {
         console.news(format!("serving {} on {}", app.service, places.join(", ")));
