@@ -94,7 +94,10 @@ pub(crate) fn open(
     stopped: &watch::Receiver<bool>,
 ) -> Result<Option<SocketAddr>, StartError> {
     let Some(address) = options.address else { return Ok(None) };
-    match listener::open(address, telemetry, stopped.clone()) {
+    // One that is named is this App's, which a new process takes over while the old one leaves.
+    // The usual one may be another App's.
+    let beside_others = !options.may_do_without;
+    match listener::open(address, beside_others, telemetry, stopped.clone()) {
         Ok(address) => Ok(Some(address)),
         Err(_) if options.may_do_without => Ok(None),
         Err(source) => Err(StartError::Listen { place: address.to_string(), source }),
