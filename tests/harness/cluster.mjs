@@ -83,7 +83,7 @@ export class Cluster {
   async add(name) {
     const config = path.join(temporaryFolder(name), 'fanwire.serve.toml');
     writeFileSync(config, [
-      '[access]', 'allow_anonymous = ["connections", "control"]',
+      '[access]', 'allow_anonymous = ["connections", "control", "data", "mqtt"]',
       '[drain]', 'window = "1s"', 'grace = "10s"',
       '[cluster]', `nats = "${this.nats.url}"`, `node = "${name}"`, `lease = "${this.lease}"`,
     ].join('\n'));

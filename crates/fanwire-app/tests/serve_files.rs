@@ -198,10 +198,29 @@ fn metrics_are_told_at_the_usual_place_unless_another_one_or_none_is_named() {
 
 #[test]
 fn calls_are_written_to_a_file_of_a_bounded_size() {
-    let text = "[telemetry]\naudit_file = \"calls.log\"\naudit_max_size = \"1MB\"\naudit_keep = 0\n";
+    let text =
+        "[telemetry]\naudit_file = \"calls.log\"\naudit_max_size = \"1MB\"\naudit_keep = 0\n";
     let audit = load_text(FILE_NAME, text).unwrap().serve.telemetry.audit.unwrap();
     assert!(audit.file.is_absolute() && audit.file.ends_with("calls.log"));
     assert_eq!((audit.max_bytes, audit.keep), (1 << 20, 0));
+}
+
+#[test]
+fn every_example_of_the_documentation_is_right() {
+    let page = include_str!("../../../docs/serve.md");
+    let examples =
+        [DOCUMENTATION, page].into_iter().flat_map(|page| page.split("```toml\n").skip(1));
+    let mut options = LoadOptions::default();
+    options.environment.insert("BACKEND_SECRET".to_owned(), "a secret that is long".to_owned());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("backend.secret"), "a secret that is long").unwrap();
+    for example in examples {
+        let text = example.split("```").next().unwrap().replace("/etc/chat/backend", "backend");
+        std::fs::write(folder.path().join(FILE_NAME), &text).unwrap();
+        if let Err(error) = load(None, &folder.path().join("fanwire.toml"), &options) {
+            panic!("{text}\n{error}");
+        }
+    }
 }
 
 #[test]

@@ -8,11 +8,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fanwire_wire::mqtt::QoS;
 
-use crate::tap::Tap;
+use crate::mesh::Node;
+use crate::tap::{Reach, Tap};
 use crate::topic::{Parent, TopicIndex};
 
 /// Changes kept for shards that have not seen them yet. One that misses more forgets all
@@ -43,6 +44,36 @@ pub(crate) struct Directory {
     next_tap: AtomicU64,
     /// How many filters of the tables lifecycle events may match. Read without the lock.
     event_filters: AtomicUsize,
+    /// Who tells the other nodes of a cluster what this one hears.
+    outward: OnceLock<Arc<dyn Outward>>,
+}
+
+/// Tells the other nodes of a cluster what this one hears. Called under a lock of its own,
+/// so that what it is told of one filter comes in the order in which it happened.
+pub(crate) trait Outward: Send + Sync {
+    /// Somebody here has begun to listen to a filter, or has ended.
+    fn interested(&self, filter: &str, more: bool);
+
+    /// A shared subscription has so many members here.
+    fn grouped(&self, group: &str, filter: &str, members: Members);
+}
+
+/// How many members of a shared subscription there are at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Members {
+    /// Those that are connected.
+    pub(crate) online: u32,
+    /// All of them.
+    pub(crate) all: u32,
+}
+
+/// Where the next message of a shared subscription goes.
+#[derive(Debug, Clone)]
+pub(crate) enum Choice {
+    /// To a session of this node.
+    Member(Member),
+    /// To another node, which chooses among its own.
+    Node(Node),
 }
 
 #[derive(Default)]
@@ -50,7 +81,9 @@ struct Tables {
     interests: TopicIndex<Interest>,
     groups: TopicIndex<Vec<Arc<Group>>>,
     group_count: usize,
-    taps: TopicIndex<Vec<(TapId, Arc<dyn Tap>)>>,
+    taps: TopicIndex<Vec<(TapId, Reach, Arc<dyn Tap>)>>,
+    /// The other nodes that listen to a filter.
+    nodes: TopicIndex<Vec<Node>>,
 }
 
 /// How many subscriptions each shard has to one filter.
@@ -70,8 +103,11 @@ struct Changes {
 /// them.
 #[derive(Debug)]
 pub(crate) struct Group {
-    name: Box<str>,
+    pub(crate) name: Box<str>,
+    pub(crate) filter: Box<str>,
     members: RwLock<Vec<Member>>,
+    /// How many there are on other nodes.
+    nodes: RwLock<Vec<(Node, Members)>>,
     next: AtomicUsize,
 }
 
@@ -92,17 +128,25 @@ pub(crate) struct Member {
 pub(crate) struct Elsewhere {
     pub(crate) shards: ShardSet,
     pub(crate) groups: Vec<Arc<Group>>,
-    pub(crate) taps: Vec<Arc<dyn Tap>>,
+    pub(crate) taps: Vec<(Reach, Arc<dyn Tap>)>,
+    /// Other nodes that have subscribers.
+    pub(crate) nodes: Vec<Node>,
 }
 
 // === impl Directory ===
 
 impl Directory {
+    /// Has somebody told from now on what this node hears. Only the first stays.
+    pub(crate) fn tell_outward(&self, outward: Arc<dyn Outward>) {
+        let _ = self.outward.set(outward);
+    }
+
     /// A shard has one more subscription, not a shared one, to `filter`.
     pub(crate) fn add_interest(&self, filter: &str, shard: u8) {
         if self.write().interests.get_or_default(filter).add(shard) {
             self.count_events(filter, 1);
             self.changed(filter);
+            self.interested(filter, true);
         }
     }
 
@@ -117,7 +161,80 @@ impl Directory {
             drop(tables);
             self.count_events(filter, -1);
             self.changed(filter);
+            self.interested(filter, false);
         }
+    }
+
+    /// Another node has begun to listen to a filter.
+    pub(crate) fn add_node(&self, filter: &str, node: Node) {
+        let mut tables = self.write();
+        let nodes = tables.nodes.get_or_default(filter);
+        if nodes.contains(&node) {
+            return;
+        }
+        nodes.push(node);
+        drop(tables);
+        self.count_events(filter, 1);
+        self.changed(filter);
+    }
+
+    /// Another node listens to a filter no more.
+    pub(crate) fn remove_node(&self, filter: &str, node: Node) {
+        let mut tables = self.write();
+        let Some(nodes) = tables.nodes.get_mut(filter) else { return };
+        let before = nodes.len();
+        nodes.retain(|known| *known != node);
+        let gone = before - nodes.len();
+        if nodes.is_empty() {
+            tables.nodes.remove(filter);
+        }
+        drop(tables);
+        self.count_events(filter, -gone.cast_signed());
+        self.changed(filter);
+    }
+
+    /// A shared subscription has so many members on another node: none, where it has gone.
+    pub(crate) fn set_members(&self, group: &str, filter: &str, node: Node, members: Members) {
+        let mut tables = self.write();
+        if members.all > 0 {
+            let group = self.group(&mut tables, group, filter);
+            drop(tables);
+            group.set_members(node, members);
+        } else if let Some(known) = tables.groups.get_mut(filter) {
+            let before = known.len();
+            known.retain(|known| {
+                if *known.name == *group {
+                    known.set_members(node, members);
+                }
+                !known.is_empty()
+            });
+            let gone = before - known.len();
+            if known.is_empty() {
+                tables.groups.remove(filter);
+            }
+            tables.group_count -= gone;
+            self.count_events(filter, -gone.cast_signed());
+            drop(tables);
+        }
+        self.changed(filter);
+    }
+
+    /// A member of a shared subscription has connected, or gone.
+    pub(crate) fn presence_changed(&self, group: &str, filter: &str) {
+        let Some(outward) = self.outward.get() else { return };
+        let tables = self.read();
+        let known = tables.groups.get(filter);
+        let members = known
+            .and_then(|groups| groups.iter().find(|known| *known.name == *group))
+            .map_or(Members::default(), |group| group.here());
+        // Under the lock: what is told next is as it is next.
+        outward.grouped(group, filter, members);
+    }
+
+    /// The shared subscription of a name and filter, if anybody takes part in it.
+    pub(crate) fn find_group(&self, group: &str, filter: &str) -> Option<Arc<Group>> {
+        let tables = self.read();
+        tables.groups.get(filter)?.iter().find(|known| *known.name == *group).cloned()
     }
 
     /// Whether a client may become a member of a shared subscription: it is one already, or
@@ -141,19 +258,24 @@ impl Directory {
     /// Adds a member to a shared subscription, or replaces its options.
     pub(crate) fn join(&self, group: &str, filter: &str, member: Member) {
         let mut tables = self.write();
-        let Tables { groups, group_count, .. } = &mut *tables;
+        let joined = self.group(&mut tables, group, filter);
+        drop(tables);
+        joined.join(member);
+        self.changed(filter);
+        self.presence_changed(group, filter);
+    }
+
+    fn group(&self, tables: &mut Tables, group: &str, filter: &str) -> Arc<Group> {
+        let Tables { groups, group_count, .. } = tables;
         let groups = groups.get_or_default(filter);
         let found = groups.iter().find(|known| *known.name == *group).cloned();
-        let group = found.unwrap_or_else(|| {
-            let group = Arc::new(Group::new(group));
+        found.unwrap_or_else(|| {
+            let group = Arc::new(Group::new(group, filter));
             groups.push(Arc::clone(&group));
             *group_count += 1;
             self.count_events(filter, 1);
             group
-        });
-        drop(tables);
-        group.join(member);
-        self.changed(filter);
+        })
     }
 
     /// Removes a member from a shared subscription.
@@ -162,7 +284,7 @@ impl Directory {
         let Tables { groups, group_count, .. } = &mut *tables;
         let Some(known) = groups.get_mut(filter) else { return };
         let before = known.len();
-        known.retain(|known| *known.name != *group || known.leave(client_id));
+        known.retain(|known| *known.name != *group || !known.leave(client_id));
         let gone = before - known.len();
         *group_count -= gone;
         if known.is_empty() {
@@ -171,14 +293,18 @@ impl Directory {
         self.count_events(filter, -gone.cast_signed());
         drop(tables);
         self.changed(filter);
+        self.presence_changed(group, filter);
     }
 
     /// Subscribes somebody in this process.
-    pub(crate) fn add_tap(&self, filter: &str, tap: Arc<dyn Tap>) -> TapId {
+    pub(crate) fn add_tap(&self, filter: &str, reach: Reach, tap: Arc<dyn Tap>) -> TapId {
         let id = self.next_tap.fetch_add(1, Ordering::Relaxed);
-        self.write().taps.get_or_default(filter).push((id, tap));
+        self.write().taps.get_or_default(filter).push((id, reach, tap));
         self.count_events(filter, 1);
         self.changed(filter);
+        if reach == Reach::Everywhere {
+            self.interested(filter, true);
+        }
         id
     }
 
@@ -186,13 +312,16 @@ impl Directory {
     pub(crate) fn remove_tap(&self, filter: &str, id: TapId) {
         let mut tables = self.write();
         let Some(taps) = tables.taps.get_mut(filter) else { return };
-        let at = taps.iter().position(|(known, _)| *known == id);
+        let at = taps.iter().position(|(known, ..)| *known == id);
         let removed = at.map(|at| taps.swap_remove(at));
         if taps.is_empty() {
             tables.taps.remove(filter);
         }
         drop(tables);
         self.count_events(filter, if removed.is_some() { -1 } else { 0 });
+        if removed.as_ref().is_some_and(|(_, reach, _)| *reach == Reach::Everywhere) {
+            self.interested(filter, false);
+        }
         // Not before: a tap may own a subscription, whose end leads here again.
         drop(removed);
         self.changed(filter);
@@ -215,7 +344,14 @@ impl Directory {
         });
         tables.groups.matches(topic, parent, |groups| found.groups.extend(groups.iter().cloned()));
         tables.taps.matches(topic, parent, |taps| {
-            found.taps.extend(taps.iter().map(|(_, tap)| Arc::clone(tap)));
+            found.taps.extend(taps.iter().map(|(_, reach, tap)| (*reach, Arc::clone(tap))));
+        });
+        tables.nodes.matches(topic, parent, |nodes| {
+            for node in nodes {
+                if !found.nodes.contains(node) {
+                    found.nodes.push(*node);
+                }
+            }
         });
         found
     }
@@ -235,6 +371,12 @@ impl Directory {
             None => changed(None),
         }
         *seen = changes.first + changes.recent.len() as u64;
+    }
+
+    fn interested(&self, filter: &str, more: bool) {
+        if let Some(outward) = self.outward.get() {
+            outward.interested(filter, more);
+        }
     }
 
     fn count_events(&self, filter: &str, change: isize) {
@@ -322,8 +464,14 @@ impl Interest {
 // === impl Group ===
 
 impl Group {
-    fn new(name: &str) -> Self {
-        Self { name: name.into(), members: RwLock::default(), next: AtomicUsize::new(0) }
+    fn new(name: &str, filter: &str) -> Self {
+        Self {
+            name: name.into(),
+            filter: filter.into(),
+            members: RwLock::default(),
+            nodes: RwLock::default(),
+            next: AtomicUsize::new(0),
+        }
     }
 
     fn join(&self, member: Member) {
@@ -339,22 +487,91 @@ impl Group {
         members.len() < max_members || members.iter().any(|known| *known.client_id == *client_id)
     }
 
-    /// Says whether any member is left.
+    /// Says whether nobody is left, here or elsewhere.
     fn leave(&self, client_id: &str) -> bool {
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         members.retain(|member| *member.client_id != *client_id);
-        !members.is_empty()
+        drop(members);
+        self.is_empty()
     }
 
-    /// The member whose turn it is: the next that is connected, or the next at all where
+    fn is_empty(&self) -> bool {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        members.is_empty() && nodes.is_empty()
+    }
+
+    fn set_members(&self, node: Node, members: Members) {
+        let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
+        nodes.retain(|(known, _)| *known != node);
+        if members.all > 0 {
+            nodes.push((node, members));
+        }
+    }
+
+    /// How many members it has on this node.
+    fn here(&self) -> Members {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let online = members.iter().filter(|member| member.online.load(Ordering::Relaxed)).count();
+        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        Members { online: count(online), all: count(members.len()) }
+    }
+
+    /// Where the message whose turn it is goes: each member, wherever it is, gets as many as
+    /// any other that is connected. `none_of` are nodes that have none after all.
+    pub(crate) fn choose(&self, none_of: &[Node]) -> Option<Choice> {
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        let nodes = nodes.iter().filter(|(node, _)| !none_of.contains(node));
+        let nodes: Vec<(Node, Members)> = nodes.copied().collect();
+        if nodes.is_empty() {
+            return self.choose_here().map(Choice::Member);
+        }
+        let here = self.here();
+        let anybody_online = here.online > 0 || nodes.iter().any(|(_, there)| there.online > 0);
+        let weight =
+            |members: Members| (if anybody_online { members.online } else { members.all }) as usize;
+        let all: usize = weight(here) + nodes.iter().map(|(_, it)| weight(*it)).sum::<usize>();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(all)?;
+        let Some(mut left) = turn.checked_sub(weight(here)) else {
+            return self.member_at(turn, anybody_online).map(Choice::Member);
+        };
+        for (node, members) in nodes {
+            match left.checked_sub(weight(members)) {
+                Some(more) => left = more,
+                None => return Some(Choice::Node(node)),
+            }
+        }
+        None
+    }
+
+    /// One of the members here by its place, among those that are connected or among all.
+    fn member_at(&self, at: usize, only_online: bool) -> Option<Member> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let fits = |member: &&Member| !only_online || member.online.load(Ordering::Relaxed);
+        members.iter().filter(fits).nth(at).or_else(|| members.first()).cloned()
+    }
+
+    /// The member here whose turn it is: the next that is connected, or the next at all where
     /// none is.
-    pub(crate) fn choose(&self) -> Option<Member> {
+    pub(crate) fn choose_here(&self) -> Option<Member> {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         let count = members.len();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..count).map(|step| &members[(turn.wrapping_add(step)) % count]);
         let online = in_turn().find(|member| member.online.load(Ordering::Relaxed));
         online.or_else(|| in_turn().next()).cloned()
+    }
+}
+
+// === impl Elsewhere ===
+
+impl Elsewhere {
+    /// Whether nobody else is to have the messages.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.shards.is_empty()
+            && self.groups.is_empty()
+            && self.taps.is_empty()
+            && self.nodes.is_empty()
     }
 }
 
@@ -405,7 +622,8 @@ mod tests {
             directory.add_interest(filter, 1);
             directory.join("g", filter, member("c", true));
             directory.join("g", filter, member("d", true));
-            let tap = directory.add_tap(filter, Arc::new(|_: &Arc<crate::Message>| {}));
+            let tap =
+                directory.add_tap(filter, Reach::Here, Arc::new(|_: &Arc<crate::Message>| {}));
             for shard in [0, 0, 1] {
                 assert!(directory.hears_events(), "{filter}");
                 directory.remove_interest(filter, shard);
@@ -476,14 +694,14 @@ mod tests {
             directory.join("g", "t", member(name, online));
         }
         let group = &directory.elsewhere("t", Parent::Matches, 0).groups[0];
-        let mut chosen: Vec<_> = (0..4).filter_map(|_| group.choose()).collect();
+        let mut chosen: Vec<_> = (0..4).filter_map(|_| group.choose_here()).collect();
         chosen.sort_by(|a, b| a.client_id.cmp(&b.client_id));
         assert!(chosen.iter().all(|member| &*member.client_id != "b"));
         assert!(chosen.iter().any(|member| &*member.client_id == "a"));
         for name in ["a", "c"] {
             directory.leave("g", "t", name);
         }
-        assert_eq!(&*group.choose().unwrap().client_id, "b");
+        assert_eq!(&*group.choose_here().unwrap().client_id, "b");
         directory.leave("g", "t", "b");
         assert!(directory.elsewhere("t", Parent::Matches, 0).groups.is_empty());
     }

@@ -25,6 +25,7 @@ mod durable;
 mod figures;
 mod handshake;
 mod listing;
+pub mod mesh;
 mod message;
 mod natives;
 mod notice;
@@ -48,7 +49,7 @@ pub use self::handshake::{
     Trial,
 };
 pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
-pub use self::message::{Message, Properties, Publisher};
+pub use self::message::{Message, Origin, Properties, Publisher};
 pub use self::natives::{
     NativeAuthorizer, NativeFailure, NativeFuture, NativeMessage, NativeRequest, NativeSubscriber,
     Natives, Terms,

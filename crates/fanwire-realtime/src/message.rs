@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanwire_wire::mqtt::{MessageProperties, QoS, UserProperties, UserPropertiesBuf};
 
+use crate::mesh::Node;
+
 /// A message that is kept: retained, queued, on its way to another shard, or given to
 /// somebody in this process. What only passes through a shard is never made into one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,18 @@ pub struct Message {
     pub publisher: Option<Arc<Publisher>>,
     /// When it was published, in milliseconds since the epoch.
     pub published_at: u64,
+    /// Which one of a cluster's it is. `None` for one that has not left the node where it came
+    /// in.
+    pub origin: Option<Origin>,
+}
+
+/// Names a message among all that nodes send each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The node where it came in.
+    pub(crate) node: Node,
+    /// Its number there.
+    pub(crate) number: u64,
 }
 
 /// What an MQTT 5 message carries beside its payload (MQTT 5, 3.3.2.3).
@@ -64,6 +78,7 @@ impl Message {
             properties: None,
             publisher: None,
             published_at: 0,
+            origin: None,
         }
     }
 

@@ -7,13 +7,15 @@ use tokio::sync::oneshot;
 
 use crate::Message;
 use crate::broker::DirectError;
-use crate::durable::Transit;
+use crate::durable::{RecoveredSession, Transit};
 use crate::listing::SessionInfo;
+use crate::mesh::{Incoming, Node, Sent};
 use crate::promise::Promise;
 use crate::settings::Settings;
 
 /// What other threads tell a shard.
 #[derive(Debug)]
+#[expect(private_interfaces, reason = "a notice is made and read in this crate alone")]
 pub enum Notice {
     /// Publish a message that begins its way here.
     Publish {
@@ -61,6 +63,44 @@ pub enum Notice {
         /// Where the answer goes.
         done: oneshot::Sender<Vec<SessionInfo>>,
     },
+    /// Deliver messages of another node to the sessions of this one.
+    Incoming(Incoming),
+    /// Choose another member of a shared subscription: those of the node that a message was
+    /// sent to have gone.
+    ChooseAgain(Sent),
+    /// Deliver what was sent to a node that died to its sessions, which live here now.
+    PassedOn(Sent),
+    /// A client connects at another node, which asks under a number to have it.
+    Claimed {
+        /// The client.
+        client_id: Arc<str>,
+        /// The node.
+        from: Node,
+        /// The number.
+        number: u64,
+        /// Whether its session ends.
+        clean: bool,
+    },
+    /// Take in a session.
+    Restore {
+        /// The session.
+        session: Box<RecoveredSession>,
+        /// Where it comes from.
+        how: Restored,
+        /// Kept when it is kept here.
+        promise: Arc<Promise>,
+    },
+    /// The session of a client that went to a node is kept there.
+    Arrived {
+        /// The client.
+        client_id: Arc<str>,
+        /// The node.
+        at: Node,
+    },
+    /// Another node has died.
+    NodeDied(Node),
+    /// Let go of all clients: others look after them. Whoever is done lets go of the promise.
+    Fenced(Arc<Promise>),
     /// Other settings hold from now on.
     Settings(Arc<Settings>),
     /// What a shard left to be kept is kept, or cannot be, up to a number that it gave.
@@ -72,11 +112,20 @@ pub enum Notice {
     },
 }
 
+/// Where a session comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// From the node that it lived on.
+    Moved,
+    /// From what is kept of a node that died.
+    Adopted,
+}
+
 /// What the shard that delivers messages of another one has to do with what is kept of them.
 #[derive(Debug, Default)]
 pub struct Part {
     /// It has a part in what is promised there.
-    pub(crate) promise: Option<Arc<Promise>>,
+    pub(crate) promises: Vec<Arc<Promise>>,
     /// Those that are kept in its place until it has kept its part.
     pub(crate) transits: Vec<Transit>,
 }

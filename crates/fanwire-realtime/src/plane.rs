@@ -22,11 +22,12 @@ use crate::durable::{Durable, LoadError};
 use crate::figures::{AllFigures, RealtimeStats};
 use crate::handshake::{Keys, MAX_HANDSHAKES, MAX_PASSWORD_CHECKS};
 use crate::listing::{RetainedInfo, SessionInfo};
+use crate::mesh::{Mesh, MeshParts};
 use crate::notice::Notice;
 use crate::retained::Retained;
-use crate::session::{MqttSession, Shard, SharedParts};
+use crate::session::{Keepers, MqttSession, Shard, SharedParts};
 use crate::settings::{Settings, SettingsError};
-use crate::tap::{Subscription, Tap};
+use crate::tap::{Reach, Subscription, Tap};
 use crate::{DirectError, Message, Natives, Observer};
 
 /// A realtime endpoint: an MQTT broker over a hub. Cheap to clone.
@@ -60,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) password_checks: Arc<Semaphore>,
     /// What authorizers answered. A std lock: held to compare two policies.
     pub(crate) policies: Mutex<PolicyPool>,
+    /// The other nodes.
+    pub(crate) mesh: Option<Arc<Mesh>>,
     /// What addresses and principals are held to.
     pub(crate) limiter: Arc<Limiter>,
 }
@@ -75,6 +78,9 @@ pub struct RealtimeParts {
     /// Where retained messages and sessions are kept; `None` where they end with the
     /// process.
     pub store: Option<Store>,
+    /// The other nodes of a cluster, which keep sessions and retained messages then in the
+    /// place of `store`; `None` where this is the only one.
+    pub mesh: Option<MeshParts>,
     /// Who is told of what happens.
     pub observer: Arc<dyn Observer>,
     /// Where handshakes and authorizers run.
@@ -159,7 +165,10 @@ impl Realtime {
         let settings = Arc::new(Settings::new(model, &parts.region, &parts.account_id)?);
         let directory = Arc::new(Directory::default());
         let retained = Arc::new(Retained::default());
-        let durable = parts.store.as_ref().map(Durable::open).transpose()?;
+        let shards = parts.hub.shards;
+        let mesh = parts.mesh.map(|mesh| Mesh::new(mesh, &directory, &retained, shards));
+        let store = parts.store.as_ref().filter(|_| mesh.is_none());
+        let durable = store.map(Durable::open).transpose()?;
         let now_ms = parts.hub.clock.epoch_ms();
         let recovered =
             durable.as_ref().map(|durable| durable.load(now_ms, settings.parent())).transpose()?;
@@ -171,13 +180,21 @@ impl Realtime {
         let wills = recovered.wills;
         let sessions = Mutex::new(recovered.sessions);
         let figures = Arc::new(AllFigures::new(parts.hub.shards.clamp(1, 256)));
+        let keepers: Option<Keepers> = match (&mesh, durable) {
+            (Some(mesh), _) => {
+                let mesh = Arc::clone(mesh);
+                Some(Box::new(move || mesh.keeper()))
+            }
+            (None, durable) => durable.map(|durable| Box::new(move || durable.keeper()) as _),
+        };
         let shared = SharedParts {
             settings: Arc::clone(&settings),
             directory: Arc::clone(&directory),
             retained: Arc::clone(&retained),
             observer: Arc::clone(&parts.observer),
             figures: Arc::clone(&figures),
-            durable,
+            keepers,
+            mesh: mesh.clone(),
         };
         let hub = Hub::start_with(parts.hub, move |hub: &Hub<MqttSession>, shard| {
             let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,6 +202,12 @@ impl Realtime {
             let own = sessions.extract_if(.., |kept| shard_of(&kept.client_id, shards) == shard);
             Shard::new(hub.clone(), shard, &shared, own)
         })?;
+        if let Some(mesh) = &mesh {
+            let hub = hub.clone();
+            mesh.tell_shards(Box::new(move |shard, notice, bytes| {
+                hub.notify_anyway(shard, notice, bytes);
+            }));
+        }
         let inner = Inner {
             hub,
             settings: ArcSwap::new(settings),
@@ -200,6 +223,7 @@ impl Realtime {
             handshakes: Semaphore::new(MAX_HANDSHAKES),
             password_checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
             policies: Mutex::default(),
+            mesh,
             limiter: parts.limiter,
         };
         let realtime = Self { inner: Arc::new(inner) };
@@ -288,8 +312,21 @@ impl Realtime {
     /// Subscribes somebody in this process to a topic filter, until what is returned is
     /// dropped. Retained messages are not delivered: see [`find_retained`](Self::find_retained).
     pub fn subscribe(&self, filter: &str, tap: Arc<dyn Tap>) -> Subscription {
+        self.subscribe_with(filter, Reach::Everywhere, tap)
+    }
+
+    /// The same, with a say in whose messages are heard.
+    pub(crate) fn subscribe_with(
+        &self,
+        filter: &str,
+        reach: Reach,
+        tap: Arc<dyn Tap>,
+    ) -> Subscription {
         let directory = Arc::clone(&self.inner.directory);
-        let id = directory.add_tap(filter, tap);
+        let id = directory.add_tap(filter, reach, tap);
+        if let Some(mesh) = &self.inner.mesh {
+            mesh.flush();
+        }
         Subscription { directory, filter: filter.into(), id }
     }
 
@@ -361,6 +398,12 @@ impl Realtime {
         }
         sessions.sort_by(|a, b| a.client_id.cmp(&b.client_id));
         Ok(sessions)
+    }
+
+    /// This node's part among others, for who has the links to them; `None` where this is the
+    /// only one.
+    pub fn mesh(&self) -> Option<&Arc<Mesh>> {
+        self.inner.mesh.as_ref()
     }
 
     /// A handle that does not keep the endpoint.

@@ -12,9 +12,10 @@ use fanwire_wire::ws::{self, CloseCode, Receiver, ReceiverLimits};
 
 use crate::broker::{Admission, Broker, BrokerParts, Fault, Keep, Key, Sending};
 use crate::directory::Directory;
-use crate::durable::{Durable, RecoveredSession};
+use crate::durable::{Keeper, RecoveredSession};
 use crate::figures::AllFigures;
 use crate::handshake::refusal;
+use crate::mesh::Mesh;
 use crate::notice::Notice;
 use crate::refresh::Refresh;
 use crate::retained::Retained;
@@ -106,8 +107,15 @@ pub(crate) struct SharedParts {
     pub(crate) retained: Arc<Retained>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) figures: Arc<AllFigures>,
-    pub(crate) durable: Option<Durable>,
+    /// What shards write with that keep sessions and retained messages; `None` where all ends
+    /// with the process.
+    pub(crate) keepers: Option<Keepers>,
+    /// The other nodes.
+    pub(crate) mesh: Option<Arc<Mesh>>,
 }
+
+/// Makes what a shard writes with.
+pub(crate) type Keepers = Box<dyn Fn() -> Keeper + Send + Sync>;
 
 /// A connection that a handshake hands over.
 pub(crate) struct Arrived {
@@ -132,11 +140,11 @@ impl Shard {
         parts: &SharedParts,
         kept: impl Iterator<Item = RecoveredSession>,
     ) -> Self {
-        let keep = parts.durable.as_ref().map(|durable| {
+        let keep = parts.keepers.as_ref().map(|keeper| {
             let hub = hub.clone();
             // One a turn that has something to keep.
             let told = move |ticket, ok| hub.notify_anyway(shard, Notice::Kept { ticket, ok }, 0);
-            Keep::new(durable, Arc::new(told))
+            Keep::new(keeper(), Arc::new(told))
         });
         let mut broker = Broker::new(BrokerParts {
             settings: Arc::clone(&parts.settings),
@@ -147,6 +155,7 @@ impl Shard {
             observer: Arc::clone(&parts.observer),
             figures: parts.figures.of(shard),
             keep,
+            mesh: parts.mesh.clone(),
             now: hub.clock().now(),
             now_ms: hub.clock().epoch_ms(),
         });
@@ -496,6 +505,7 @@ impl fanwire_hub::Session for MqttSession {
         }
         // The list serves the next turn.
         turn.shared().broker.output().sendings = sendings;
+        turn.shared().broker.tell_other_nodes();
         for (shard, notice, bytes) in notices {
             turn.shared().tell(shard, notice, bytes);
         }

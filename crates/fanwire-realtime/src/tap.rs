@@ -19,6 +19,15 @@ impl<F: Fn(&Arc<Message>) + Send + Sync + 'static> Tap for F {
     }
 }
 
+/// Whose messages a [`Tap`] hears in a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those that come in on this node: each message is heard on one node alone.
+    Here,
+    /// Those that come in on any node.
+    Everywhere,
+}
+
 /// A [`Tap`]'s place among the subscribers of a filter. Dropping it unsubscribes.
 #[derive(Debug)]
 pub struct Subscription {

@@ -49,6 +49,7 @@ fn plane(model: &model::Realtime, natives: Natives) -> Realtime {
         functions,
         natives,
         store: None,
+        mesh: None,
         observer: Arc::new(Nobody),
         runtime: tokio::runtime::Handle::current(),
         region: "us-east-1".to_owned(),

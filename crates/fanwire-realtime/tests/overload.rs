@@ -92,6 +92,7 @@ fn plane(max_connections: usize) -> (Realtime, Functions) {
         functions: functions.clone(),
         natives: Natives::default(),
         store: None,
+        mesh: None,
         observer: Arc::new(Nobody),
         runtime: tokio::runtime::Handle::current(),
         region: "us-east-1".to_owned(),

@@ -99,6 +99,7 @@ async fn a_published_message_calls_the_functions_of_its_rules() {
         functions: functions.clone(),
         natives: Natives::default(),
         store: None,
+        mesh: None,
         observer: Arc::new(log.clone()),
         runtime: tokio::runtime::Handle::current(),
         region: "us-east-1".to_owned(),

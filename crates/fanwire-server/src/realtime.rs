@@ -12,6 +12,7 @@ use fanwire_app::App;
 use fanwire_app::model::{self, Durability as DurabilitySetting};
 use fanwire_functions::Functions;
 use fanwire_hub::{Clock, HubOptions};
+use fanwire_realtime::mesh::MeshParts;
 use fanwire_realtime::{
     Message, Natives, Observer, Realtime, RealtimeParts, RuleError, Rules, SettingsError,
 };
@@ -47,7 +48,17 @@ pub(crate) struct RealtimeHost {
     limiter: Arc<Limiter>,
     /// The folder where retained messages and sessions are kept, if they are.
     folder: Option<PathBuf>,
+    /// The other nodes.
+    mesh: Option<MeshParts>,
     now: ArcSwapOption<Endpoint>,
+}
+
+/// Where what an endpoint has to remember is.
+pub(crate) struct Kept {
+    /// The folder, if anything is to survive the process.
+    pub(crate) folder: Option<PathBuf>,
+    /// The other nodes, which have it in the folder's place.
+    pub(crate) mesh: Option<MeshParts>,
 }
 
 /// Why an endpoint does not start.
@@ -86,12 +97,13 @@ impl RealtimeHost {
         natives: Natives,
         observer: Arc<dyn Observer>,
         limiter: Arc<Limiter>,
-        folder: Option<PathBuf>,
+        kept: Kept,
     ) -> Arc<Self> {
+        let Kept { folder, mesh } = kept;
         // Its clock is its own, too: who moves a clock ahead also wakes its connections.
         let hub = HubOptions { clock: Clock::default(), ..hub.clone() };
         let now = ArcSwapOption::empty();
-        Arc::new(Self { hub, functions, natives, observer, limiter, folder, now })
+        Arc::new(Self { hub, functions, natives, observer, limiter, folder, mesh, now })
     }
 
     /// The endpoint that is served now, if there is one.
@@ -161,6 +173,7 @@ impl RealtimeHost {
             functions: self.functions.clone(),
             natives: self.natives.clone(),
             store: store.transpose()?.flatten(),
+            mesh: self.mesh.clone(),
             observer: Arc::clone(&self.observer),
             runtime: Handle::current(),
             region: app.region.clone(),

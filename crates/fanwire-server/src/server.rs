@@ -30,7 +30,7 @@ use crate::listening::{ListenAt, ListenerOptions, Open, RealtimeListeners};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::proxy::TrustedProxies;
-use crate::realtime::{EndpointTopics, RealtimeError, RealtimeHost};
+use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
 use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions, Telling};
@@ -254,11 +254,12 @@ impl Server {
             None => None,
         };
         let traffic = Feed::default();
-        let folder = options.realtime_folder;
+        let mesh = cluster.as_ref().and_then(ClusterHost::mesh);
+        let kept = Kept { folder: options.realtime_folder, mesh };
         let (natives, observer) = (options.realtime_natives, observers.realtime);
         let limiter = Arc::clone(guard.limiter());
         let realtime =
-            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, limiter, folder);
+            RealtimeHost::new(&options.hub, functions.clone(), natives, observer, limiter, kept);
         realtime.apply(app, Duration::ZERO).await?;
         let nitric = match &app.nitric {
             Some(_) => {
@@ -334,7 +335,7 @@ impl Server {
             nitric.apply(app).await;
         }
         if let Some(cluster) = &cluster {
-            cluster.start(router.plane());
+            cluster.start(router.plane(), router.realtime_host()).await;
             telemetry.follow(cluster.cluster().clone());
         }
         if let Some(certificates) = options.certificates {

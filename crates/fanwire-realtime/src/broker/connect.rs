@@ -92,7 +92,7 @@ impl Broker {
     }
 
     /// Ends the older connection of a session (MQTT 5, 3.1.4, "Session taken over").
-    fn take_over(&mut self, key: Key) {
+    pub(super) fn take_over(&mut self, key: Key) {
         if self.sessions[key as usize].live().is_some() {
             let fault = Fault {
                 reason: ReasonCode::SessionTakenOver,
@@ -167,6 +167,7 @@ impl Broker {
             outbox: Vec::new(),
             online: None,
             dropped: 0,
+            moves_to: None,
         };
         // A slab of sessions is bounded by `max_sessions`, far below 2^32.
         let key = Key::try_from(self.sessions.insert(session)).unwrap_or(Key::MAX);
@@ -180,6 +181,7 @@ impl Broker {
             self.forget_kept(key);
         }
         let session = &mut self.sessions[key as usize];
+        session.moves_to = None;
         session.version = admission.version;
         session.expiry = admission.session_expiry;
         let before = std::mem::replace(&mut session.presence, Presence::Here(live));

@@ -8,11 +8,11 @@ use super::flow::{Ids, InFlight, Queued, Step};
 use super::route::{Route, Target};
 use super::session::{Live, Presence};
 use super::{Broker, Key};
-use crate::directory::Member;
+use crate::directory::{Choice, Elsewhere, Member};
 use crate::durable::Entry;
 use crate::notice::{Chosen, Notice, Part};
 use crate::promise::Promise;
-use crate::{DropReason, Message, Publisher, RealtimeEvent};
+use crate::{DropReason, Message, Origin, Publisher, RealtimeEvent};
 
 /// A message that is being distributed. It borrows from the packet that it came in, and is
 /// made into one of its own when somebody has to keep it.
@@ -30,6 +30,8 @@ pub(super) struct Publication<'a> {
     /// handed over to the other shards that have to keep it.
     pub(super) handed_over: bool,
     pub(super) kept: Option<Arc<Message>>,
+    /// Which one of a cluster's it is.
+    pub(super) origin: Option<Origin>,
 }
 
 /// When a message is sent.
@@ -43,7 +45,7 @@ pub(super) enum When {
 
 /// How a message goes to one session.
 #[derive(Debug, Clone, Copy)]
-struct Manner<'a> {
+pub(super) struct Manner<'a> {
     qos: QoS,
     retain: bool,
     ids: Option<&'a [u32]>,
@@ -63,8 +65,12 @@ impl When {
 // === impl Manner ===
 
 impl<'a> Manner<'a> {
+    pub(super) fn new(qos: QoS, retain: bool, ids: Option<&'a [u32]>) -> Self {
+        Self { qos, retain, ids }
+    }
+
     /// What is kept of a message for one session.
-    fn entry(self, message: &'a Arc<Message>) -> Entry<'a> {
+    pub(super) fn entry(self, message: &'a Arc<Message>) -> Entry<'a> {
         Entry { message, qos: self.qos, retain: self.retain, ids: self.ids }
     }
 
@@ -107,6 +113,7 @@ impl<'a> Publication<'a> {
             publisher: message.publisher.as_ref(),
             handed_over: false,
             kept: Some(Arc::clone(message)),
+            origin: message.origin,
         }
     }
 
@@ -121,6 +128,7 @@ impl<'a> Publication<'a> {
                 properties: crate::message::Properties::of(&self.properties),
                 publisher: self.publisher.cloned(),
                 published_at: self.published_at,
+                origin: self.origin,
             })
         })
     }
@@ -145,24 +153,38 @@ impl Broker {
     pub(super) fn distribute(&mut self, route: &Arc<Route>, publication: &mut Publication<'_>) {
         self.distribute_here(route, publication);
         let elsewhere = &route.elsewhere;
-        if elsewhere.shards.is_empty() && elsewhere.groups.is_empty() && elsewhere.taps.is_empty() {
+        if elsewhere.is_nowhere() {
             return;
         }
         let message = Arc::clone(publication.keep());
-        for tap in &elsewhere.taps {
+        for (_, tap) in &elsewhere.taps {
             tap.deliver(&message);
         }
-        for member in elsewhere.groups.iter().filter_map(|group| group.choose()) {
-            self.deliver_to_member(member, &message, publication.handed_over);
+        for group in &elsewhere.groups {
+            match group.choose(&[]) {
+                Some(Choice::Member(member)) => {
+                    self.deliver_to_member(member, &message, publication.handed_over, None);
+                }
+                Some(Choice::Node(node)) => self.send_to_group(group, node, &message, Vec::new()),
+                None => {}
+            }
         }
+        if !elsewhere.nodes.is_empty() {
+            self.send_to_nodes(&elsewhere.nodes, &message);
+        }
+        self.forward(elsewhere, &message, publication.handed_over);
+    }
+
+    /// Gives a message to other shards of this node.
+    fn forward(&mut self, elsewhere: &Elsewhere, message: &Arc<Message>, handed_over: bool) {
         if elsewhere.shards.is_empty() {
             return;
         }
-        let promise = self.promise_of(&message, publication.handed_over);
-        let entry = Entry { message: &message, qos: message.qos, retain: false, ids: None };
+        let promise = self.promise_of(message, handed_over);
+        let entry = Entry { message, qos: message.qos, retain: false, ids: None };
         for shard in elsewhere.shards.iter(self.shards, self.shard) {
-            let transit = publication.handed_over.then(|| self.hand_over(shard, None, &entry));
-            self.output.forward(shard, &message, promise.as_ref(), transit.flatten());
+            let transit = handed_over.then(|| self.hand_over(shard, None, &entry));
+            self.output.forward(shard, message, promise.as_ref(), transit.flatten());
         }
     }
 
@@ -174,7 +196,11 @@ impl Broker {
     }
 
     /// Gives a message to the sessions of this shard that subscribe to its topic.
-    fn distribute_here(&mut self, route: &Arc<Route>, publication: &mut Publication<'_>) {
+    pub(super) fn distribute_here(
+        &mut self,
+        route: &Arc<Route>,
+        publication: &mut Publication<'_>,
+    ) {
         let everyday = publication.qos == QoS::AtMostOnce && route.plain > 1;
         if everyday {
             let Some(expiry) = left(publication, self.now_ms) else { return };
@@ -213,21 +239,35 @@ impl Broker {
         self.distribute_here(&route, &mut Publication::of(message));
     }
 
-    fn deliver_to_member(&mut self, member: Member, message: &Arc<Message>, handed_over: bool) {
+    pub(super) fn deliver_to_member(
+        &mut self,
+        member: Member,
+        message: &Arc<Message>,
+        handed_over: bool,
+        theirs: Option<&Arc<Promise>>,
+    ) {
         let Member { shard, client_id, qos, retain_as_published, subscription_id, .. } = member;
         let message = Arc::clone(message);
         let chosen = Chosen { client_id, message, qos, retain_as_published, subscription_id };
         if shard == self.shard {
+            self.take_part(Part {
+                promises: theirs.into_iter().cloned().collect(),
+                transits: Vec::new(),
+            });
             return self.deliver_chosen(&chosen);
         }
         let shard = usize::from(shard);
-        let promise = self.promise_of(&chosen.message, handed_over);
+        let promise = match theirs {
+            Some(theirs) => Some(Arc::clone(theirs)),
+            None => self.promise_of(&chosen.message, handed_over),
+        };
         let transit = handed_over.then(|| {
             let ids = chosen.subscription_id.map(|id| [id]);
             let entry = chosen.manner(ids.as_ref()).entry(&chosen.message);
             self.hand_over(shard, Some(&chosen.client_id), &entry)
         });
-        let part = Part { promise, transits: transit.flatten().into_iter().collect() };
+        let transits = transit.flatten().into_iter().collect();
+        let part = Part { promises: promise.into_iter().collect(), transits };
         let bytes = chosen.message.cost();
         self.output.notices.push((shard, Notice::Chosen(chosen, part), bytes));
     }
@@ -293,10 +333,18 @@ impl Broker {
     }
 
     /// QoS 1 and 2: now where there is a place among those in flight, else later.
-    fn deliver_tracked(&mut self, key: Key, publication: &mut Publication<'_>, manner: Manner<'_>) {
+    pub(super) fn deliver_tracked(
+        &mut self,
+        key: Key,
+        publication: &mut Publication<'_>,
+        manner: Manner<'_>,
+    ) {
         let max_in_flight = self.settings.limits().max_in_flight;
         let Some(expiry) = left(publication, self.now_ms) else { return };
         let Some(session) = self.sessions.get(key as usize) else { return };
+        if session.moves_to.is_some() {
+            return self.send_after(key, publication, manner);
+        }
         self.figures.routed.add(1);
         let mut at_once = session.takes_at_once(max_in_flight);
         if at_once && self.own_bytes.are_full() {

@@ -100,6 +100,11 @@ impl Broker {
         self.observer.observe(&event);
         self.output.closings.push(live.link);
         self.publish_disconnected(key, &live, cause);
+        if live.will.is_some() && self.mesh.is_some() && !self.sessions[key as usize].persists() {
+            // It was kept in case that this node dies.
+            let client_id = Arc::clone(&self.sessions[key as usize].client_id);
+            self.kept(|keeper| keeper.end_session(&client_id));
+        }
         let will = live.will.take().filter(|_| with_will);
         if let Presence::Away(away) = &mut self.sessions[key as usize].presence {
             away.principal = live.owner().into();
@@ -149,7 +154,7 @@ impl Broker {
         }
     }
 
-    fn publish_will(&mut self, mut message: Message) {
+    pub(super) fn publish_will(&mut self, mut message: Message) {
         message.published_at = self.now_ms;
         self.settings.cap_expiry(&mut message);
         self.publish_own(&Arc::new(message));
@@ -192,6 +197,7 @@ impl Broker {
             self.deadlines.pop_first();
             self.due(key, at);
         }
+        self.give_up_far();
         self.go_on_with_held_back();
         self.go_on_replaying();
     }

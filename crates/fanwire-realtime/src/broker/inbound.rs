@@ -157,6 +157,7 @@ impl Broker {
             publisher: Some(&publisher),
             handed_over,
             kept: None,
+            origin: None,
         };
         publication.properties.message_expiry = self.cap_message_expiry(&publish.properties);
         let named = self.settings.limits().publisher_properties;
@@ -164,11 +165,13 @@ impl Broker {
         if let Some(named) = &named {
             publication.properties.user_properties = named.as_list();
         }
+        self.publishing = Some(key);
         if publish.retain {
             let message = Arc::clone(publication.keep());
             self.retain(&message);
         }
         self.distribute(&route, &mut publication);
+        self.publishing = None;
         if let Some(id) = publish.packet_id {
             self.acknowledge(key, id, publish.qos, ReasonCode::Success);
         }
@@ -332,7 +335,10 @@ impl Broker {
         }
         session.unreleased.push(id);
         let client_id = Arc::clone(&session.client_id);
-        let keeps = self.keeps(&self.sessions[key as usize]);
+        // Where several nodes have a part in it, the id is not kept before they have kept theirs:
+        // else a client that sends the message again would be told that it has come.
+        let keeps = self.keeps(&self.sessions[key as usize])
+            && self.keep.as_ref().is_some_and(|keep| keep.keeper.hands_over());
         if keeps {
             self.kept(|keeper| keeper.hold(&client_id, id));
         }
@@ -394,6 +400,10 @@ impl Broker {
             return;
         }
         self.keep_retained(message);
+        let mesh = self.mesh.clone().filter(|mesh| mesh.shares_retained());
+        if let Some(mesh) = mesh {
+            mesh.retain(message, self.far_promise());
+        }
     }
 
     fn cap_message_expiry(

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::session::{Key, PendingAck, Presence, Session};
 use super::{Broker, Fault};
 use crate::durable::{
-    Destination, Durable, Entry, Keeper, StoredSession, StoredSubscription, StoredWill, Transit,
+    Destination, Entry, Keeper, StoredSession, StoredSubscription, StoredWill, Transit,
 };
 use crate::notice::{Notice, Part};
 use crate::promise::{Promise, Told};
@@ -30,6 +30,8 @@ const AGAIN: Duration = Duration::from_millis(10);
 pub(crate) struct Keep {
     pub(super) keeper: Keeper,
     told: Told,
+    /// The last that was given.
+    last_ticket: u64,
     /// Of the promise of this turn, where there is one.
     ticket: u64,
     promise: Option<Arc<Promise>>,
@@ -39,7 +41,7 @@ pub(crate) struct Keep {
     outstanding: BTreeSet<u64>,
     /// Who waits for them: connections, and callers in this process.
     connections: BTreeMap<u64, Vec<(Key, ConnectionId)>>,
-    callers: BTreeMap<u64, Vec<oneshot::Sender<bool>>>,
+    callers: BTreeMap<u64, Vec<Caller>>,
     /// When to try a commit again.
     again: Option<Instant>,
     /// What was retained in this turn, where other shards may have retained something else.
@@ -48,15 +50,47 @@ pub(crate) struct Keep {
     hands_over: bool,
     /// What other shards are told once that is committed.
     held_back: Vec<(usize, Notice, usize)>,
+    pub(super) far: Far,
+}
+
+/// Somebody in this process who waits until something is kept here, and by other nodes.
+#[derive(Debug)]
+struct Caller {
+    ticket: Option<u64>,
+    far: Option<u64>,
+    done: oneshot::Sender<bool>,
+}
+
+/// What other nodes of a cluster have to do with what is acknowledged here.
+#[derive(Default)]
+pub(super) struct Far {
+    /// Tickets of promises that other nodes have a part in, and are not kept yet.
+    outstanding: BTreeMap<u64, (Instant, Patience)>,
+    /// When they are given up.
+    due: BTreeSet<(Instant, u64)>,
+    /// What the answer to the packet that is being acted on has to wait for.
+    pub(super) current: Option<u64>,
+    /// The promise of the messages that one client has published in this turn.
+    pub(super) shared: Option<(Key, u64, Arc<Promise>)>,
+}
+
+/// What becomes of a promise that other nodes do not keep in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is broken: nobody may rely on what it stands for.
+    Breaks,
+    /// It is taken for kept: what it stands for is as good as it gets.
+    Yields,
 }
 
 // === impl Keep ===
 
 impl Keep {
-    pub(crate) fn new(durable: &Durable, told: Told) -> Self {
+    pub(crate) fn new(keeper: Keeper, told: Told) -> Self {
         Self {
-            keeper: durable.keeper(),
+            keeper,
             told,
+            last_ticket: 0,
             ticket: 0,
             promise: None,
             owed: Vec::new(),
@@ -67,7 +101,21 @@ impl Keep {
             retained: Vec::new(),
             hands_over: false,
             held_back: Vec::new(),
+            far: Far::default(),
         }
+    }
+
+    /// A promise that other nodes have a part in: it is told of by `until` at the latest.
+    pub(super) fn far_promise(
+        &mut self,
+        until: Instant,
+        patience: Patience,
+    ) -> (u64, Arc<Promise>) {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        self.far.outstanding.insert(ticket, (until, patience));
+        self.far.due.insert((until, ticket));
+        (ticket, Promise::new(ticket, Arc::clone(&self.told)))
     }
 
     /// Has what others have retained in the place of this turn's messages written in their
@@ -96,10 +144,38 @@ impl Keep {
         }
     }
 
+    /// What this turn is part of so far.
+    pub(super) fn owed(&self) -> Vec<Arc<Promise>> {
+        self.owed.clone()
+    }
+
+    fn is_outstanding(&self, ticket: u64) -> bool {
+        self.outstanding.contains(&ticket) || self.far.outstanding.contains_key(&ticket)
+    }
+
+    fn wait(&mut self, caller: Caller) {
+        if let Some(ticket) = caller.ticket.or(caller.far) {
+            self.callers.entry(ticket).or_default().push(caller);
+        }
+    }
+
+    /// What a caller has waited for is kept, or not: it may have to wait for more.
+    fn tell(&mut self, mut caller: Caller, ticket: u64, kept: bool) {
+        caller.ticket = caller.ticket.filter(|waits| *waits != ticket);
+        caller.far = caller.far.filter(|waits| *waits != ticket && self.is_outstanding(*waits));
+        if kept && (caller.ticket.is_some() || caller.far.is_some()) {
+            self.wait(caller);
+        } else {
+            // Where nobody waits any more, nobody has to be told.
+            let _ = caller.done.send(kept);
+        }
+    }
+
     /// This turn's promise.
     fn promise(&mut self) -> &Arc<Promise> {
         self.promise.get_or_insert_with(|| {
-            self.ticket += 1;
+            self.last_ticket += 1;
+            self.ticket = self.last_ticket;
             self.outstanding.insert(self.ticket);
             Promise::new(self.ticket, Arc::clone(&self.told))
         })
@@ -142,19 +218,19 @@ impl Broker {
         // A hub has at most 256 shards.
         let shard = u8::try_from(shard).unwrap_or(u8::MAX);
         let to = Destination { shard, shards: self.shards, client_id };
-        Some(keep.keeper.hand_over(&to, entry))
+        keep.keeper.hand_over(&to, entry)
     }
 
     /// What this turn changes is part of another shard's promise, or handed over by it.
     pub(super) fn take_part(&mut self, part: Part) {
         let Some(keep) = &mut self.keep else { return };
-        keep.owed.extend(part.promise);
+        keep.owed.extend(part.promises);
         part.transits.iter().for_each(|transit| keep.keeper.take_over(transit));
     }
 
     /// Keeps what has been retained, or forgotten, in memory.
     pub(super) fn keep_retained(&mut self, message: &Arc<Message>) {
-        let Some(keep) = &mut self.keep else { return };
+        let Some(keep) = self.keep.as_mut().filter(|keep| keep.keeper.hands_over()) else { return };
         let kept = Some(&**message).filter(|message| !message.payload.is_empty());
         keep.keeper.retain(&message.topic, kept);
         if self.shards > 1 {
@@ -172,11 +248,36 @@ impl Broker {
         Some(keep.ticket)
     }
 
+    /// The ticket of what other nodes have to do with the packet that is being acted on.
+    fn far_ticket(&mut self) -> Option<u64> {
+        let far = &mut self.keep.as_mut()?.far;
+        far.current.take().filter(|ticket| far.outstanding.contains_key(ticket))
+    }
+
+    /// The next time at which a promise that other nodes have a part in is given up.
+    pub(super) fn far_due(&self) -> Option<Instant> {
+        self.keep.as_ref()?.far.due.first().map(|(at, _)| *at)
+    }
+
+    /// Gives up what other nodes have not kept in time.
+    pub(super) fn give_up_far(&mut self) {
+        while let Some(keep) = &mut self.keep
+            && let Some(&(at, ticket)) = keep.far.due.first()
+            && at <= self.now
+        {
+            keep.far.due.pop_first();
+            let patience = keep.far.outstanding.get(&ticket).copied();
+            if let Some((_, patience)) = patience {
+                self.promise_kept(ticket, patience == Patience::Yields);
+            }
+        }
+    }
+
     /// Writes an acknowledgement to a client: now, or once what it stands for, and what was
     /// to be acknowledged before, is kept.
     pub(super) fn answer(&mut self, key: Key, packet: &[u8]) {
-        let ticket = self.ticket();
-        self.write_after(ticket, key, packet);
+        let (ticket, far) = (self.ticket(), self.far_ticket());
+        self.write_after(ticket, far, key, packet);
     }
 
     /// The same for what is acknowledged of an exchange of QoS 2: where the session is kept,
@@ -184,7 +285,10 @@ impl Broker {
     pub(super) fn answer_exchange(&mut self, key: Key, packet: &[u8]) {
         let kept = self.sessions.get(key as usize).is_some_and(|session| self.keeps(session));
         if kept {
-            self.write_once_kept(key, packet);
+            let (ticket, far) = (self.kept_ticket(), self.far_ticket());
+            let last = |keep: &Keep| keep.far.outstanding.last_key_value().map(|(last, _)| *last);
+            let far = far.or_else(|| self.keep.as_ref().and_then(last));
+            self.write_after(ticket, far, key, packet);
         } else {
             self.answer(key, packet);
         }
@@ -196,23 +300,28 @@ impl Broker {
         if packets.is_empty() {
             return;
         }
-        // Commits are written in their order.
-        let last = |keep: &Keep| keep.outstanding.last().copied();
-        let ticket = self.ticket().or_else(|| self.keep.as_ref().and_then(last));
-        self.write_after(ticket, key, packets);
+        let ticket = self.kept_ticket();
+        self.write_after(ticket, None, key, packets);
     }
 
-    fn write_after(&mut self, ticket: Option<u64>, key: Key, packet: &[u8]) {
+    /// The ticket of all that has changed so far: commits are written in their order.
+    fn kept_ticket(&mut self) -> Option<u64> {
+        let last = |keep: &Keep| keep.outstanding.last().copied();
+        self.ticket().or_else(|| self.keep.as_ref().and_then(last))
+    }
+
+    fn write_after(&mut self, ticket: Option<u64>, far: Option<u64>, key: Key, packet: &[u8]) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Some(live) = session.live_mut() else { return };
-        if ticket.is_none() && live.pending.is_empty() {
+        if ticket.is_none() && far.is_none() && live.pending.is_empty() {
             session.outbox.extend_from_slice(packet);
             return self.mark(key);
         }
         let link = live.link;
-        let (waits_for, packet) = (ticket.unwrap_or(0), packet.into());
-        live.pending.push_back(PendingAck { ticket: waits_for, packet });
-        if let (Some(ticket), Some(keep)) = (ticket, &mut self.keep) {
+        let tickets = [ticket.unwrap_or(0), far.unwrap_or(0)];
+        live.pending.push_back(PendingAck { tickets, packet: packet.into() });
+        let Some(keep) = &mut self.keep else { return };
+        for ticket in ticket.into_iter().chain(far) {
             let waiting = keep.connections.entry(ticket).or_default();
             if waiting.last() != Some(&(key, link)) {
                 waiting.push((key, link));
@@ -222,8 +331,11 @@ impl Broker {
 
     /// Answers somebody in this process: now, or once what it stands for is kept.
     pub(super) fn answer_caller(&mut self, done: oneshot::Sender<bool>) {
-        match (self.ticket(), &mut self.keep) {
-            (Some(ticket), Some(keep)) => keep.callers.entry(ticket).or_default().push(done),
+        let (ticket, far) = (self.ticket(), self.far_ticket());
+        match &mut self.keep {
+            Some(keep) if ticket.is_some() || far.is_some() => {
+                keep.wait(Caller { ticket, far, done });
+            }
             // Where nobody waits any more, nobody has to be told.
             _ => drop(done.send(true)),
         }
@@ -232,12 +344,20 @@ impl Broker {
     /// A promise of ours is kept, or broken.
     pub(super) fn promise_kept(&mut self, ticket: u64, kept: bool) {
         let Some(keep) = &mut self.keep else { return };
-        keep.outstanding.remove(&ticket);
+        let given_up_at = keep.far.outstanding.remove(&ticket);
+        let far = given_up_at.is_some();
+        if let Some((until, _)) = given_up_at {
+            keep.far.due.remove(&(until, ticket));
+        }
+        if !keep.outstanding.remove(&ticket) && !far {
+            // It was given up long ago.
+            return;
+        }
         for caller in keep.callers.remove(&ticket).unwrap_or_default() {
-            let _ = caller.send(kept);
+            keep.tell(caller, ticket, kept);
         }
         let connections = keep.connections.remove(&ticket).unwrap_or_default();
-        if !kept {
+        if !kept && !far {
             let why = "the store can no longer write; look at the disk, then restart";
             self.observer.observe(&RealtimeEvent::StoreFailed { why });
         }
@@ -252,8 +372,10 @@ impl Broker {
             return;
         };
         let Presence::Here(live) = &mut session.presence else { return };
-        let outstanding = self.keep.as_ref().map(|keep| &keep.outstanding);
-        let waits = |ack: &PendingAck| outstanding.is_some_and(|all| all.contains(&ack.ticket));
+        let keep = self.keep.as_ref();
+        let waits = |ack: &PendingAck| {
+            keep.is_some_and(|keep| ack.tickets.iter().any(|ticket| keep.is_outstanding(*ticket)))
+        };
         while let Some(ack) = live.pending.pop_front_if(|ack| !waits(ack)) {
             session.outbox.extend_from_slice(&ack.packet);
         }
@@ -263,7 +385,7 @@ impl Broker {
     /// What a client sent cannot be kept: it must not think that it is.
     fn disappoint(&mut self, key: Key, link: ConnectionId) {
         let fault = Fault {
-            reason: ReasonCode::ServerUnavailable,
+            reason: ReasonCode::ServerBusy,
             cause: DisconnectReason::ServerError,
             what: "what was sent could not be kept".into(),
         };
@@ -310,12 +432,15 @@ impl Broker {
     /// Whether so much waits to be kept that clients had better send no more for now.
     pub(crate) fn is_behind(&self) -> bool {
         self.keep.as_ref().is_some_and(|keep| keep.again.is_some())
+            || self.mesh.as_ref().is_some_and(|mesh| mesh.is_behind())
     }
 
     /// Keeps a session as it is now, if it outlives its connection.
     pub(super) fn keep_session(&mut self, key: Key) {
         let Some(session) = self.sessions.get(key as usize) else { return };
-        if !self.keeps(session) {
+        // What ends with its connection has a will at most, for when its node dies.
+        let has_will = session.live().is_some_and(|live| live.will.is_some());
+        if !self.keeps(session) && !(has_will && self.mesh.is_some()) {
             return;
         }
         let stored = self.stored(session);
@@ -323,14 +448,21 @@ impl Broker {
         self.kept(|keeper| keeper.session(&client_id, &stored));
     }
 
-    fn stored(&self, session: &Session) -> StoredSession {
+    pub(super) fn stored(&self, session: &Session) -> StoredSession {
         let subscriptions = session.subscriptions.iter().map(|subscription| StoredSubscription {
             filter: Arc::clone(&subscription.filter),
             options: subscription.options,
             id: subscription.id,
         });
         let (away_since, principal, will) = match &session.presence {
-            Presence::Here(live) => (None, live.owner().into(), None),
+            Presence::Here(live) => {
+                // Should this node die, another one counts from then.
+                let will = live.will.as_ref().filter(|_| self.mesh.is_some()).map(|will| {
+                    let due = u64::from(will.delay) * 1000;
+                    Box::new(StoredWill { due, message: will.message.clone() })
+                });
+                (None, live.owner().into(), will)
+            }
             Presence::Away(away) => {
                 let will = away.will.as_ref().map(|(at, message)| {
                     let wait = at.saturating_duration_since(self.now).as_millis();

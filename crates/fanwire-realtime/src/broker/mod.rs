@@ -15,6 +15,8 @@
 //! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
 //!   on its way there, `acknowledge` what moves it on. `replay`: the retained messages of a
 //!   new subscription, piece by piece. `own_bytes`: how much a turn writes. `direct`: a message to one client alone.
+//! - `far`: what goes to other nodes of a cluster, and what comes from them. `moving`: sessions
+//!   that go there, and come from there.
 //! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
 //!
 //! # Order
@@ -29,11 +31,13 @@ mod connect;
 mod deliver;
 mod depart;
 mod direct;
+mod far;
 mod flow;
 mod inbound;
 mod keep;
 pub(crate) mod lifecycle;
 mod listing;
+mod moving;
 mod output;
 mod own_bytes;
 mod replay;
@@ -67,6 +71,7 @@ use self::route::{Routes, Subscriber};
 use self::session::Session;
 use crate::directory::Directory;
 use crate::figures::Figures;
+use crate::mesh::Mesh;
 use crate::notice::Notice;
 use crate::retained::Retained;
 use crate::settings::Settings;
@@ -92,6 +97,10 @@ pub(crate) struct Broker {
     output: Output,
     /// What survives the process; `None` where nothing does.
     keep: Option<Keep>,
+    /// The other nodes; `None` where this is the only one.
+    mesh: Option<Arc<Mesh>>,
+    /// Whose packet is being acted on.
+    publishing: Option<Key>,
     own_bytes: OwnBytes,
     /// Sessions whose outbox is to be sent.
     dirty: Vec<Key>,
@@ -128,6 +137,7 @@ pub(crate) struct BrokerParts {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) keep: Option<Keep>,
+    pub(crate) mesh: Option<Arc<Mesh>>,
     pub(crate) now: Instant,
     pub(crate) now_ms: u64,
 }
@@ -152,6 +162,8 @@ impl Broker {
             burst: Burst::default(),
             output: Output::default(),
             keep: parts.keep,
+            mesh: parts.mesh,
+            publishing: None,
             own_bytes: OwnBytes::default(),
             dirty: Vec::new(),
             replaying: Vec::new(),
@@ -192,6 +204,7 @@ impl Broker {
         self.commit();
         self.figures.sessions.set(self.sessions.len() as u64);
         self.figures.queued_bytes.set(self.queued_bytes as u64);
+        self.end_far();
         &mut self.output
     }
 
@@ -206,7 +219,8 @@ impl Broker {
             && self.output.is_empty()
             && self.burst.is_empty());
         let next_turn = more.then_some(self.now);
-        first.into_iter().chain(self.commit_again_at()).chain(next_turn).min()
+        let own = first.into_iter().chain(self.commit_again_at()).chain(next_turn);
+        own.chain(self.far_due()).min()
     }
 
     /// What the turn leads to, to be emptied.
@@ -279,6 +293,21 @@ impl Broker {
                 self.routes.forget_all();
             }
             Notice::Kept { ticket, ok } => self.promise_kept(ticket, ok),
+            Notice::Incoming(incoming) => self.take_in(incoming),
+            Notice::ChooseAgain(sent) => self.choose_again(sent),
+            Notice::PassedOn(sent) => self.take_over_from_dead(sent),
+            Notice::Claimed { client_id, from, number, clean } => {
+                self.claimed(&client_id, from, number, clean);
+            }
+            Notice::Restore { session, how, promise } => {
+                self.take_in_session(*session, how, promise);
+            }
+            Notice::Arrived { client_id, at } => self.session_arrived(&client_id, at),
+            Notice::NodeDied(node) => self.node_died(node),
+            Notice::Fenced(promise) => {
+                self.let_go_of_all();
+                drop(promise);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::session::{Form, Session};
 use super::{Broker, Key};
 use crate::Message;
 use crate::durable::Transit;
+use crate::mesh::Outgoing;
 use crate::notice::{Notice, Part};
 use crate::promise::Promise;
 
@@ -22,13 +23,18 @@ pub(crate) struct Output {
     pub(crate) closings: Vec<ConnectionId>,
     /// For other shards: which, what, and how many bytes it carries.
     pub(crate) notices: Vec<(usize, Notice, usize)>,
+    /// For other nodes.
+    pub(crate) outgoing: Outgoing,
 }
 
 // === impl Output ===
 
 impl Output {
     pub(super) fn is_empty(&self) -> bool {
-        self.sendings.is_empty() && self.closings.is_empty() && self.notices.is_empty()
+        self.sendings.is_empty()
+            && self.closings.is_empty()
+            && self.notices.is_empty()
+            && self.outgoing.is_empty()
     }
 
     /// Has a message delivered to the subscribers of another shard. Those of one turn go
@@ -44,13 +50,16 @@ impl Output {
         let last = self.notices.iter_mut().rev().find(|(to, ..)| *to == shard);
         if let Some((_, Notice::Forwarded(messages, part), total)) = last {
             messages.push(Arc::clone(message));
-            // All of a turn have the same.
-            part.promise = part.promise.take().or_else(|| promise.cloned());
+            // Nearly all of a turn have the same.
+            let known = |promise: &&Arc<Promise>| {
+                !part.promises.last().is_some_and(|last| Arc::ptr_eq(last, promise))
+            };
+            part.promises.extend(promise.filter(known).cloned());
             part.transits.extend(transit);
             *total += bytes;
         } else {
             let transits = transit.into_iter().collect();
-            let part = Part { promise: promise.cloned(), transits };
+            let part = Part { promises: promise.cloned().into_iter().collect(), transits };
             self.notices.push((shard, Notice::Forwarded(vec![Arc::clone(message)], part), bytes));
         }
     }

@@ -35,6 +35,7 @@ impl Broker {
             outbox: Vec::new(),
             online: None,
             dropped: 0,
+            moves_to: None,
         };
         // As many as there were, which `max_sessions` bounds far below 2^32.
         let key = Key::try_from(self.sessions.insert(entry)).unwrap_or(Key::MAX);

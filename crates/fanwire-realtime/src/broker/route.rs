@@ -133,12 +133,13 @@ impl Route {
     /// About how much memory it takes, in bytes.
     fn cost(&self) -> usize {
         let ids = self.targets.iter().filter_map(|target| target.ids.as_ref());
-        let Elsewhere { groups, taps, .. } = &self.elsewhere;
+        let Elsewhere { groups, taps, nodes, .. } = &self.elsewhere;
         size_of::<Self>()
             + self.targets.len() * size_of::<Target>()
             + ids.map(|ids| size_of_val(&**ids)).sum::<usize>()
             + groups.len() * size_of::<usize>()
-            + taps.len() * 2 * size_of::<usize>()
+            + taps.len() * 3 * size_of::<usize>()
+            + nodes.len() * size_of::<crate::mesh::Node>()
     }
 }
 

@@ -13,6 +13,7 @@ use fanwire_wire::mqtt::{PacketId, SubscribeOptions, Version};
 
 use super::flow::Flow;
 use super::replay::Replays;
+use crate::mesh::Node;
 use crate::observer::DisconnectReason;
 use crate::{Message, Publisher};
 
@@ -46,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) online: Option<Arc<AtomicBool>>,
     /// Messages that were dropped for it.
     pub(crate) dropped: u64,
+    /// The node that it goes to, where what still comes for it is sent.
+    pub(crate) moves_to: Option<Node>,
 }
 
 /// Whether a session's client is connected, and what is known of it then.
@@ -139,8 +142,8 @@ pub(crate) struct Subscription {
 /// An acknowledgement, or another packet of an exchange of QoS 2, that waits.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingAck {
-    /// What has to be kept before; 0 for nothing.
-    pub(crate) ticket: u64,
+    /// What has to be kept before, here and by other nodes; 0 for nothing.
+    pub(crate) tickets: [u64; 2],
     pub(crate) packet: Box<[u8]>,
 }
 

@@ -60,6 +60,9 @@ impl Broker {
             }
         }
         self.keep_session(key);
+        if self.mesh.is_some() && !granted.is_empty() {
+            self.wait_until_known();
+        }
         let mut packet = Vec::new();
         let version = self.sessions[key as usize].version;
         mqtt::encode_suback(version, subscribe.packet_id, &reasons, &mut packet);

@@ -4,24 +4,24 @@
 /// What is wrong with bytes that should be a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Corrupt(pub(super) &'static str);
+pub(crate) struct Corrupt(pub(crate) &'static str);
 
 /// Appends values to bytes.
 #[derive(Debug, Default)]
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 /// Takes values from the front of bytes.
 #[derive(Debug)]
-pub(super) struct Reader<'b>(&'b [u8]);
+pub(crate) struct Reader<'b>(&'b [u8]);
 
 // === impl Writer ===
 
 impl Writer {
-    pub(super) fn byte(&mut self, value: u8) {
+    pub(crate) fn byte(&mut self, value: u8) {
         self.0.push(value);
     }
 
-    pub(super) fn number(&mut self, value: impl Into<u64>) {
+    pub(crate) fn number(&mut self, value: impl Into<u64>) {
         let mut rest = value.into();
         while rest >= 0x80 {
             self.0.push(low_bits(rest) | 0x80);
@@ -31,16 +31,16 @@ impl Writer {
     }
 
     /// How many of something follow.
-    pub(super) fn count(&mut self, value: usize) {
+    pub(crate) fn count(&mut self, value: usize) {
         self.number(value as u64);
     }
 
-    pub(super) fn bytes(&mut self, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.count(value.len());
         self.0.extend_from_slice(value);
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 }
@@ -53,17 +53,17 @@ fn low_bits(value: u64) -> u8 {
 // === impl Reader ===
 
 impl<'b> Reader<'b> {
-    pub(super) fn new(bytes: &'b [u8]) -> Self {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, Corrupt> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Corrupt> {
         let (first, rest) = self.0.split_first().ok_or(Corrupt("it is cut short"))?;
         self.0 = rest;
         Ok(*first)
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, Corrupt> {
+    pub(crate) fn number(&mut self) -> Result<u64, Corrupt> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -80,30 +80,30 @@ impl<'b> Reader<'b> {
     }
 
     /// A number of 32 bits.
-    pub(super) fn small(&mut self) -> Result<u32, Corrupt> {
+    pub(crate) fn small(&mut self) -> Result<u32, Corrupt> {
         self.number()?.try_into().map_err(|_| Corrupt("a number in it is too large"))
     }
 
     /// How many of something follow, each of at least a byte: so that a wrong one cannot
     /// make anybody reserve more than there is.
-    pub(super) fn count(&mut self) -> Result<usize, Corrupt> {
+    pub(crate) fn count(&mut self) -> Result<usize, Corrupt> {
         let count = self.number()?.try_into().unwrap_or(usize::MAX);
         if count > self.0.len() { Err(Corrupt("it is cut short")) } else { Ok(count) }
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'b [u8], Corrupt> {
+    pub(crate) fn bytes(&mut self) -> Result<&'b [u8], Corrupt> {
         let length = self.count()?;
         let (taken, rest) = self.0.split_at(length);
         self.0 = rest;
         Ok(taken)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'b str, Corrupt> {
+    pub(crate) fn text(&mut self) -> Result<&'b str, Corrupt> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Corrupt("a text in it is not UTF-8"))
     }
 
     /// Sees that nothing is left.
-    pub(super) fn finish(self) -> Result<(), Corrupt> {
+    pub(crate) fn finish(self) -> Result<(), Corrupt> {
         if self.0.is_empty() { Ok(()) } else { Err(Corrupt("there is more than there should be")) }
     }
 }

@@ -78,9 +78,10 @@
 //!
 //! Client ids have no U+0000 in them. Every value begins with the version of its form.
 
-mod code;
+pub(crate) mod code;
 mod keeper;
-mod record;
+mod pieces;
+pub(crate) mod record;
 mod recover;
 #[cfg(test)]
 mod tests;
@@ -93,7 +94,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fanwire_store::{Store, StoreError, Table};
 
 pub(crate) use self::keeper::{Keeper, Transit};
-pub(crate) use self::record::{Destination, Entry, StoredSession, StoredSubscription, StoredWill};
+pub(crate) use self::pieces::{encode_reached, of_pieces};
+pub(crate) use self::record::{
+    Destination, Entry, Found, StoredSession, StoredSubscription, StoredWill,
+};
 pub use self::recover::LoadError;
 pub(crate) use self::recover::{Flight, Recovered, RecoveredSession, StoredEntry};
 use crate::Message;

@@ -72,7 +72,7 @@ pub(crate) struct Destination<'a> {
 
 /// Where an entry has its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Here(Message),
     /// In the table of messages, under this number.
     Shared(u64),
@@ -80,11 +80,11 @@ pub(super) enum Content {
 
 /// An entry as it is found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) content: Content,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    pub(super) ids: Option<Box<[u32]>>,
+pub(crate) struct Found {
+    pub(crate) content: Content,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) ids: Option<Box<[u32]>>,
 }
 
 /// A message in transit as it is found again. Which shard it is for is in its key.
@@ -152,7 +152,7 @@ impl StoredSession {
         expires.then(|| since.saturating_add(u64::from(self.expiry) * 1000))
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = begin();
         writer.byte(
             flag(self.away_since.is_some(), session_flag::AWAY)
@@ -240,7 +240,7 @@ impl StoredSubscription {
 
 impl Entry<'_> {
     /// With the message in place, or the number under which it is stored.
-    pub(super) fn encode(&self, shared: Option<u64>) -> Vec<u8> {
+    pub(crate) fn encode(&self, shared: Option<u64>) -> Vec<u8> {
         let mut writer = begin();
         writer.byte(
             self.qos as u8
@@ -291,7 +291,7 @@ impl Transited {
 // === impl Found ===
 
 impl Found {
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = open(bytes)?;
         let flags = reader.byte()?;
         let ids = optional(flags & entry_flag::IDS, || {
@@ -327,21 +327,21 @@ impl Reached {
 }
 
 /// A message by itself.
-pub(super) fn encode_message(message: &Message) -> Vec<u8> {
+pub(crate) fn encode_message(message: &Message) -> Vec<u8> {
     let mut writer = begin();
     write_message(message, &mut writer);
     writer.finish()
 }
 
 /// A message by itself.
-pub(super) fn decode_message(bytes: &[u8]) -> Result<Message, Corrupt> {
+pub(crate) fn decode_message(bytes: &[u8]) -> Result<Message, Corrupt> {
     let mut reader = open(bytes)?;
     let message = read_message(&mut reader)?;
     reader.finish()?;
     Ok(message)
 }
 
-fn write_message(message: &Message, writer: &mut Writer) {
+pub(crate) fn write_message(message: &Message, writer: &mut Writer) {
     writer.byte(
         message.qos as u8
             | flag(message.retain, message_flag::RETAIN)
@@ -360,7 +360,7 @@ fn write_message(message: &Message, writer: &mut Writer) {
     }
 }
 
-fn read_message(reader: &mut Reader<'_>) -> Result<Message, Corrupt> {
+pub(crate) fn read_message(reader: &mut Reader<'_>) -> Result<Message, Corrupt> {
     let flags = reader.byte()?;
     Ok(Message {
         qos: qos(flags)?,
@@ -375,6 +375,7 @@ fn read_message(reader: &mut Reader<'_>) -> Result<Message, Corrupt> {
         properties: optional(flags & message_flag::PROPERTIES, || {
             Ok(Box::new(read_properties(reader)?))
         })?,
+        origin: None,
     })
 }
 

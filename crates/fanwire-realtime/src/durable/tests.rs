@@ -300,7 +300,7 @@ fn what_was_handed_to_another_shard_is_in_its_queues() {
         let whole = |message| Entry { message, qos: QoS::ExactlyOnce, retain: false, ids: None };
         keeper.hand_over(&all, &whole(&large));
         keeper.hand_over(&all, &whole(&small));
-        let done = keeper.hand_over(&all, &whole(&small));
+        let done = keeper.hand_over(&all, &whole(&small)).unwrap();
         keeper.take_over(&done);
         let old = expiring("t/a", 9);
         keeper.hand_over(&all, &whole(&old));
@@ -453,7 +453,7 @@ prop_compose! {
             Arc::new(Publisher { client_id: client_id.into(), principal: principal.into() })
         });
         let properties = properties.map(Box::new);
-        Message { topic: topic.into(), payload: payload.into(), qos, retain, properties, publisher, published_at }
+        Message { topic: topic.into(), payload: payload.into(), qos, retain, properties, publisher, published_at, origin: None }
     }
 }
 

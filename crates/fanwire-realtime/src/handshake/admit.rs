@@ -171,6 +171,7 @@ fn will(connect: &Connect<'_>, publisher: &Arc<Publisher>) -> Option<Box<Will>> 
         publisher: Some(Arc::clone(publisher)),
         // Set when it is published.
         published_at: 0,
+        origin: None,
     };
     Some(Box::new(Will { message, delay: will.delay }))
 }

@@ -43,7 +43,10 @@ impl Realtime {
     ) -> Option<TcpStream> {
         let settings = self.inner.settings.load();
         // Who is counted is counted once, where it may also be refused.
-        let asks = !settings.asks_nobody() || self.inner.limiter.limits_connections();
+        // Other nodes are asked, where there are any, whether they have the client.
+        let asks = !settings.asks_nobody()
+            || self.inner.limiter.limits_connections()
+            || self.inner.mesh.is_some();
         if asks || peeked.len() > MAX_PEEKED {
             return Some(stream);
         }

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fanwire_hub::{Reservation, Transport};
-use fanwire_wire::mqtt::Framer;
+use fanwire_wire::mqtt::{Framer, ReasonCode};
 use fanwire_wire::ws::Receiver;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -32,7 +32,8 @@ use self::reader::{First, Reader};
 use self::refusal::Refusal;
 pub(crate) use self::refusal::refusal;
 pub use self::trial::{Credentials, Trial};
-use crate::broker::lifecycle;
+use crate::broker::{Admission, lifecycle};
+use crate::mesh::Claim;
 use crate::notice::Notice;
 use crate::session::{Arrived, MqttSession};
 use crate::throttle::Throttle;
@@ -41,6 +42,10 @@ use crate::{Realtime, RealtimeEvent};
 /// Clients at once that are yet to be let in, the ones that say nothing included: a storm of
 /// those that come back fits, and what they take is some hundred MB at the most.
 pub(crate) const MAX_HANDSHAKES: usize = 32_768;
+
+/// Why a client whose session other nodes may have is not let in.
+const OUT_OF_REACH: &str =
+    "a node that may have the client's session is out of reach; try again later";
 
 /// A client's connection while it is on the runtime.
 pub trait ClientStream: AsyncRead + AsyncWrite + Unpin + Send {
@@ -151,6 +156,10 @@ impl Realtime {
         match Box::pin(self.admit(&first, &arrival)).await {
             Ok(admitted) => {
                 drop(first);
+                let Ok(_claim) = self.claim(&admitted.admission).await else {
+                    let refusal = admit::unacceptable(ReasonCode::ServerUnavailable, OUT_OF_REACH);
+                    return self.turn_away(reader, &client_id, &arrival, &refusal).await;
+                };
                 let shard = self.shard_of(&admitted.admission.publisher.client_id);
                 match self.inner.hub.reserve_on(shard) {
                     Ok(reservation) => self.hand_over(reader, reservation, admitted),
@@ -159,6 +168,14 @@ impl Realtime {
             }
             Err(refusal) => self.turn_away(reader, &client_id, &arrival, &refusal).await,
         }
+    }
+
+    /// Has other nodes let go of a client. An error where its session may be at one that is out
+    /// of reach.
+    async fn claim(&self, admission: &Admission) -> Result<Option<Claim>, ()> {
+        let Some(mesh) = &self.inner.mesh else { return Ok(None) };
+        let (client_id, at) = (&admission.publisher.client_id, self.inner.hub.clock().epoch_ms());
+        mesh.claim(client_id, admission.clean_start, at).await.map(Some).ok_or(())
     }
 
     fn hand_over<S: ClientStream>(

@@ -30,7 +30,7 @@ use self::ingest::BasicIngest;
 use self::invoke::Invoke;
 use self::native::{Ending, Native};
 use crate::directory::Directory;
-use crate::tap::{Subscription, Tap};
+use crate::tap::{Reach, Subscription, Tap};
 use crate::{Natives, Observer, Realtime};
 
 pub use self::backlog::RuleStats;
@@ -178,7 +178,8 @@ impl std::fmt::Debug for Rules {
 impl Ground {
     fn subscribe(&self, filter: &str, tap: Arc<dyn Tap>) -> Subscription {
         let directory = Arc::clone(&self.directory);
-        let id = directory.add_tap(filter, tap);
+        // Each message is acted upon once: on the node where it comes in.
+        let id = directory.add_tap(filter, Reach::Here, tap);
         Subscription { directory, filter: filter.into(), id }
     }
 

@@ -122,7 +122,7 @@ impl Fixture {
 
     fn publish_message(&self, message: Message) {
         let message = Arc::new(message);
-        for tap in self.directory.elsewhere(&message.topic, Parent::Matches, 0).taps {
+        for (_, tap) in self.directory.elsewhere(&message.topic, Parent::Matches, 0).taps {
             tap.deliver(&message);
         }
     }

@@ -2,19 +2,26 @@
 //! planes, and the planes, which know no cluster.
 //!
 //! `nodes` is what the WebSocket plane asks of others and is asked; `journal` keeps what is
-//! owed to its connections when their node is gone, and pays it for nodes that are.
+//! owed to its connections when their node is gone, and pays it for nodes that are. `realtime` is
+//! what the realtime plane needs, and `records` what it keeps in JetStream.
 
 mod journal;
 mod nodes;
+mod realtime;
+mod records;
 
 use std::sync::Arc;
 
 use fanwire_cluster::{Cluster, ClusterOptions, Incarnation, JoinError, NodeId};
 use fanwire_hub::Hub;
+use fanwire_realtime::mesh::MeshParts;
 use fanwire_websocket::{Plane, Stay, WebSocketSession};
 
 use self::journal::Journal;
 pub(crate) use self::nodes::ClusterNodes;
+use self::realtime::Wire;
+use self::records::{Retained, Sessions};
+use crate::realtime::RealtimeHost;
 
 /// The name of the WebSocket plane among what nodes say to each other.
 const CHANNEL: &str = "ws";
@@ -23,6 +30,8 @@ const CHANNEL: &str = "ws";
 pub(crate) struct ClusterHost {
     cluster: Cluster,
     journal: Arc<Journal>,
+    sessions: Arc<Sessions>,
+    retained: Arc<Retained>,
 }
 
 // === impl ClusterHost ===
@@ -43,7 +52,9 @@ impl ClusterHost {
         let of_joined = hub.clone();
         cluster.on_joined(move |me| of_joined.set_node(me.node.0));
         let journal = Journal::open(&cluster).await?;
-        Ok(Self { cluster, journal })
+        let (sessions, retained) =
+            (Sessions::open(&cluster).await?, Retained::open(&cluster).await?);
+        Ok(Self { cluster, journal, sessions, retained })
     }
 
     /// The other nodes, for the WebSocket plane.
@@ -51,8 +62,20 @@ impl ClusterHost {
         ClusterNodes { cluster: self.cluster.clone(), journal: Arc::clone(&self.journal) }
     }
 
+    /// The other nodes, for the realtime plane; `None` where this one was declared dead just
+    /// now.
+    pub(crate) fn mesh(&self) -> Option<MeshParts> {
+        let node = realtime::node(self.cluster.me()?);
+        let links = Wire::new(&self.cluster);
+        let sessions: Arc<Sessions> = Arc::clone(&self.sessions);
+        let retained: Arc<Retained> = Arc::clone(&self.retained);
+        Some(MeshParts { node, links, sessions: Some(sessions), retained: Some(retained) })
+    }
+
     /// Does what others ask from now on.
-    pub(crate) fn start(&self, plane: &Plane) {
+    pub(crate) async fn start(&self, plane: &Plane, realtime: &Arc<RealtimeHost>) {
+        realtime::start(&self.cluster, realtime, &self.sessions);
+        realtime::know_retained(realtime, &self.retained).await;
         let of_requests = plane.clone();
         self.cluster.on_request(CHANNEL, move |_, errand| {
             let plane = of_requests.clone();
@@ -79,9 +102,16 @@ impl ClusterHost {
     /// Leaves, where nothing is owed any more; else the others find this node gone, and do
     /// what it did not come to.
     pub(crate) async fn leave(&self) {
-        if self.journal.settle().await {
+        // Sessions that outlive it are the others', who take them over from a node that is gone.
+        let has_left = self.journal.settle().await && self.has_no_sessions().await;
+        if has_left {
             self.cluster.leave().await;
         }
+    }
+
+    async fn has_no_sessions(&self) -> bool {
+        let Some(me) = self.cluster.me() else { return true };
+        self.sessions.load(me).await.0.is_empty()
     }
 }
 

@@ -107,6 +107,7 @@ impl Process {
                 figures: Arc::default(),
                 observer: Arc::new(Nobody),
                 keep: Some(keep(&durable, shard, tell.clone())),
+                mesh: None,
                 now,
                 now_ms: NOW_MS,
             };
@@ -240,7 +241,7 @@ fn written(store: &Store, mut batch: Batch) {
 fn keep(durable: &Durable, shard: usize, tell: Sender<(usize, u64)>) -> Keep {
     // Nobody listens any more once the process has ended.
     Keep::new(
-        durable,
+        durable.keeper(),
         Arc::new(move |ticket, _| {
             let _ = tell.send((shard, ticket));
         }),

@@ -2,13 +2,14 @@
 
 mod crash;
 mod delivery;
+mod far;
 mod faults;
 mod routing;
 mod sessions;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fanwire_app::model::{Profile, Realtime as Model};
@@ -20,6 +21,7 @@ use fanwire_wire::mqtt::{
 
 use super::{Admission, Broker, BrokerParts, Key, Will};
 use crate::directory::Directory;
+use crate::notice::Notice;
 use crate::retained::Retained;
 use crate::settings::Settings;
 use crate::{DisconnectReason, Message, Observer, Publisher, RealtimeEvent};
@@ -37,6 +39,8 @@ struct Net {
     now: Instant,
     links: HashMap<ConnectionId, Received>,
     next_link: u32,
+    /// What other threads have told shards.
+    told: Arc<Mutex<Vec<(usize, Notice)>>>,
 }
 
 /// What one connection has got.
@@ -168,12 +172,14 @@ impl Net {
                 figures: Arc::default(),
                 observer: Arc::new(Nobody),
                 keep: None,
+                mesh: None,
                 now,
                 now_ms: 1_700_000_000_000,
             })
         };
         let brokers = (0..shards).map(broker).collect();
-        Self { brokers, now, links: HashMap::new(), next_link: 0 }
+        let told = Arc::default();
+        Self { brokers, now, links: HashMap::new(), next_link: 0, told }
     }
 
     fn connect(&mut self, shard: usize, how: Connecting<'_>) -> Client {
@@ -272,12 +278,14 @@ impl Net {
                 for link in output.closings.drain(..) {
                     self.links.get_mut(&link).unwrap().closed = true;
                 }
-                told.append(&mut output.notices);
+                told.extend(output.notices.drain(..).map(|(shard, notice, _)| (shard, notice)));
+                broker.tell_other_nodes();
             }
+            told.append(&mut self.told.lock().unwrap());
             if told.is_empty() && !self.go_on() {
                 return self.brokers.iter().for_each(assert_figures_add_up);
             }
-            for (shard, notice, _) in told {
+            for (shard, notice) in told {
                 self.brokers[shard].begin(self.now);
                 self.brokers[shard].noticed(notice);
             }

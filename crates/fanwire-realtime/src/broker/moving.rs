@@ -1,0 +1,233 @@
+//! Sessions that go to another node, and that come from one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanwire_wire::mqtt::QoS;
+
+use super::deliver::{Manner, Publication};
+use super::flow::Step;
+use super::session::{Key, Presence};
+use super::{Broker, Fault};
+use crate::durable::{Found, RecoveredSession, encode_reached};
+use crate::mesh::{Answer, Item, Node, RecordKey, Sent, Target, encode_session};
+use crate::notice::{Part, Restored};
+use crate::promise::Promise;
+use crate::{DisconnectReason, Message};
+
+/// How long a session that has arrived at another node still hears here: nodes that did not
+/// know yet that it is heard there may have sent something before.
+const LINGER: Duration = Duration::from_secs(10);
+
+impl Broker {
+    /// A client connects at another node: its connection here ends, and its session, unless
+    /// that is to begin anew, goes there.
+    pub(super) fn claimed(&mut self, client_id: &str, from: Node, number: u64, clean: bool) {
+        let answer = self.let_go_of(client_id, from, clean);
+        if let Some(mesh) = &self.mesh {
+            mesh.answer(from, number, answer);
+        }
+    }
+
+    fn let_go_of(&mut self, client_id: &str, to: Node, clean: bool) -> Answer {
+        let Some(&key) = self.by_client.get(client_id) else { return Answer::Nothing };
+        self.flush_burst();
+        self.take_over(key);
+        // The connection's end may have been the session's.
+        let Some(&key) = self.by_client.get(client_id) else { return Answer::Nothing };
+        if clean {
+            self.remove(key);
+            return Answer::Nothing;
+        }
+        if self.sessions[key as usize].moves_to.is_some() {
+            // It is where it went, and that node is asked, too.
+            return Answer::Nothing;
+        }
+        let pieces = self.pieces_of(key);
+        let session = &mut self.sessions[key as usize];
+        session.moves_to = Some(to);
+        if let Presence::Away(away) = &mut session.presence
+            && let Some((at, _)) = away.will.take()
+        {
+            self.deadlines.remove(&(at, key));
+        }
+        Answer::Moves(encode_session(client_id, &pieces))
+    }
+
+    /// A session, and what is on its way to it and from it, piece by piece.
+    fn pieces_of(&self, key: Key) -> Vec<(RecordKey, Vec<u8>)> {
+        let session = &self.sessions[key as usize];
+        let mut pieces = vec![(RecordKey::Session, self.stored(session).encode())];
+        for id in &session.unreleased {
+            pieces.push((RecordKey::Unreleased(*id), Vec::new()));
+        }
+        let Some(flow) = &session.flow else { return pieces };
+        for sent in &flow.in_flight {
+            let Some(seq) = sent.seq else { continue };
+            if sent.step != Step::Acknowledge {
+                let received = sent.step == Step::Complete;
+                pieces.push((RecordKey::InFlight(seq), encode_reached(sent.id, received)));
+            }
+            if let Some(copy) = &sent.copy {
+                pieces.push((RecordKey::Queued(seq), copy.entry().encode(None)));
+            }
+        }
+        for queued in &flow.queue {
+            if let Some(seq) = queued.seq {
+                pieces.push((RecordKey::Queued(seq), queued.entry().encode(None)));
+            }
+        }
+        pieces
+    }
+
+    /// A session has come from another node, or is one of a node that died.
+    pub(super) fn take_in_session(
+        &mut self,
+        mut recovered: RecoveredSession,
+        how: Restored,
+        promise: Arc<Promise>,
+    ) {
+        self.take_part(Part { promises: vec![Arc::clone(&promise)], ..Part::default() });
+        if how == Restored::Adopted && !self.is_to_be_adopted(&mut recovered) {
+            return;
+        }
+        let known = self.by_client.get(&recovered.client_id).copied();
+        if let Some(key) = known {
+            if self.sessions[key as usize].moves_to.is_none() {
+                return;
+            }
+            // It went elsewhere and comes back.
+            self.remove(key);
+        }
+        let client_id = Arc::clone(&recovered.client_id);
+        self.restore(recovered);
+        let Some(&key) = self.by_client.get(&client_id) else { return };
+        let pieces = self.pieces_of(key);
+        self.kept(|keeper| {
+            // The session itself last: without it, pieces are nothing.
+            for (record, value) in pieces.into_iter().rev() {
+                keeper.put(&client_id, record, value);
+            }
+        });
+        if let (Restored::Moved, Some(mesh)) = (how, &self.mesh) {
+            mesh.once_known(promise);
+        }
+    }
+
+    /// Whether there is anything of a dead node's session that is to live on. Its client was
+    /// connected there at most: its will is due then, in a while where it is delayed.
+    fn is_to_be_adopted(&mut self, recovered: &mut RecoveredSession) -> bool {
+        let session = &mut recovered.session;
+        if session.away_since.is_none()
+            && let Some(will) = &mut session.will
+        {
+            will.due += self.now_ms;
+        }
+        session.away_since.get_or_insert(self.now_ms);
+        let ended = session.ends_at(self.now_ms).is_some_and(|end| end <= self.now_ms);
+        let is_here = self.by_client.contains_key(&recovered.client_id);
+        if !ended && !is_here {
+            return true;
+        }
+        if let Some(will) = session.will.take() {
+            self.publish_will(will.message);
+        }
+        false
+    }
+
+    /// The session of a client that went to a node is kept there: here it ends in a while.
+    pub(super) fn session_arrived(&mut self, client_id: &str, at: Node) {
+        let Some(&key) = self.by_client.get(client_id) else { return };
+        let session = &mut self.sessions[key as usize];
+        let Presence::Away(away) = &mut session.presence else { return };
+        if session.moves_to != Some(at) {
+            return;
+        }
+        let before = away.ends_at.replace(self.now + LINGER);
+        if let Some(before) = before {
+            self.deadlines.remove(&(before, key));
+        }
+        self.deadlines.insert((self.now + LINGER, key));
+    }
+
+    /// A node has died: what went there and had not arrived stays.
+    pub(super) fn node_died(&mut self, node: Node) {
+        for (_, session) in &mut self.sessions {
+            if session.moves_to == Some(node) {
+                session.moves_to = None;
+            }
+        }
+    }
+
+    /// This node was taken for dead: others look after its clients. What it has of them ends
+    /// without a word to anybody but themselves.
+    pub(super) fn let_go_of_all(&mut self) {
+        let keys: Vec<Key> = self.by_client.values().copied().collect();
+        for key in keys {
+            let fault = Fault {
+                reason: fanwire_wire::mqtt::ReasonCode::ServerBusy,
+                cause: DisconnectReason::ServerError,
+                what: "this node was out of reach for too long; connect again".into(),
+            };
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            if let Some(live) = session.live_mut() {
+                live.will = None;
+                self.expel(key, &fault);
+            }
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            if let Presence::Away(away) = &mut session.presence
+                && let Some((at, _)) = away.will.take()
+            {
+                self.deadlines.remove(&(at, key));
+            }
+            self.remove(key);
+        }
+    }
+
+    /// Sends a message after a session that goes to another node.
+    pub(super) fn send_after(
+        &mut self,
+        key: Key,
+        publication: &mut Publication<'_>,
+        manner: Manner<'_>,
+    ) {
+        let session = &self.sessions[key as usize];
+        let Some(to) = session.moves_to else { return };
+        let client_id = Arc::clone(&session.client_id);
+        let message = Arc::clone(publication.keep());
+        let entry = manner.entry(&message).encode(Some(0));
+        let Some(message) = self.named(&message) else { return };
+        let promise = self.joint_promise();
+        let item = Item { message, target: Target::Session { client_id, entry } };
+        self.output.outgoing.sent.push((to, Sent { item, promise, none_of: Vec::new() }));
+    }
+
+    /// A promise that is part of all that this turn is part of so far.
+    fn joint_promise(&mut self) -> Option<Arc<Promise>> {
+        let far = self.far_promise();
+        let mut parts = self.keep.as_ref().map_or_else(Vec::new, super::Keep::owed);
+        parts.extend(far);
+        let told = move |_, kept: bool| {
+            if !kept {
+                parts.iter().for_each(|part: &Arc<Promise>| part.break_it());
+            }
+        };
+        Some(Promise::new(0, Arc::new(told)))
+    }
+
+    /// A message that was sent after a session which is here now.
+    pub(super) fn take_in_for_session(
+        &mut self,
+        client_id: &str,
+        message: &Arc<Message>,
+        entry: &[u8],
+    ) {
+        let (Some(&key), Ok(found)) = (self.by_client.get(client_id), Found::decode(entry)) else {
+            return;
+        };
+        if found.qos > QoS::AtMostOnce {
+            let manner = Manner::new(found.qos, found.retain, found.ids.as_deref());
+            self.deliver_tracked(key, &mut Publication::of(message), manner);
+        }
+    }
+}

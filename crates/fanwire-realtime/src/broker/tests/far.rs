@@ -1,0 +1,571 @@
+//! Several nodes without a network: what they send each other arrives when a test says so.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::broker::Keep;
+use crate::mesh::{
+    Done, Links, Mesh, MeshParts, Node, Record, RecordKey, SessionPieces, SessionRecords,
+};
+
+/// What is on its way between nodes, and which ways are cut.
+#[derive(Default)]
+struct Wires {
+    queues: BTreeMap<(Node, Node), VecDeque<Bytes>>,
+    cut: BTreeSet<(Node, Node)>,
+}
+
+/// What nodes leave of their sessions, by client.
+type Left = BTreeMap<Arc<str>, BTreeMap<RecordKey, Vec<u8>>>;
+
+/// What one node leaves.
+struct Legacy {
+    node: Node,
+    all: Arc<Mutex<BTreeMap<Node, Left>>>,
+}
+
+struct Wire {
+    from: Node,
+    wires: Arc<Mutex<Wires>>,
+}
+
+/// Nodes of two shards each.
+struct Nodes {
+    nets: BTreeMap<Node, Net>,
+    meshes: BTreeMap<Node, Arc<Mesh>>,
+    wires: Arc<Mutex<Wires>>,
+    left: Arc<Mutex<BTreeMap<Node, Left>>>,
+}
+
+impl SessionRecords for Legacy {
+    fn commit(&self, changes: Vec<Record>, done: Done) {
+        let mut all = self.all.lock().unwrap();
+        let own = all.entry(self.node).or_default();
+        for Record { client_id, key, value } in changes {
+            let pieces = own.entry(client_id).or_default();
+            match value {
+                Some(value) => drop(pieces.insert(key, value)),
+                None => drop(pieces.remove(&key)),
+            }
+        }
+        own.retain(|_, pieces| !pieces.is_empty());
+        drop(all);
+        done(true);
+    }
+
+    fn is_behind(&self) -> bool {
+        false
+    }
+}
+
+impl Links for Wire {
+    fn send(&self, to: Node, frame: Bytes) {
+        let mut wires = self.wires.lock().unwrap();
+        wires.queues.entry((self.from, to)).or_default().push_back(frame);
+    }
+
+    fn cast(&self, to: &[Node], frame: Bytes) {
+        for node in to {
+            if !self.wires.lock().unwrap().cut.contains(&(self.from, *node)) {
+                self.send(*node, frame.clone());
+            }
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        false
+    }
+}
+
+const A: Node = Node { id: 1, boot: 1 };
+const B: Node = Node { id: 2, boot: 1 };
+const C: Node = Node { id: 3, boot: 1 };
+
+impl Nodes {
+    fn new() -> Self {
+        let wires = Arc::default();
+        let (nets, meshes, left) = (BTreeMap::new(), BTreeMap::new(), Arc::default());
+        let mut nodes = Self { nets, meshes, wires, left };
+        for node in [A, B, C] {
+            nodes.start(node);
+        }
+        nodes
+    }
+
+    fn start(&mut self, node: Node) {
+        let links = Arc::new(Wire { from: node, wires: Arc::clone(&self.wires) });
+        let legacy = Arc::new(Legacy { node, all: Arc::clone(&self.left) });
+        let parts = MeshParts { node, links, sessions: Some(legacy), retained: None };
+        let (net, mesh) = net(parts);
+        for (other, known) in &self.meshes {
+            known.joined(node);
+            mesh.joined(*other);
+        }
+        self.nets.insert(node, net);
+        self.meshes.insert(node, mesh);
+        self.run();
+    }
+
+    fn net(&mut self, node: Node) -> &mut Net {
+        self.nets.get_mut(&node).unwrap()
+    }
+
+    /// Has everything arrive that is on ways that are not cut.
+    fn run(&mut self) {
+        loop {
+            self.nets.values_mut().for_each(Net::settle);
+            let next = {
+                let mut wires = self.wires.lock().unwrap();
+                let Wires { queues, cut } = &mut *wires;
+                let open = queues.iter_mut().filter(|(way, _)| !cut.contains(way));
+                let mut frames = open.filter_map(|(way, queue)| Some((*way, queue.pop_front()?)));
+                frames.next()
+            };
+            let Some(((from, to), frame)) = next else { return };
+            if let Some(mesh) = self.meshes.get(&to) {
+                mesh.received(from, &frame);
+            }
+        }
+    }
+
+    fn cut(&mut self, from: Node, to: Node) {
+        self.wires.lock().unwrap().cut.insert((from, to));
+    }
+
+    fn heal(&mut self) {
+        self.wires.lock().unwrap().cut.clear();
+        self.run();
+    }
+
+    /// A node ends without a word, and the others hear of it.
+    fn kill(&mut self, node: Node) {
+        self.nets.remove(&node);
+        self.meshes.remove(&node);
+        self.wires.lock().unwrap().queues.retain(|(from, to), _| *from != node && *to != node);
+        self.meshes.values().for_each(|mesh| mesh.died(node));
+        self.run();
+    }
+
+    /// A client that subscribes on a node.
+    fn subscriber(&mut self, node: Node, id: &str, filter: &str) -> Client {
+        let net = self.net(node);
+        let client = net.connect(usize::from(id.len() % 2 == 0), Connecting::v5(id));
+        net.subscribe(client, filter, QoS::AtLeastOnce);
+        self.run();
+        self.net(node).packets(client);
+        client
+    }
+
+    fn publisher(&mut self, node: Node) -> Client {
+        let client = self.net(node).connect(0, Connecting::v5("publisher"));
+        self.net(node).packets(client);
+        client
+    }
+
+    fn publish(&mut self, node: Node, client: Client, topic: &str, payload: &str, qos: QoS) {
+        self.net(node).publish(client, topic, payload, qos);
+        self.run();
+    }
+
+    fn got(&mut self, node: Node, client: Client) -> Vec<String> {
+        self.net(node).payloads(client)
+    }
+
+    /// What a publisher has been told.
+    fn acks(&mut self, node: Node, client: Client) -> usize {
+        let packets = self.net(node).packets(client);
+        packets.iter().filter(|packet| packet.starts_with("PubAck")).count()
+    }
+}
+
+fn net(parts: MeshParts) -> (Net, Arc<Mesh>) {
+    let mut net = Net::new(2);
+    let settings = Settings::new(&Model::new(Profile::Open), "us-east-1", "0").unwrap();
+    let (settings, directory) = (Arc::new(settings), Arc::new(Directory::default()));
+    let retained = Arc::new(Retained::default());
+    let mesh = Mesh::new(parts, &directory, &retained, 2);
+    let told = Arc::clone(&net.told);
+    mesh.tell_shards(Box::new(move |shard, notice, _| told.lock().unwrap().push((shard, notice))));
+    let broker = |shard| {
+        let told = Arc::clone(&net.told);
+        let kept = move |ticket, ok| {
+            told.lock().unwrap().push((shard, Notice::Kept { ticket, ok }));
+        };
+        Broker::new(BrokerParts {
+            settings: Arc::clone(&settings),
+            shard,
+            shards: 2,
+            directory: Arc::clone(&directory),
+            retained: Arc::clone(&retained),
+            observer: Arc::new(Nobody),
+            keep: Some(Keep::new(mesh.keeper(), Arc::new(kept))),
+            mesh: Some(Arc::clone(&mesh)),
+            now: net.now,
+            now_ms: 1_700_000_000_000,
+        })
+    };
+    net.brokers = (0..2).map(broker).collect();
+    (net, mesh)
+}
+
+#[test]
+fn a_message_reaches_subscribers_of_all_nodes_once() {
+    let mut nodes = Nodes::new();
+    let here = nodes.subscriber(A, "here", "t/+");
+    let there = nodes.subscriber(B, "there", "t/#");
+    let also = nodes.subscriber(B, "also", "t/x");
+    let deaf = nodes.subscriber(C, "deaf", "other");
+    let publisher = nodes.publisher(A);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        nodes.publish(A, publisher, "t/x", "hello", qos);
+        assert_eq!(nodes.got(A, here), ["hello"], "{qos:?}");
+        for client in [there, also] {
+            assert_eq!(nodes.got(B, client), ["hello"], "{qos:?}");
+        }
+        assert_eq!(nodes.got(C, deaf), [""; 0], "{qos:?}");
+    }
+}
+
+#[test]
+fn a_publisher_hears_that_a_message_is_kept_when_all_nodes_that_listen_have_it() {
+    let mut nodes = Nodes::new();
+    let subscriber = nodes.subscriber(B, "there", "t");
+    let publisher = nodes.publisher(A);
+    nodes.cut(B, A);
+    nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
+    assert_eq!(nodes.got(B, subscriber), ["1"]);
+    assert_eq!(nodes.acks(A, publisher), 0);
+    nodes.heal();
+    assert_eq!(nodes.acks(A, publisher), 1);
+    nodes.publish(A, publisher, "elsewhere", "2", QoS::AtLeastOnce);
+    assert_eq!(nodes.acks(A, publisher), 1, "nobody else has a part in it");
+}
+
+#[test]
+fn a_message_for_a_node_that_is_out_of_reach_arrives_when_it_is_back() {
+    let mut nodes = Nodes::new();
+    let subscriber = nodes.subscriber(B, "there", "t");
+    let publisher = nodes.publisher(A);
+    nodes.cut(A, B);
+    nodes.publish(A, publisher, "t", "0", QoS::AtMostOnce);
+    nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
+    assert_eq!((nodes.got(B, subscriber).len(), nodes.acks(A, publisher)), (0, 0));
+    nodes.heal();
+    assert_eq!((nodes.got(B, subscriber), nodes.acks(A, publisher)), (vec!["1".to_owned()], 1));
+}
+
+#[test]
+fn a_publisher_is_not_told_that_a_message_is_kept_that_no_node_has_kept_in_time() {
+    let mut nodes = Nodes::new();
+    nodes.subscriber(B, "there", "t");
+    let publisher = nodes.publisher(A);
+    nodes.cut(A, B);
+    nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
+    nodes.net(A).pass(60);
+    assert!(nodes.net(A).is_closed(publisher));
+    assert_eq!(nodes.acks(A, publisher), 0);
+}
+
+#[test]
+fn a_message_for_a_node_that_dies_waits_until_another_has_its_sessions() {
+    let mut nodes = Nodes::new();
+    nodes.subscriber(B, "there", "t");
+    let publisher = nodes.publisher(A);
+    nodes.cut(A, B);
+    nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
+    nodes.kill(B);
+    nodes.publish(A, publisher, "t", "2", QoS::AtLeastOnce);
+    assert_eq!(nodes.acks(A, publisher), 0);
+    let heir = nodes.subscriber(C, "there", "t");
+    nodes.meshes[&C].adopted(B);
+    nodes.run();
+    let mut got = nodes.got(C, heir);
+    got.dedup();
+    assert!(got.contains(&"1".to_owned()) && got.contains(&"2".to_owned()), "{got:?}");
+    assert_eq!(nodes.acks(A, publisher), 2);
+}
+
+#[test]
+fn a_subscription_is_acknowledged_when_all_nodes_know_of_it_or_are_taken_too_long_for() {
+    let mut nodes = Nodes::new();
+    nodes.cut(C, A);
+    let subscriber = nodes.subscriber(A, "here", "t");
+    // What the client was told was thrown away there: nothing more has come since.
+    nodes.net(A).subscribe(subscriber, "u", QoS::AtLeastOnce);
+    nodes.run();
+    assert_eq!(nodes.net(A).packets(subscriber), [""; 0]);
+    nodes.heal();
+    assert_eq!(nodes.net(A).packets(subscriber).len(), 2);
+    nodes.cut(A, C);
+    nodes.net(A).subscribe(subscriber, "v", QoS::AtLeastOnce);
+    nodes.run();
+    assert_eq!(nodes.net(A).packets(subscriber), [""; 0]);
+    nodes.net(A).pass(3);
+    assert_eq!(nodes.net(A).packets(subscriber).len(), 1);
+}
+
+#[test]
+fn of_a_shared_subscription_one_member_of_all_nodes_gets_a_message() {
+    let mut nodes = Nodes::new();
+    let members = [
+        (A, nodes.subscriber(A, "one", "$share/g/t")),
+        (B, nodes.subscriber(B, "two", "$share/g/t")),
+        (B, nodes.subscriber(B, "three", "$share/g/t")),
+    ];
+    let publisher = nodes.publisher(C);
+    for n in 0..9 {
+        nodes.publish(C, publisher, "t", &n.to_string(), QoS::AtLeastOnce);
+    }
+    let got: Vec<Vec<String>> =
+        members.iter().map(|(node, client)| nodes.got(*node, *client)).collect();
+    let mut all: Vec<&String> = got.iter().flatten().collect();
+    all.sort();
+    assert_eq!(all, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
+    assert!(got.iter().all(|got| got.len() == 3), "{got:?}");
+    assert_eq!(nodes.acks(C, publisher), 9);
+}
+
+#[test]
+fn a_message_for_a_member_that_has_just_gone_goes_to_another() {
+    let mut nodes = Nodes::new();
+    let gone = nodes.subscriber(B, "two", "$share/g/t");
+    let publisher = nodes.publisher(C);
+    let other = nodes.subscriber(A, "one", "$share/g/t");
+    nodes.cut(B, C);
+    nodes.net(B).lose(gone);
+    for n in 0..4 {
+        nodes.publish(C, publisher, "t", &n.to_string(), QoS::AtLeastOnce);
+    }
+    nodes.heal();
+    let mut got = nodes.got(A, other);
+    got.sort();
+    assert_eq!(got, ["0", "1", "2", "3"]);
+    assert_eq!(nodes.acks(C, publisher), 4);
+}
+
+#[test]
+fn what_one_node_hears_no_more_is_not_sent_to_it() {
+    let mut nodes = Nodes::new();
+    let subscriber = nodes.subscriber(B, "there", "t");
+    nodes.net(B).lose(subscriber);
+    nodes.run();
+    let publisher = nodes.publisher(A);
+    nodes.cut(A, B);
+    nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
+    assert_eq!(nodes.acks(A, publisher), 1);
+}
+
+// === Sessions that move ===
+
+impl Nodes {
+    /// Connects a client as its handshake would: other nodes are asked first.
+    fn join(&mut self, node: Node, how: Connecting<'_>) -> Client {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        let (mesh, id): (_, Arc<str>) = (Arc::clone(&self.meshes[&node]), how.client_id.into());
+        let shard = crate::plane::shard_of(&id, 2);
+        let clean = how.clean_start;
+        let mut claim = Box::pin(async move { mesh.claim(&id, clean, 1).await });
+        let mut look = || {
+            let waker = std::task::Waker::noop();
+            claim.as_mut().poll(&mut std::task::Context::from_waker(waker))
+        };
+        let first = look();
+        self.run();
+        let answered = if first.is_ready() { first } else { look() };
+        let std::task::Poll::Ready(Some(claim)) = answered else { panic!("nobody answers") };
+        let client = self.net(node).connect(shard, how);
+        drop(claim);
+        self.run();
+        client
+    }
+
+    /// A node takes over the sessions of one that died.
+    fn adopt(&mut self, dead: Node, heir: Node) {
+        let left = self.left.lock().unwrap().remove(&dead).unwrap_or_default();
+        let sessions = left.into_iter().map(|(client_id, pieces)| SessionPieces {
+            client_id,
+            pieces: pieces.into_iter().collect(),
+        });
+        let (mesh, sessions) = (Arc::clone(&self.meshes[&heir]), sessions.collect());
+        let mut adopting = Box::pin(async move { mesh.adopt(sessions).await });
+        let mut look = || {
+            let waker = std::task::Waker::noop();
+            adopting.as_mut().poll(&mut std::task::Context::from_waker(waker))
+        };
+        let first = look();
+        self.run();
+        assert!(first.is_ready() || look() == std::task::Poll::Ready(true));
+        self.meshes[&heir].adopted(dead);
+        self.run();
+    }
+
+    fn sessions(&mut self, node: Node) -> usize {
+        self.net(node).brokers.iter().map(|broker| broker.sessions.len()).sum()
+    }
+
+    fn subscribe(&mut self, node: Node, client: Client, filter: &str) {
+        self.net(node).subscribe(client, filter, QoS::AtLeastOnce);
+        self.run();
+        self.net(node).packets(client);
+    }
+
+    fn lose(&mut self, node: Node, client: Client) {
+        self.net(node).lose(client);
+        self.run();
+    }
+}
+
+fn persistent(id: &str) -> Connecting<'_> {
+    Connecting::v5(id).persistent()
+}
+
+#[test]
+fn a_client_that_connects_to_another_node_is_sent_away_where_it_was() {
+    for how in [Connecting::v5("c"), persistent("c")] {
+        let mut nodes = Nodes::new();
+        let before = nodes.join(A, how.clone());
+        let now = nodes.join(B, how);
+        assert!(nodes.net(A).is_closed(before));
+        let told = nodes.net(A).packets(before).pop().unwrap();
+        assert!(told.contains("Disconnect") && told.contains("0x8E"), "{told}");
+        assert!(!nodes.net(B).is_closed(now));
+    }
+}
+
+#[test]
+fn a_session_moves_with_its_subscriptions_and_with_what_waits() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    let publisher = nodes.publisher(C);
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    let client = nodes.join(B, persistent("c"));
+    assert_eq!(nodes.got(B, client), ["1"]);
+    nodes.net(A).pass(60);
+    nodes.publish(C, publisher, "t", "2", QoS::AtLeastOnce);
+    assert_eq!(nodes.got(B, client), ["2"]);
+    assert_eq!(nodes.acks(C, publisher), 2);
+    assert_eq!(nodes.sessions(A), 0);
+}
+
+#[test]
+fn what_is_sent_to_where_a_session_was_follows_it() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    let publisher = nodes.publisher(C);
+    // The publisher's node does not hear that the session is elsewhere now.
+    nodes.cut(B, C);
+    let shard = crate::plane::shard_of("c", 2);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    let client = nodes.net(B).connect(shard, persistent("c"));
+    nodes.run();
+    assert_eq!(nodes.got(B, client), ["1"]);
+    assert_eq!(nodes.acks(C, publisher), 1);
+}
+
+#[test]
+fn a_session_that_begins_anew_ends_elsewhere() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    let how = Connecting { clean_start: true, ..persistent("c") };
+    let client = nodes.join(B, how);
+    let publisher = nodes.publisher(C);
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    assert_eq!(nodes.got(B, client), [""; 0]);
+    assert_eq!(nodes.sessions(A), 0);
+}
+
+#[test]
+fn a_session_that_went_to_a_node_which_died_on_the_way_is_still_there() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.cut(A, B);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    let publisher = nodes.publisher(C);
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    nodes.kill(B);
+    nodes.meshes[&C].adopted(B);
+    nodes.run();
+    assert_eq!(nodes.acks(C, publisher), 1);
+    let client = nodes.join(A, persistent("c"));
+    assert_eq!(nodes.got(A, client), ["1"]);
+}
+
+#[test]
+fn sessions_of_a_node_that_died_live_on_and_move_to_where_their_clients_come() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(B, persistent("c"));
+    nodes.subscribe(B, client, "t");
+    nodes.lose(B, client);
+    let publisher = nodes.publisher(A);
+    nodes.publish(A, publisher, "t", "before", QoS::AtLeastOnce);
+    assert_eq!(nodes.acks(A, publisher), 1);
+    nodes.cut(A, B);
+    nodes.publish(A, publisher, "t", "meanwhile", QoS::AtLeastOnce);
+    nodes.kill(B);
+    assert_eq!(nodes.acks(A, publisher), 0);
+    nodes.adopt(B, C);
+    assert_eq!(nodes.acks(A, publisher), 1);
+    let client = nodes.join(A, persistent("c"));
+    let mut got = nodes.got(A, client);
+    got.sort();
+    assert_eq!(got, ["before", "meanwhile"]);
+}
+
+#[test]
+fn a_client_that_comes_before_its_session_is_taken_over_waits_for_that() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(B, persistent("c"));
+    nodes.subscribe(B, client, "t");
+    nodes.kill(B);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = runtime.enter();
+    let mesh = Arc::clone(&nodes.meshes[&A]);
+    let mut claim = Box::pin(async move { mesh.claim(&"c".into(), false, 2).await });
+    let mut look = || {
+        let waker = std::task::Waker::noop();
+        claim.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_ready()
+    };
+    assert!(!look());
+    nodes.run();
+    assert!(!look());
+    nodes.adopt(B, C);
+    assert!(look());
+    assert_eq!(nodes.sessions(A), 1);
+}
+
+#[test]
+fn the_will_of_a_client_whose_node_died_is_published_once() {
+    for how in [Connecting::v5("c"), persistent("c")] {
+        let mut nodes = Nodes::new();
+        let listener = nodes.subscriber(A, "listener", "will");
+        let will = Message { qos: QoS::AtLeastOnce, ..Message::new("will", "gone") };
+        nodes.join(B, Connecting { will: Some((will, 0)), ..how });
+        nodes.kill(B);
+        assert_eq!(nodes.got(A, listener), [""; 0]);
+        nodes.adopt(B, C);
+        nodes.net(C).pass(1);
+        nodes.run();
+        assert_eq!(nodes.got(A, listener), ["gone"]);
+    }
+}
+
+#[test]
+fn a_client_that_has_said_goodbye_leaves_no_will_behind() {
+    let mut nodes = Nodes::new();
+    let will = Message { qos: QoS::AtLeastOnce, ..Message::new("will", "gone") };
+    let client = nodes.join(B, Connecting { will: Some((will, 0)), ..Connecting::v5("c") });
+    nodes.lose(B, client);
+    assert!(nodes.left.lock().unwrap().get(&B).is_none_or(BTreeMap::is_empty));
+}
