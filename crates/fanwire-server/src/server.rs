@@ -33,7 +33,7 @@ use crate::proxy::TrustedProxies;
 use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions};
+use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions, Telling};
 use crate::tls::{Authority, Certificates, TlsError};
 use crate::{door, dynamodb, endpoints, subscriptions, telemetry};
 
@@ -208,7 +208,7 @@ pub struct Server {
     /// Where clients connect beside `address`, in words.
     places: Vec<String>,
     /// Where metrics and health are told.
-    told_at: Option<SocketAddr>,
+    telling: Option<Telling>,
     /// Told when no more clients are taken, except at `address`.
     closed: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
@@ -309,7 +309,7 @@ impl Server {
         let (stopped, watching) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
         guard.follow(watching.clone());
-        let told_at = telemetry::open(&options.telemetry, &telemetry, &watching)?;
+        let telling = telemetry::open(&options.telemetry, &telemetry)?;
         for (listener, port) in ports {
             let (router, stopped) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, stopped.clone(), stopped)
@@ -354,7 +354,7 @@ impl Server {
             nitric,
             cluster,
             places,
-            told_at,
+            telling,
             closed,
             stopped,
         })
@@ -481,7 +481,7 @@ impl Server {
 
     /// Where metrics and health are told, if anywhere but where clients connect.
     pub fn telemetry_address(&self) -> Option<SocketAddr> {
-        self.told_at
+        self.telling.as_ref().map(Telling::address)
     }
 
     /// Has the server ready only while this is well, too.
@@ -529,6 +529,10 @@ impl Server {
     /// wills, what is in flight, the functions. Takes no longer than twice `grace`.
     pub async fn stop(self, grace: Duration) {
         self.router.stop();
+        // Before what a successor waits for: it wants this address, too.
+        if let Some(telling) = &self.telling {
+            telling.close();
+        }
         let realtime = self.router.realtime_host();
         let subscriptions = async {
             if let Some(endpoint) = self.router.subscriptions() {

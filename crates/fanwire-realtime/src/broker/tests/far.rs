@@ -199,6 +199,7 @@ fn net(parts: MeshParts) -> (Net, Arc<Mesh>) {
             shards: 2,
             directory: Arc::clone(&directory),
             retained: Arc::clone(&retained),
+            figures: Arc::default(),
             observer: Arc::new(Nobody),
             keep: Some(Keep::new(mesh.keeper(), Arc::new(kept))),
             mesh: Some(Arc::clone(&mesh)),
