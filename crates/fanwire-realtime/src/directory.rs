@@ -81,10 +81,13 @@ struct Tables {
     interests: TopicIndex<Interest>,
     groups: TopicIndex<Vec<Arc<Group>>>,
     group_count: usize,
-    taps: TopicIndex<Vec<(TapId, Reach, Arc<dyn Tap>)>>,
+    taps: TopicIndex<Vec<NamedTap>>,
     /// The other nodes that listen to a filter.
     nodes: TopicIndex<Vec<Node>>,
 }
+
+/// A subscriber in this process, and whose messages it hears.
+type NamedTap = (TapId, Reach, Arc<dyn Tap>);
 
 /// How many subscriptions each shard has to one filter.
 #[derive(Debug, Default)]
@@ -528,9 +531,8 @@ impl Group {
         }
         let here = self.here();
         let anybody_online = here.online > 0 || nodes.iter().any(|(_, there)| there.online > 0);
-        let weight = |members: Members| {
-            (if anybody_online { members.online } else { members.all }) as usize
-        };
+        let weight =
+            |members: Members| (if anybody_online { members.online } else { members.all }) as usize;
         let all: usize = weight(here) + nodes.iter().map(|(_, it)| weight(*it)).sum::<usize>();
         let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(all)?;
         let Some(mut left) = turn.checked_sub(weight(here)) else {
@@ -623,7 +625,8 @@ mod tests {
             directory.add_interest(filter, 1);
             directory.join("g", filter, member("c", true));
             directory.join("g", filter, member("d", true));
-            let tap = directory.add_tap(filter, Reach::Here, Arc::new(|_: &Arc<crate::Message>| {}));
+            let tap =
+                directory.add_tap(filter, Reach::Here, Arc::new(|_: &Arc<crate::Message>| {}));
             for shard in [0, 0, 1] {
                 assert!(directory.hears_events(), "{filter}");
                 directory.remove_interest(filter, shard);

@@ -196,7 +196,11 @@ impl Broker {
     }
 
     /// Gives a message to the sessions of this shard that subscribe to its topic.
-    pub(super) fn distribute_here(&mut self, route: &Arc<Route>, publication: &mut Publication<'_>) {
+    pub(super) fn distribute_here(
+        &mut self,
+        route: &Arc<Route>,
+        publication: &mut Publication<'_>,
+    ) {
         let everyday = publication.qos == QoS::AtMostOnce && route.plain > 1;
         if everyday {
             let Some(expiry) = left(publication, self.now_ms) else { return };
@@ -246,7 +250,10 @@ impl Broker {
         let message = Arc::clone(message);
         let chosen = Chosen { client_id, message, qos, retain_as_published, subscription_id };
         if shard == self.shard {
-            self.take_part(Part { promises: theirs.into_iter().cloned().collect(), transits: Vec::new() });
+            self.take_part(Part {
+                promises: theirs.into_iter().cloned().collect(),
+                transits: Vec::new(),
+            });
             return self.deliver_chosen(&chosen);
         }
         let shard = usize::from(shard);
@@ -321,7 +328,12 @@ impl Broker {
     }
 
     /// QoS 1 and 2: now where there is a place among those in flight, else later.
-    pub(super) fn deliver_tracked(&mut self, key: Key, publication: &mut Publication<'_>, manner: Manner<'_>) {
+    pub(super) fn deliver_tracked(
+        &mut self,
+        key: Key,
+        publication: &mut Publication<'_>,
+        manner: Manner<'_>,
+    ) {
         let max_in_flight = self.settings.limits().max_in_flight;
         let Some(expiry) = left(publication, self.now_ms) else { return };
         let Some(session) = self.sessions.get(key as usize) else { return };

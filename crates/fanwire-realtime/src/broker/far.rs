@@ -136,7 +136,10 @@ impl Broker {
     pub(super) fn take_in(&mut self, incoming: Incoming) {
         let Incoming { items, settling, .. } = incoming;
         let promise = settling.as_ref().map(|settling| &settling.promise);
-        self.take_part(Part { promises: promise.cloned().into_iter().collect(), ..Part::default() });
+        self.take_part(Part {
+            promises: promise.cloned().into_iter().collect(),
+            ..Part::default()
+        });
         for (place, Item { message, target }) in items {
             match target {
                 Target::Subscribers => self.take_in_message(&message, promise),

@@ -106,7 +106,11 @@ impl Keep {
     }
 
     /// A promise that other nodes have a part in: it is told of by `until` at the latest.
-    pub(super) fn far_promise(&mut self, until: Instant, patience: Patience) -> (u64, Arc<Promise>) {
+    pub(super) fn far_promise(
+        &mut self,
+        until: Instant,
+        patience: Patience,
+    ) -> (u64, Arc<Promise>) {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         self.far.outstanding.insert(ticket, (until, patience));
@@ -436,7 +440,7 @@ impl Broker {
         let Some(session) = self.sessions.get(key as usize) else { return };
         // What ends with its connection has a will at most, for when its node dies.
         let has_will = session.live().is_some_and(|live| live.will.is_some());
-        if !self.keeps(session) && !(has_will && self.mesh.is_some()) {
+        if !self.keeps(session) && (self.mesh.is_none() || !has_will) {
             return;
         }
         let stored = self.stored(session);

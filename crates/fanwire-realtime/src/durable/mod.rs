@@ -95,7 +95,9 @@ use fanwire_store::{Store, StoreError, Table};
 
 pub(crate) use self::keeper::{Keeper, Transit};
 pub(crate) use self::pieces::{encode_reached, of_pieces};
-pub(crate) use self::record::{Destination, Entry, Found, StoredSession, StoredSubscription, StoredWill};
+pub(crate) use self::record::{
+    Destination, Entry, Found, StoredSession, StoredSubscription, StoredWill,
+};
 pub use self::recover::LoadError;
 pub(crate) use self::recover::{Flight, Recovered, RecoveredSession, StoredEntry};
 use crate::Message;

@@ -169,7 +169,13 @@ impl Mesh {
         self.restore(session, Restored::Moved, promise, bytes.len());
     }
 
-    fn restore(&self, session: RecoveredSession, how: Restored, promise: Arc<Promise>, bytes: usize) {
+    fn restore(
+        &self,
+        session: RecoveredSession,
+        how: Restored,
+        promise: Arc<Promise>,
+        bytes: usize,
+    ) {
         let shard = shard_of(&session.client_id, self.shards);
         let session = Box::new(session);
         self.tell(shard, Notice::Restore { session, how, promise }, bytes);

@@ -168,21 +168,23 @@ impl Frame {
         Ok(match reader.byte()? {
             kind::INTEREST => Self::Interest(Interest::read(reader)?),
             kind::TAKEN => Self::Taken { version: reader.number()? },
-            kind::BATCH => Self::Batch { number: reader.number()?, items: many(reader, Item::read)? },
+            kind::BATCH => {
+                Self::Batch { number: reader.number()?, items: many(reader, Item::read)? }
+            }
             kind::SETTLED => Self::Settled {
                 number: reader.number()?,
                 kept: reader.byte()? != 0,
                 back: many(reader, |reader| reader.small())?,
             },
-            kind::CAST => {
-                Self::Cast(many(reader, |reader| read_message(reader).map(Arc::new))?)
-            }
+            kind::CAST => Self::Cast(many(reader, |reader| read_message(reader).map(Arc::new))?),
             kind::ASK => Self::Ask {
                 number: reader.number()?,
                 client_id: reader.text()?.into(),
                 ask: Ask::read(reader)?,
             },
-            kind::ANSWER => Self::Answer { number: reader.number()?, answer: Answer::read(reader)? },
+            kind::ANSWER => {
+                Self::Answer { number: reader.number()?, answer: Answer::read(reader)? }
+            }
             kind::ARRIVED => Self::Arrived { client_id: reader.text()?.into() },
             kind::ADOPTED => Self::Adopted { dead: read_node(reader)? },
             _ => return Err(Corrupt("a frame of a kind that this version does not know")),
@@ -269,9 +271,10 @@ impl Item {
                 Target::Member { group, filter, firmly: firmly == 2 }
             }
             3 => Target::Adopted(read_node(reader)?),
-            4 => {
-                Target::Session { client_id: reader.text()?.into(), entry: reader.bytes()?.to_vec() }
-            }
+            4 => Target::Session {
+                client_id: reader.text()?.into(),
+                entry: reader.bytes()?.to_vec(),
+            },
             _ => return Err(Corrupt("a message for somebody that this version does not know")),
         };
         Ok(Self { target, message: Arc::new(read_with_origin(reader)?) })

@@ -33,8 +33,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanwire_wire::mqtt::PacketId;
 
-pub(crate) use self::claims::encode as encode_session;
 pub(crate) use self::claims::Claim;
+pub(crate) use self::claims::encode as encode_session;
 pub(crate) use self::frame::{Answer, Item, Target};
 pub use self::state::{Incoming, Mesh};
 pub(crate) use self::state::{Outgoing, Sent, Settling};

@@ -98,9 +98,10 @@ impl Own {
 
     /// All of it, for a node that knows nothing yet.
     pub(super) fn whole(&self) -> Interest {
-        let groups = self.groups.iter().map(|((group, filter), members)| {
-            (group.clone(), filter.clone(), *members)
-        });
+        let groups = self
+            .groups
+            .iter()
+            .map(|((group, filter), members)| (group.clone(), filter.clone(), *members));
         Interest {
             version: self.version,
             whole: true,

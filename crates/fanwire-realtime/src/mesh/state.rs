@@ -239,10 +239,8 @@ impl Mesh {
 
     /// This node is in the cluster again, as another, and knows nobody yet.
     pub fn rejoined(&self, node: Node) {
-        let before = std::mem::replace(
-            &mut *self.node.lock().unwrap_or_else(PoisonError::into_inner),
-            node,
-        );
+        let before =
+            std::mem::replace(&mut *self.node.lock().unwrap_or_else(PoisonError::into_inner), node);
         if before == node {
             return;
         }
@@ -490,8 +488,10 @@ impl Mesh {
         if interest.whole {
             let now: HashSet<&Box<str>> = interest.more.iter().collect();
             less = heard.filters.iter().filter(|known| !now.contains(known)).cloned().collect();
-            let now: HashSet<_> = interest.groups.iter().map(|(group, filter, _)| (group, filter)).collect();
-            let gone = heard.groups.iter().filter(|(group, filter)| !now.contains(&(group, filter)));
+            let now: HashSet<_> =
+                interest.groups.iter().map(|(group, filter, _)| (group, filter)).collect();
+            let gone =
+                heard.groups.iter().filter(|(group, filter)| !now.contains(&(group, filter)));
             let gone: Vec<_> = gone.cloned().collect();
             for (group, filter) in gone {
                 self.directory.set_members(&group, &filter, from, Members::default());

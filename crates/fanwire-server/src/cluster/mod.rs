@@ -52,7 +52,8 @@ impl ClusterHost {
         let of_joined = hub.clone();
         cluster.on_joined(move |me| of_joined.set_node(me.node.0));
         let journal = Journal::open(&cluster).await?;
-        let (sessions, retained) = (Sessions::open(&cluster).await?, Retained::open(&cluster).await?);
+        let (sessions, retained) =
+            (Sessions::open(&cluster).await?, Retained::open(&cluster).await?);
         Ok(Self { cluster, journal, sessions, retained })
     }
 

@@ -236,11 +236,7 @@ pub(super) async fn know_retained(host: &Arc<RealtimeHost>, retained: &Retained)
 }
 
 /// Tells the plane what becomes of the other nodes.
-async fn follow(
-    cluster: Cluster,
-    host: std::sync::Weak<RealtimeHost>,
-    pieces: Arc<Pieces>,
-) {
+async fn follow(cluster: Cluster, host: std::sync::Weak<RealtimeHost>, pieces: Arc<Pieces>) {
     let mut events = cluster.events();
     let mut casts = Casts::of(&cluster, host.clone()).await;
     tell_of_peers(&cluster, &host);

@@ -69,13 +69,12 @@ impl Writer {
     }
 
     fn write(&self, stay: Option<Incarnation>, changes: Vec<(Key, Option<Bytes>)>, done: Done) {
-        let bytes = changes.iter().map(|(key, value)| {
-            key.as_str().len() + value.as_ref().map_or(0, Bytes::len)
-        });
+        let bytes = changes
+            .iter()
+            .map(|(key, value)| key.as_str().len() + value.as_ref().map_or(0, Bytes::len));
         let bytes = bytes.sum();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if let Err(mpsc::error::SendError(job)) =
-            self.jobs.send(Job { stay, changes, bytes, done })
+        if let Err(mpsc::error::SendError(job)) = self.jobs.send(Job { stay, changes, bytes, done })
         {
             (job.done)(false);
         }

@@ -151,7 +151,7 @@ impl Nodes {
     /// A client that subscribes on a node.
     fn subscriber(&mut self, node: Node, id: &str, filter: &str) -> Client {
         let net = self.net(node);
-        let client = net.connect(usize::from(id.len() % 2 == 0), Connecting::v5(id));
+        let client = net.connect(usize::from(id.len().is_multiple_of(2)), Connecting::v5(id));
         net.subscribe(client, filter, QoS::AtLeastOnce);
         self.run();
         self.net(node).packets(client);
