@@ -569,3 +569,26 @@ fn a_client_that_has_said_goodbye_leaves_no_will_behind() {
     nodes.lose(B, client);
     assert!(nodes.left.lock().unwrap().get(&B).is_none_or(BTreeMap::is_empty));
 }
+
+#[test]
+fn what_comes_to_a_session_that_has_moved_from_there_and_from_its_publisher_comes_once() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut nodes = Nodes::new();
+        let client = nodes.join(A, persistent("c"));
+        nodes.net(A).subscribe(client, "t", QoS::ExactlyOnce);
+        nodes.run();
+        nodes.cut(B, A);
+        nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+        nodes.run();
+        let shard = crate::plane::shard_of("c", 2);
+        let client = nodes.net(B).connect(shard, persistent("c"));
+        let publishers = [A, B, C].map(|node| (node, nodes.publisher(node)));
+        for (node, publisher) in publishers {
+            nodes.publish(node, publisher, "t", "hello", qos);
+            assert_eq!(nodes.got(B, client), ["hello"], "published at {node:?}");
+        }
+        nodes.heal();
+        assert_eq!(nodes.got(B, client), [""; 0]);
+        assert_eq!(nodes.sessions(A), 1, "the publisher's, and no other");
+    }
+}
