@@ -179,7 +179,7 @@ describe('clients with certificates', { concurrency: 3 }, () => {
 test('MQTT is spoken over TLS on the same port', async () => {
   const folder = temporaryFolder('certificates');
   await put(folder, await ca.issue(['chat.example.com']));
-  const server = await serve(app('realtime'), `${LISTEN}[tls]\n${certificate(folder)}`);
+  const server = await serve(app('realtime'), `${LISTEN}[tls]\n${certificate(folder)}[access]\nallow_anonymous = ["mqtt"]\n`);
   const client = mqtt.connect({
     protocol: 'mqtts', host: '127.0.0.1', port: server.port, ca: ca.pem, servername: 'chat.example.com',
     ALPNProtocols: ['mqtt'], username: 'fanwire', reconnectPeriod: 0,

@@ -268,7 +268,7 @@ fn what_aws_would_do_otherwise_is_warned_of() {
     assert_warning(
         &route("Target: integrations/Behind, AuthorizationType: AWS_IAM"),
         "AWS_IAM",
-        &["signatures are not asked for: `$connect` lets everybody in"],
+        &["signatures are asked for by `fanwire serve` alone"],
     );
     assert_warning(&route("OperationName: x"), "R: {", &["nothing stands behind the route `R`"]);
     assert_warning(HEAD, "Api: {", &["the API `Api` has no stage; clients reach it at /dev here"]);

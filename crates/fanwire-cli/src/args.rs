@@ -2,6 +2,7 @@
 
 mod realtime;
 mod serve;
+mod status;
 mod tools;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +17,7 @@ pub(crate) use self::realtime::{
     SessionListArgs, SessionsArgs, SessionsCommand, SubscribeArgs,
 };
 pub(crate) use self::serve::{ListenArg, ServeArgs};
+pub(crate) use self::status::{StatusArgs, TopArgs};
 pub(crate) use self::tools::{
     ClockArgs, ClockCommand, ConnectionsArgs, ConnectionsCommand, InvokeArgs, ListArgs, LogsArgs,
     RecordArgs, ReplayArgs, SendArgs, ServerArgs,
@@ -65,6 +67,10 @@ pub(crate) enum Command {
     Policy(PolicyArgs),
     /// Make the hash of a password for a user of the realtime endpoint.
     Password(PasswordArgs),
+    /// Show how the running server is: whether it is ready, and what it has done.
+    Status(StatusArgs),
+    /// Show what the running server does, while it does it.
+    Top(TopArgs),
     /// Show the log of the running dev.
     Logs(LogsArgs),
     /// Write what passes the WebSocket APIs of the running dev to a file.

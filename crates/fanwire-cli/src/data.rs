@@ -15,6 +15,9 @@ pub(crate) const DEFAULT: &str = ".fanwire";
 /// The file in it that a running `dev` writes.
 const ANNOUNCEMENT: &str = "dev.json";
 
+/// The file that it becomes while the server sends its clients away.
+const FAREWELL: &str = "leaving.json";
+
 /// Where a running server is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Announcement {
@@ -57,7 +60,18 @@ pub(crate) fn announce(folder: &Path, port: u16, url: String) -> io::Result<Anno
 
 /// What the server of `folder` announces, if it still runs.
 pub(crate) fn announced(folder: &Path) -> Option<Announcement> {
-    let text = fs::read(folder.join(ANNOUNCEMENT)).ok()?;
+    read(&folder.join(ANNOUNCEMENT))
+}
+
+/// Whether a server of `folder` is sending its clients away, and has closed its listeners or
+/// is about to.
+pub(crate) fn is_being_left(folder: &Path) -> bool {
+    read(&folder.join(FAREWELL)).is_some()
+}
+
+/// What a file says of a process that still runs.
+fn read(file: &Path) -> Option<Announcement> {
+    let text = fs::read(file).ok()?;
     let found: Announcement = serde_json::from_slice(&text).ok()?;
     let pid = Pid::from_raw(found.pid)?;
     // A process of another user cannot be asked, but is there.
@@ -67,8 +81,22 @@ pub(crate) fn announced(folder: &Path) -> Option<Announcement> {
     }
 }
 
-impl Drop for Announced {
-    fn drop(&mut self) {
+// === impl Announced ===
+
+impl Announced {
+    /// Says that the server is leaving, and is not where it was any more.
+    pub(crate) fn leave(&mut self) {
+        let farewell = self.file.with_file_name(FAREWELL);
+        let text = serde_json::to_vec(&self.announcement).unwrap_or_default();
+        // Where it cannot be written, whoever takes over listens a little later.
+        let told = fs::write(&farewell, text);
+        self.remove();
+        if told.is_ok() {
+            self.file = farewell;
+        }
+    }
+
+    fn remove(&self) {
         // Another server may have taken this one's place in the meantime.
         let text = fs::read(&self.file).ok();
         let found = text.and_then(|text| serde_json::from_slice::<Announcement>(&text).ok());
@@ -76,6 +104,12 @@ impl Drop for Announced {
             // What cannot be removed is stale, and known by its dead process.
             let _ = fs::remove_file(&self.file);
         }
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -92,7 +126,13 @@ mod tests {
         assert_eq!(announced(&folder), None);
         let announced_here = announce(&folder, 4000, "http://localhost:4000".to_owned()).unwrap();
         assert_eq!(announced(&folder).unwrap().port, 4000);
+        let mut announced_here = announced_here;
+        assert!(!is_being_left(&folder));
+        announced_here.leave();
+        assert_eq!(announced(&folder), None);
+        assert!(is_being_left(&folder));
         drop(announced_here);
+        assert!(!is_being_left(&folder));
         assert_eq!(announced(&folder), None);
     }
 

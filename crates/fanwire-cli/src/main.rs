@@ -3,7 +3,7 @@
 //! means, `schema` prints the JSON Schema of `fanwire.toml`, `trust` has browsers
 //! believe the certificates of `dev`, `password` makes hashes of passwords. `send`,
 //! `invoke`, `connections`, `publish`, `subscribe`, `sessions`, `retained`, `policy`,
-//! `logs`, `record`, `replay` and `clock` talk with a server that runs.
+//! `status`, `top`, `logs`, `record`, `replay` and `clock` talk with a server that runs.
 //!
 //! Exit status: 0 when all went well, 1 when it did not, 2 when the command line, the
 //! project file or another file is wrong, 3 when no server answers.
@@ -34,6 +34,7 @@ mod send;
 mod serve;
 mod services;
 mod sites;
+mod status;
 mod table;
 mod trust;
 mod typescript;
@@ -83,6 +84,8 @@ fn main() -> ExitCode {
         Command::Retained(args) => realtime::retained::run(&args),
         Command::Policy(args) => realtime::policy::run(&args),
         Command::Password(PasswordArgs {}) => password::run(),
+        Command::Status(args) => status::run(&args),
+        Command::Top(args) => status::top::run(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Record(args) => record::run(&args),
         Command::Replay(args) => replay::run(&args),

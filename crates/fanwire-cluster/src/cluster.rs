@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use crate::death::Deaths;
 use crate::facts::Counters;
+use crate::home::Home;
 use crate::lease::{Hooks, Stop};
 use crate::link::{Links, Sending};
 use crate::nats::Nats;
@@ -20,16 +22,20 @@ use crate::{
     RequestError, SendError, SubscribeError, Subscription, lease, limits,
 };
 
-/// A node's place in its cluster. Cheap to clone.
+/// A node's place in its cluster. Cheap to clone. When the last clone is dropped the node is
+/// gone, as if its process had ended; [`leave`](Cluster::leave) is the way in good order.
 #[derive(Clone)]
 pub struct Cluster {
     pub(crate) shared: Arc<Shared>,
+    /// Where the node is kept in the cluster for as long as anybody has this.
+    _home: Arc<Home>,
 }
 
 pub(crate) struct Shared {
     pub(crate) options: ClusterOptions,
     pub(crate) nats: Nats,
-    pub(crate) runtime: tokio::runtime::Handle,
+    /// Where the planes' handlers run.
+    pub(crate) runtime: Handle,
     /// Who this node is; `None` between a stay and the next.
     pub(crate) me: watch::Sender<Option<Incarnation>>,
     pub(crate) peers: watch::Sender<Arc<Peers>>,
@@ -101,27 +107,10 @@ impl Cluster {
         if options.lease < Duration::from_secs(2) {
             return Err(JoinError::Settings("`lease` is under two seconds".to_owned()));
         }
-        let (nats, reach) = Nats::connect(&options).await?;
-        let bucket = lease::Bucket::open(&nats).await?;
-        let shared = Arc::new(Shared {
-            nats,
-            runtime: tokio::runtime::Handle::current(),
-            me: watch::Sender::new(None),
-            peers: watch::Sender::default(),
-            state: watch::Sender::new(State::Out),
-            events: broadcast::Sender::new(limits::UNREAD_EVENTS),
-            safe_until: Mutex::default(),
-            deaths: Deaths::default(),
-            hooks: Hooks::default(),
-            links: Links::default(),
-            requests: Requests::default(),
-            publications: Publications::default(),
-            counters: Counters::default(),
-            stop: Stop::default(),
-            options,
-        });
-        lease::begin(&shared, bucket, reach).await?;
-        Ok(Self { shared })
+        let home = Home::start()?;
+        let runtime = Handle::current();
+        let shared = home.run(Shared::join(options, runtime)).await?;
+        Ok(Self { shared, _home: Arc::new(home) })
     }
 
     /// Begins to listen to the others. Call it once, when everything is registered.
@@ -325,6 +314,30 @@ impl fmt::Debug for Cluster {
 // === impl Shared ===
 
 impl Shared {
+    async fn join(options: ClusterOptions, runtime: Handle) -> Result<Arc<Self>, JoinError> {
+        let (nats, reach) = Nats::connect(&options).await?;
+        let bucket = lease::Bucket::open(&nats).await?;
+        let shared = Arc::new(Self {
+            nats,
+            runtime,
+            me: watch::Sender::new(None),
+            peers: watch::Sender::default(),
+            state: watch::Sender::new(State::Out),
+            events: broadcast::Sender::new(limits::UNREAD_EVENTS),
+            safe_until: Mutex::default(),
+            deaths: Deaths::default(),
+            hooks: Hooks::default(),
+            links: Links::default(),
+            requests: Requests::default(),
+            publications: Publications::default(),
+            counters: Counters::default(),
+            stop: Stop::default(),
+            options,
+        });
+        lease::begin(&shared, bucket, reach).await?;
+        Ok(shared)
+    }
+
     pub(crate) fn tell(&self, event: Event) {
         // Nobody has to listen.
         let _ = self.events.send(event);

@@ -50,6 +50,9 @@ pub enum JoinError {
     /// No number is free.
     #[error("no number is free for this node: every one that was tried is taken")]
     NoNumber,
+    /// The system gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(#[from] std::io::Error),
     /// The system has no random numbers.
     #[error("the system has no random numbers: {0}")]
     Random(#[from] getrandom::Error),

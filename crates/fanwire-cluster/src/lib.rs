@@ -33,6 +33,7 @@ mod error;
 mod facts;
 #[cfg(feature = "fixture")]
 pub mod fixture;
+mod home;
 mod identity;
 mod lease;
 mod link;

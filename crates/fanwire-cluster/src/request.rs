@@ -94,8 +94,8 @@ impl Requests {
         let Ok(mut asked) = shared.nats.client.subscribe(subject).await else { return };
         while let Some(message) = asked.next().await {
             let Ok(permit) = Arc::clone(&at_once).acquire_owned().await else { return };
-            let shared = Arc::clone(&shared);
-            tokio::spawn(async move {
+            let (shared, runtime) = (Arc::clone(&shared), shared.runtime.clone());
+            runtime.spawn(async move {
                 answer_one(&shared, message).await;
                 drop(permit);
             });

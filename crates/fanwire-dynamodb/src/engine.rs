@@ -115,6 +115,12 @@ impl Drop for Engine {
     }
 }
 
+/// Whether another process, or this one, has the tables of a folder open right now.
+pub fn is_in_use(folder: &Path) -> bool {
+    let Ok(lock) = File::open(folder.join(LOCK)) else { return false };
+    flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+}
+
 fn remove(path: &Path) -> Result<(), OpenError> {
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {

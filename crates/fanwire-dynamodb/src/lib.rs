@@ -33,4 +33,4 @@ mod expiry;
 
 pub use self::database::{DynamoDb, DynamoDbOptions, TableError};
 pub use self::definition::TableNote;
-pub use self::engine::OpenError;
+pub use self::engine::{OpenError, is_in_use};

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use fanwire_app::model::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
-use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, OpenError, TableError, TableNote};
+use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, OpenError, TableError, TableNote, is_in_use};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -105,6 +105,9 @@ async fn a_second_process_is_told_that_the_tables_are_in_use() {
     let error = open(&folder).ensure([&table(&["pk"])]).unwrap_err();
     assert!(matches!(error, TableError::Open(OpenError::InUse { .. })), "{error}");
     assert!(error.to_string().contains("--data"), "{error}");
+    assert!(is_in_use(folder.path()));
+    drop(tables);
+    assert!(!is_in_use(folder.path()));
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ pub struct Report {
     pub max_memory_mb: u32,
     /// How long the process took to load the handler, where this was its first event.
     pub init_duration: Option<Duration>,
+    /// Whether the function failed, or ran out of time.
+    pub failed: bool,
 }
 
 /// Something that happened to a function. [`Display`](fmt::Display) writes the line
@@ -299,6 +301,7 @@ mod tests {
             memory_mb: 128,
             max_memory_mb: 50,
             init_duration: None,
+            failed: false,
         };
         let line =
             |report| FunctionEvent::Report { function: "f", request_id: "r", report }.to_string();

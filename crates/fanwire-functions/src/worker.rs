@@ -290,6 +290,7 @@ impl Worker {
             memory_mb: self.spec.function.memory_mb,
             max_memory_mb,
             init_duration: self.init_duration.take(),
+            failed: error.is_some(),
         };
         let (function, id) = (&*self.spec.key, &*request_id);
         tell(&self.spec, tail.as_mut(), FunctionEvent::End { function, request_id: id });

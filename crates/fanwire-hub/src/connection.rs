@@ -6,7 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use mio::{Interest, Registry};
 
-use crate::outbound::Outbound;
+use crate::outbound::{Flushed, Outbound};
+use crate::shard::Counted;
 use crate::{ConnectionId, Session, Transport};
 
 /// One connection on its shard: the session and what the shard does for it.
@@ -37,6 +38,14 @@ impl<S: Session> Connection<S> {
     /// Whether the socket has taken everything that was queued for it.
     pub(crate) fn is_drained(&self) -> bool {
         self.outbound.is_empty() && !self.transport.holds_output()
+    }
+
+    /// Writes what is queued, as far as the socket takes it.
+    pub(crate) fn flush(&mut self, counted: &Counted) -> io::Result<Flushed> {
+        let queued = self.outbound.len();
+        let flushed = self.outbound.flush(&mut self.transport);
+        counted.bytes_out.add((queued - self.outbound.len()) as u64);
+        flushed
     }
 
     /// The socket has pushed back: from now on it is to tell when it no longer does. Most

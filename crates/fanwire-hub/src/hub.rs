@@ -24,6 +24,16 @@ pub struct HubStats {
     pub connections: usize,
     /// Messages that a broadcast could not give to a receiver too slow for them.
     pub dropped: u64,
+    /// Messages that broadcasts gave to receivers, one for each of them.
+    pub broadcast: u64,
+    /// Bytes that peers sent, without what TLS adds.
+    pub bytes_in: u64,
+    /// Bytes that sockets took, without what TLS adds.
+    pub bytes_out: u64,
+    /// Bytes that were yet to be sent to connections when they ended.
+    pub bytes_unsent: u64,
+    /// Bytes that wait for the shards now.
+    pub waiting_bytes: usize,
 }
 
 /// The connections of this process. Cheap to clone.
@@ -315,7 +325,12 @@ impl<S: Session> Hub<S> {
         let mut stats = HubStats::default();
         for shard in &self.shared.shards {
             stats.connections += shard.used();
-            stats.dropped += shard.dropped.load(Ordering::Relaxed);
+            stats.dropped += shard.counted.dropped.get();
+            stats.broadcast += shard.counted.broadcast.get();
+            stats.bytes_in += shard.counted.bytes_in.get();
+            stats.bytes_out += shard.counted.bytes_out.get();
+            stats.bytes_unsent += shard.counted.bytes_unsent.get();
+            stats.waiting_bytes += shard.mailbox.waiting();
         }
         stats
     }

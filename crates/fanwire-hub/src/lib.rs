@@ -38,6 +38,7 @@ mod options;
 mod outbound;
 mod session;
 mod shard;
+mod tally;
 mod transport;
 mod turn;
 
@@ -47,5 +48,6 @@ pub use self::hub::{Busy, Hub, HubStats, Reservation};
 pub use self::id::{ConnectionId, InvalidConnectionId};
 pub use self::options::{HubOptions, LETTER_BYTES};
 pub use self::session::{Audience, Ending, Reach, Session};
+pub use self::tally::Tally;
 pub use self::transport::Transport;
 pub use self::turn::Turn;

@@ -49,6 +49,11 @@ impl<T> Mailbox<T> {
         letters.bytes.saturating_add(bytes) <= self.capacity
     }
 
+    /// Bytes that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+
     fn push(&self, letter: T, bytes: usize, capacity: usize) -> Result<(), Busy> {
         let first = {
             let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,6 +22,7 @@
 mod broker;
 mod directory;
 mod durable;
+mod figures;
 mod handshake;
 mod listing;
 pub mod mesh;
@@ -42,6 +43,7 @@ pub mod topic;
 
 pub use self::broker::DirectError;
 pub use self::durable::LoadError;
+pub use self::figures::{DropReason, RealtimeStats};
 pub use self::handshake::{
     Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, SignedBy, Signer, TlsArrival,
     Trial,

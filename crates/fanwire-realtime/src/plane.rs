@@ -12,13 +12,14 @@ use fanwire_app::model;
 use fanwire_functions::Functions;
 use fanwire_hub::{Busy, Hub, HubOptions};
 use fanwire_policy::PolicyPool;
-use fanwire_store::{Store, StoreError};
+use fanwire_store::{Store, StoreError, StoreFigures, StoreStats};
 use foldhash::fast::FixedState;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::directory::Directory;
 use crate::durable::{Durable, LoadError};
+use crate::figures::{AllFigures, RealtimeStats};
 use crate::handshake::{Keys, MAX_HANDSHAKES, MAX_PASSWORD_CHECKS};
 use crate::listing::{RetainedInfo, SessionInfo};
 use crate::mesh::{Mesh, MeshParts};
@@ -45,6 +46,9 @@ pub(crate) struct Inner {
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) retained: Arc<Retained>,
+    figures: Arc<AllFigures>,
+    /// What its store has done, where it has one.
+    store: Option<StoreFigures>,
     pub(crate) functions: Functions,
     pub(crate) natives: Natives,
     pub(crate) observer: Arc<dyn Observer>,
@@ -175,6 +179,7 @@ impl Realtime {
         }
         let wills = recovered.wills;
         let sessions = Mutex::new(recovered.sessions);
+        let figures = Arc::new(AllFigures::new(parts.hub.shards.clamp(1, 256)));
         let keepers: Option<Keepers> = match (&mesh, durable) {
             (Some(mesh), _) => {
                 let mesh = Arc::clone(mesh);
@@ -187,6 +192,7 @@ impl Realtime {
             directory: Arc::clone(&directory),
             retained: Arc::clone(&retained),
             observer: Arc::clone(&parts.observer),
+            figures: Arc::clone(&figures),
             keepers,
             mesh: mesh.clone(),
         };
@@ -207,6 +213,8 @@ impl Realtime {
             settings: ArcSwap::new(settings),
             directory,
             retained,
+            figures,
+            store: parts.store.as_ref().map(Store::figures),
             functions: parts.functions,
             natives: parts.natives,
             observer: parts.observer,
@@ -412,6 +420,17 @@ impl Realtime {
     /// Counters of the connections.
     pub fn connections(&self) -> fanwire_hub::HubStats {
         self.inner.hub.stats()
+    }
+
+    /// What the plane has done and holds.
+    pub fn stats(&self) -> RealtimeStats {
+        let (retained, retained_bytes) = self.inner.retained.size();
+        RealtimeStats { retained, retained_bytes, ..self.inner.figures.sum() }
+    }
+
+    /// What its store has done and holds; `None` where nothing outlives the process.
+    pub fn store_stats(&self) -> Option<StoreStats> {
+        self.inner.store.as_ref().map(StoreFigures::stats)
     }
 
     /// Sends the clients away, one after the other over `window`. Returns at once.

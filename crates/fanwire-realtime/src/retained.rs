@@ -55,6 +55,11 @@ impl Retained {
         Ok(())
     }
 
+    /// How many there are, and the bytes that they take.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.read().len(), self.bytes.load(Ordering::Relaxed))
+    }
+
     /// The message of one topic, unless it has expired.
     pub(crate) fn get(&self, topic: &str, now_ms: u64) -> Option<Arc<Message>> {
         let found = self.read().get(topic).cloned()?;

@@ -13,6 +13,7 @@ use fanwire_wire::ws::{self, CloseCode, Receiver, ReceiverLimits};
 use crate::broker::{Admission, Broker, BrokerParts, Fault, Keep, Key, Sending};
 use crate::directory::Directory;
 use crate::durable::{Keeper, RecoveredSession};
+use crate::figures::AllFigures;
 use crate::handshake::refusal;
 use crate::mesh::Mesh;
 use crate::notice::Notice;
@@ -105,6 +106,7 @@ pub(crate) struct SharedParts {
     pub(crate) directory: Arc<Directory>,
     pub(crate) retained: Arc<Retained>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) figures: Arc<AllFigures>,
     /// What shards write with that keep sessions and retained messages; `None` where all ends
     /// with the process.
     pub(crate) keepers: Option<Keepers>,
@@ -151,6 +153,7 @@ impl Shard {
             directory: Arc::clone(&parts.directory),
             retained: Arc::clone(&parts.retained),
             observer: Arc::clone(&parts.observer),
+            figures: parts.figures.of(shard),
             keep,
             mesh: parts.mesh.clone(),
             now: hub.clock().now(),

@@ -35,6 +35,10 @@ pub(crate) enum Target {
     Control(Vec<String>),
     /// A health check, which API Gateway reserves at the root.
     Health,
+    /// Whether the server is alive.
+    Alive,
+    /// Whether it is ready for clients.
+    Ready,
     /// Lambda's Invoke API: the function's name or ARN.
     Invoke(String),
     /// Lambda's older asynchronous Invoke API: the function's name or ARN.
@@ -72,9 +76,13 @@ impl Target {
             | Self::InvokeAsync(_)
             | Self::DynamoDb
             | Self::IotData => true,
-            Self::Api(_) | Self::Realtime | Self::Subscriptions | Self::Health | Self::Unknown => {
-                false
-            }
+            Self::Api(_)
+            | Self::Realtime
+            | Self::Subscriptions
+            | Self::Health
+            | Self::Alive
+            | Self::Ready
+            | Self::Unknown => false,
         }
     }
 }
@@ -106,6 +114,8 @@ pub(crate) fn resolve<'a>(
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["ping" | "sping"] => return Target::Health,
+        ["healthz"] => return Target::Alive,
+        ["readyz"] => return Target::Ready,
         [CONTROL, rest @ ..] => {
             return Target::Control(rest.iter().map(|segment| (*segment).to_owned()).collect());
         }
@@ -205,6 +215,7 @@ mod tests {
 
     fn api(id: &str, stage: &str, base_path: Option<&str>) -> WebSocketApi {
         WebSocketApi {
+            connect: fanwire_app::model::ConnectRules::default(),
             id: id.to_owned(),
             name: id.to_owned(),
             stage: stage.to_owned(),

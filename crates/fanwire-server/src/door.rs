@@ -18,7 +18,7 @@ use slab::Slab;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::listener::{serve, told_to};
+use crate::listener::{BACKLOG, serve, told_to};
 use crate::mqtt::Opened;
 use crate::port::{Opening, Port, Speech};
 use crate::router::Router;
@@ -142,6 +142,18 @@ impl Door {
                 swept = Instant::now();
                 self.dismiss(swept);
             }
+        }
+        self.close();
+    }
+
+    /// Closes the listener. Who has come by now, and would be reset with it, is left to the
+    /// runtime.
+    fn close(mut self) {
+        self.dismiss(Instant::now() + PATIENCE);
+        for _ in 0..BACKLOG {
+            let Ok((stream, peer)) = self.listener.accept() else { return };
+            let place = Arc::clone(&self.places).try_acquire_owned().ok();
+            self.pass(Client { stream, peer, place, http: None }, None);
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::listener::{serve, told_to};
+use crate::listener::{BACKLOG, serve, told_to};
 use crate::listening::{Open, as_tcp};
 use crate::port::{Opening, Port};
 use crate::proxy::read_header;
@@ -25,6 +25,9 @@ const MAX_HTTP_CONNECTIONS: usize = 8192;
 /// How long to wait where a connection cannot be accepted: descriptors have run out.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 
+/// How long to look, once a listener is to close, whether somebody is in its queue.
+const LAST_LOOK: Duration = Duration::from_millis(10);
+
 /// Who is taken for the client where nobody says who it is: this machine.
 const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -38,12 +41,20 @@ pub(crate) async fn open(
     stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
+    let mut left_to_take = BACKLOG;
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = accept(&listener) => accepted,
-            () = told_to(&mut closed) => return,
+            () = told_to(&mut closed) => {
+                // Who has come by now would be reset with the listener.
+                left_to_take -= 1;
+                match timeout(LAST_LOOK, accept(&listener)).await {
+                    Ok(accepted) if left_to_take > 0 => accepted,
+                    _ => return,
+                }
+            }
         };
         let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(ACCEPT_BACK_OFF).await;

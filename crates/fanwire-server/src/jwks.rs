@@ -43,7 +43,10 @@ impl Drop for KeyFetcher {
 }
 
 /// The text of a set of keys; or why it cannot be had, in words.
-async fn fetch(source: &JwksSource, client: &mut Option<HttpClient>) -> Result<String, String> {
+pub(crate) async fn fetch(
+    source: &JwksSource,
+    client: &mut Option<HttpClient>,
+) -> Result<String, String> {
     let bytes = match source {
         JwksSource::File(path) => {
             read(path).await.map_err(|error| format!("{}: {error}", path.display()))?

@@ -15,6 +15,7 @@
 //!   come from on a developer's machine, and [`Certificates`] on a network.
 //! - `guard` is who may call the APIs that let a caller act on others, or look inside.
 //! - `cluster` is the glue to other nodes that serve the same App.
+//! - `telemetry` is what the server tells of itself: metrics, health, who called what.
 //! - `address` says which API a URL means; `upgrade`, `management`, `groups`,
 //!   `subscriptions`,
 //!   `lambda_api`, `iot_data` and `dynamodb` answer for it, and `control` for what AWS has not: what the
@@ -49,6 +50,8 @@ mod response;
 mod router;
 mod server;
 mod subscriptions;
+mod succession;
+mod telemetry;
 mod tls;
 mod upgrade;
 
@@ -59,13 +62,15 @@ pub use fanwire_cluster::{Cluster, ClusterOptions, Credentials, NatsTls};
 pub use fanwire_nitric::Observer as NitricObserver;
 
 pub use self::domains::{DomainError, Domains};
-pub use self::listening::{ListenAt, ListenerOptions, ListenerTls};
+pub use self::listening::{ListenAt, ListenerOptions, ListenerTls, RealtimeListeners};
 pub use self::proxy::{NoNetwork, TrustedProxies};
 
 pub use self::nitric::{NitricError, NitricOptions, ServedSocket};
 pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
+pub use self::succession::Predecessor;
+pub use self::telemetry::{AuditError, AuditOptions, Check, Health, TelemetryOptions};
 pub use self::tls::{
     AcmeError, Authority, CertificateError, CertificateEvent, CertificateFacts,
     CertificateObserver, Certificates, PairError, TlsError,

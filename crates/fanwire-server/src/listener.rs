@@ -20,7 +20,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections that may wait in the system's queue to be accepted; it may allow fewer.
 /// Where it is full, clients that come in a flood are turned away.
-const BACKLOG: u32 = 4096;
+pub(crate) const BACKLOG: u32 = 4096;
 
 /// Listens on an address, and on `::1` beside `127.0.0.1`: to some clients `localhost` is
 /// the one, to some the other.

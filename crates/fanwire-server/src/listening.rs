@@ -12,9 +12,14 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fanwire_app::App;
+use fanwire_app::model::RealtimeListener;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::listener;
+use crate::port::Port;
+use crate::server::StartError;
+use crate::tls::Acceptor;
 
 /// Who may connect to a Unix socket: its owner and its group, such as that of a proxy.
 const SOCKET_MODE: u32 = 0o660;
@@ -53,10 +58,95 @@ pub enum ListenerTls {
     Always,
 }
 
+/// The ports of the realtime endpoint's own, `[[realtime.listen]]`, and which of them are open
+/// before the server starts.
+#[derive(Debug, Clone, Default)]
+pub struct RealtimeListeners {
+    /// Whether other processes of the same user may listen there, too, so that a new one can
+    /// take over.
+    pub beside_others: bool,
+    open: Vec<(SocketAddr, Arc<std::net::TcpListener>)>,
+}
+
 /// A listener that is open.
 pub(crate) enum Open {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+// === impl ListenerOptions ===
+
+impl ListenerOptions {
+    /// Begins to listen at once, where nothing is open yet. Who connects waits in the system's
+    /// queue until a server is started with this.
+    ///
+    /// # Errors
+    ///
+    /// Where the place is taken, or not ours to have.
+    pub fn open(&mut self) -> io::Result<()> {
+        if matches!(self.at, ListenAt::OpenTcp(_) | ListenAt::OpenUnix(_)) {
+            return Ok(());
+        }
+        self.at = match Open::bind(&self.at)? {
+            Open::Tcp(open) => ListenAt::OpenTcp(Arc::new(open.into_std()?)),
+            Open::Unix(open) => ListenAt::OpenUnix(Arc::new(open.into_std()?)),
+        };
+        Ok(())
+    }
+}
+
+// === impl RealtimeListeners ===
+
+impl RealtimeListeners {
+    /// Begins to listen at once on those ports of `app` that are not open yet. Who connects
+    /// waits in the system's queue until a server is started with this.
+    ///
+    /// # Errors
+    ///
+    /// Where one is taken, or not ours to have.
+    pub fn open(&mut self, app: &App) -> io::Result<()> {
+        for RealtimeListener { address, .. } in addresses(app) {
+            if self.find(*address).is_none() {
+                let open = self.listen(*address)?.into_std()?;
+                self.open.push((*address, Arc::new(open)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Listens, with what each port speaks.
+    pub(crate) fn ports(
+        &self,
+        app: &App,
+        acceptor: Option<&Acceptor>,
+    ) -> Result<Vec<(TcpListener, Port)>, StartError> {
+        let listen = |model: &RealtimeListener| {
+            let address = model.address;
+            let port = Port::of_realtime(model, acceptor.cloned());
+            let port = port.ok_or(StartError::NoTls { address })?;
+            let listener = match self.find(address) {
+                Some(open) => open.try_clone().and_then(TcpListener::from_std),
+                None => self.listen(address),
+            };
+            Ok((listener.map_err(|source| StartError::Bind { address, source })?, port))
+        };
+        addresses(app).map(listen).collect()
+    }
+
+    fn find(&self, address: SocketAddr) -> Option<&std::net::TcpListener> {
+        self.open.iter().find(|(open, _)| *open == address).map(|(_, listener)| &**listener)
+    }
+
+    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        match self.beside_others {
+            true => listener::listen_beside_others(address),
+            false => listener::listen(address),
+        }
+    }
+}
+
+fn addresses(app: &App) -> impl Iterator<Item = &RealtimeListener> {
+    app.realtime.iter().flat_map(|realtime| &realtime.listeners)
 }
 
 // === impl Open ===

@@ -78,6 +78,15 @@ pub enum RealtimeError {
     Rule(#[from] RuleError),
 }
 
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// What became of the messages of each topic rule.
+    pub(crate) fn rule_stats(&self) -> Vec<(String, fanwire_realtime::RuleStats)> {
+        self.rules.stats()
+    }
+}
+
 // === impl RealtimeHost ===
 
 impl RealtimeHost {

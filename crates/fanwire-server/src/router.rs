@@ -25,6 +25,7 @@ use crate::head_tap::Head;
 use crate::proxy::{Client, TrustedProxies};
 use crate::realtime::{Endpoint, RealtimeHost};
 use crate::response::{self, Answer};
+use crate::telemetry::{self, Telemetry};
 use crate::{dynamodb, iot_data, subscriptions};
 
 /// How long a client may take to send the body of a request.
@@ -50,6 +51,7 @@ pub(crate) struct Router {
     domains: ArcSwap<Domains>,
     account: ArcSwap<Account>,
     control: Control,
+    telemetry: Arc<Telemetry>,
     stopping: AtomicBool,
 }
 
@@ -98,7 +100,7 @@ impl Router {
         functions: Functions,
         tables: Option<DynamoDb>,
         (proxies, domains): (TrustedProxies, Domains),
-        control: Control,
+        (control, telemetry): (Control, Arc<Telemetry>),
     ) -> Self {
         let (plane, realtime, subscriptions) = planes;
         let stopping = AtomicBool::new(false);
@@ -116,12 +118,18 @@ impl Router {
             domains: ArcSwap::from_pointee(domains),
             account,
             control,
+            telemetry,
             stopping,
         }
     }
 
     pub(crate) fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// What is told of the server.
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     pub(crate) fn plane(&self) -> &Plane {
@@ -218,6 +226,11 @@ impl Router {
         format!("arn:aws:{service}:{}:{}:{resource}", account.region, account.id)
     }
 
+    /// The account that the App says it is of.
+    pub(crate) fn account_id(&self) -> String {
+        self.account.load().id.clone()
+    }
+
     /// The ARN of who a key or a token is called by.
     pub(crate) fn arn_of_user(&self, name: &str) -> String {
         format!("arn:aws:iam::{}:user/{name}", self.account.load().id)
@@ -252,6 +265,8 @@ impl Router {
             return match target {
                 Target::Api(api) => self.upgrade(api, request, source).await,
                 Target::Health => response::json(StatusCode::OK, r#"{"message":"healthy"}"#),
+                Target::Alive => telemetry::alive(),
+                Target::Ready => self.telemetry.readiness().into_answer(),
                 _ => response::rejected(Rejection::unknown_stage(&request_id())),
             };
         }
@@ -275,6 +290,8 @@ impl Router {
             Target::Control(path) => self.control(&path, request).await,
             Target::Api(_)
             | Target::Health
+            | Target::Alive
+            | Target::Ready
             | Target::Realtime
             | Target::Subscriptions
             | Target::Unknown => response::rejected(Rejection::unknown_stage(&request_id())),

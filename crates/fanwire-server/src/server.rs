@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fanwire_access::Limiter;
 use fanwire_app::App;
-use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric, RealtimeListener};
+use fanwire_app::model::{DynamoDb as DynamoDbSetting, Function, Links, Nitric};
 use fanwire_cluster::{Cluster, ClusterOptions, JoinError};
 use fanwire_dynamodb::{DynamoDb, DynamoDbOptions, TableError, TableNote};
 use fanwire_functions::{Functions, HostOptions, HostUpdate, Redirect};
@@ -26,15 +26,16 @@ use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::domains::Domains;
 use crate::guard::{Guard, GuardError, GuardOptions};
-use crate::listening::{ListenAt, ListenerOptions, Open};
+use crate::listening::{ListenAt, ListenerOptions, Open, RealtimeListeners};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::port::Port;
 use crate::proxy::TrustedProxies;
 use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
+use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions};
 use crate::tls::{Acceptor, Authority, Certificates, TlsError};
-use crate::{door, dynamodb, endpoints, gate, listener, subscriptions};
+use crate::{door, dynamodb, endpoints, gate, listener, subscriptions, telemetry};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -67,6 +68,8 @@ pub struct ServerOptions {
     pub websocket_natives: WebSocketNatives,
     /// Where clients connect beside `address`.
     pub listeners: Vec<ListenerOptions>,
+    /// Listeners that are open already for ports of the realtime endpoint's own.
+    pub realtime_listeners: RealtimeListeners,
     /// The proxies whose `X-Forwarded-*` headers are believed.
     pub proxies: TrustedProxies,
     /// Names of hosts that stand for one API each.
@@ -77,6 +80,8 @@ pub struct ServerOptions {
     pub cluster: Option<ClusterOptions>,
     /// Who may call what, and how much of it.
     pub guard: GuardOptions,
+    /// What the server tells of itself.
+    pub telemetry: TelemetryOptions,
 }
 
 impl Default for ServerOptions {
@@ -94,11 +99,13 @@ impl Default for ServerOptions {
             certificates: None,
             websocket_natives: WebSocketNatives::new(),
             listeners: Vec::new(),
+            realtime_listeners: RealtimeListeners::default(),
             proxies: TrustedProxies::default(),
             domains: Domains::default(),
             nitric: NitricOptions::default(),
             cluster: None,
             guard: GuardOptions::default(),
+            telemetry: TelemetryOptions::default(),
         }
     }
 }
@@ -154,6 +161,9 @@ pub enum StartError {
     /// Who may call cannot be told.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// Calls cannot be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The subscriptions could not start.
     #[error(transparent)]
     Subscriptions(#[from] SubscriptionsError),
@@ -197,6 +207,8 @@ pub struct Server {
     cluster: Option<ClusterHost>,
     /// Where clients connect beside `address`, in words.
     places: Vec<String>,
+    /// Where metrics and health are told.
+    told_at: Option<SocketAddr>,
     /// Told when no more clients are taken, except at `address`.
     closed: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
@@ -212,9 +224,12 @@ impl Server {
     /// [`StartError`]; nothing is left running then.
     pub async fn start(
         app: &App,
-        options: ServerOptions,
+        mut options: ServerOptions,
         observers: Observers,
     ) -> Result<Self, StartError> {
+        let telemetry = Telemetry::start(&options.telemetry, options.certificates.clone())?;
+        let observers = telemetry.counting(observers);
+        telemetry.counting_calls(&mut options.guard);
         let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
         let opened = options.listeners.iter().map(open_listener).collect::<Result<Vec<_>, _>>()?;
@@ -269,9 +284,9 @@ impl Server {
             limiter: Arc::clone(guard.limiter()),
             nodes: cluster.as_ref().map(|cluster| Box::new(cluster.nodes()) as _),
         };
-        let mut ports = own_ports(app, acceptor.as_ref())?;
+        let realtime_ports = options.realtime_listeners.ports(app, acceptor.as_ref())?;
         let own = Port::of_server(address.port(), own_acceptor);
-        ports.extend(std::iter::once(listener).chain(twin).map(|each| (each, own.clone())));
+        let ports = std::iter::once(listener).chain(twin).map(|each| (each, own.clone()));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let own_plane = plane.clone();
         let control = Control::new(app, observers.logs, traffic);
@@ -287,15 +302,22 @@ impl Server {
             functions,
             tables.clone(),
             (options.proxies, options.domains),
-            control,
+            (control, Arc::clone(&telemetry)),
         );
         let router = Arc::new(router);
+        telemetry.attach(Arc::downgrade(&router));
         let (stopped, watching) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
         guard.follow(watching.clone());
+        let told_at = telemetry::open(&options.telemetry, &telemetry, &watching)?;
         for (listener, port) in ports {
             let (router, stopped) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, stopped.clone(), stopped)
+                .map_err(|source| StartError::Bind { address, source })?;
+        }
+        for (listener, port) in realtime_ports {
+            let (router, closed) = (Arc::clone(&router), closing.clone());
+            door::open(listener, router, port, closed, watching.clone())
                 .map_err(|source| StartError::Bind { address, source })?;
         }
         for (open, wanted) in opened.into_iter().zip(&options.listeners) {
@@ -314,6 +336,7 @@ impl Server {
         }
         if let Some(cluster) = &cluster {
             cluster.start(router.plane(), router.realtime_host()).await;
+            telemetry.follow(cluster.cluster().clone());
         }
         if let Some(certificates) = options.certificates {
             tokio::spawn(certificates.keep(watching.clone()));
@@ -331,6 +354,7 @@ impl Server {
             nitric,
             cluster,
             places,
+            told_at,
             closed,
             stopped,
         })
@@ -455,6 +479,16 @@ impl Server {
         &self.places
     }
 
+    /// Where metrics and health are told, if anywhere but where clients connect.
+    pub fn telemetry_address(&self) -> Option<SocketAddr> {
+        self.told_at
+    }
+
+    /// Has the server ready only while this is well, too.
+    pub fn add_check(&self, check: Arc<dyn Check>) {
+        self.router.telemetry().add_check(check);
+    }
+
     /// Whether clients are let in: not any more once they are being sent away.
     pub fn is_open(&self) -> bool {
         !self.router.is_stopping()
@@ -465,8 +499,10 @@ impl Server {
     /// down, tRPC clients are asked to reconnect. Nobody new is let in from now on. Done once
     /// all have left, and when `window` is over at the latest.
     pub async fn drain(&self, window: Duration) {
-        self.router.stop();
         let _ = self.closed.send(true);
+        // Who is in a queue is taken in before that, and then sent away like all the others.
+        let _ = tokio::time::timeout(CLOSING, self.closed.closed()).await;
+        self.router.stop();
         let realtime = self.realtime();
         self.hub.drain(window);
         if let Some(realtime) = &realtime {
@@ -531,6 +567,9 @@ fn acceptors(
     }
     Ok((own, certificates.map(|found| found.acceptor(None, ip)).transpose()?))
 }
+
+/// How long listeners may take to close, which they do as soon as they are told.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether all clients have left.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -611,21 +650,6 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = listener::listen(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-/// Listens on the ports of the realtime endpoint's own.
-fn own_ports(
-    app: &App,
-    acceptor: Option<&Acceptor>,
-) -> Result<Vec<(TcpListener, Port)>, StartError> {
-    let models = app.realtime.iter().flat_map(|realtime| &realtime.listeners);
-    let open = |model: &RealtimeListener| {
-        let address = model.address;
-        let port = Port::of_realtime(model, acceptor.cloned());
-        let port = port.ok_or(StartError::NoTls { address })?;
-        Ok((bind(address)?.0, port))
-    };
-    models.map(open).collect()
 }
 
 /// Listens on `::1` beside `127.0.0.1`: to some clients `localhost` is the one, to

@@ -54,6 +54,11 @@ impl Router {
         let arrival = self.arrival(source, request.headers());
         let client = ClientRequest::new(headers, query, arrival);
         let on_upgrade = hyper::upgrade::on(&mut request);
+        let (head, _) = request.into_parts();
+        let client = match self.vouch(api, &head, client, source).await {
+            Ok(client) => client,
+            Err(answer) => return *answer,
+        };
         match self.plane().connect(api, client).await {
             Handshake::Refused(rejection) => response::rejected(rejection),
             Handshake::Accepted { headers, pending } => {

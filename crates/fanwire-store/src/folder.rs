@@ -98,6 +98,27 @@ impl Folder {
     }
 }
 
+/// Whether another process, or this one, has the store of a folder right now.
+///
+/// To be asked by who would rather wait than hear [`StoreError::InUse`]; somebody else may be
+/// quicker to open it after that.
+pub fn holder(folder: &Path) -> Option<Holder> {
+    let mut file = File::open(folder.join("owner")).ok()?;
+    if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        return None;
+    }
+    let mut text = String::new();
+    let _ = file.read_to_string(&mut text);
+    Some(Holder { pid: text.trim().parse().ok() })
+}
+
+/// Who has a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// The process's id, where it has said so by now.
+    pub pid: Option<u32>,
+}
+
 /// Locks the folder and writes into the lock who has it.
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join("owner");

@@ -71,4 +71,5 @@ mod writer;
 
 pub use self::batch::{Batch, Table};
 pub use self::error::{NoRoom, Refused, StoreError, WriteError};
-pub use self::store::{Durability, Store, StoreOptions, StoreStats};
+pub use self::folder::{Holder, holder};
+pub use self::store::{Durability, Store, StoreFigures, StoreOptions, StoreStats};

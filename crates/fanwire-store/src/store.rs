@@ -49,11 +49,17 @@ pub struct StoreStats {
     pub batches: u64,
     /// Groups that they were written in.
     pub groups: u64,
+    /// Bytes of batches written.
+    pub written_bytes: u64,
     /// Bytes of disk taken, measured at most a second before the last write.
     pub disk_bytes: u64,
     /// Why nothing can be written any more.
     pub failed: Option<WriteError>,
 }
+
+/// Tells what a store has done, and does not keep it open.
+#[derive(Clone)]
+pub struct StoreFigures(Arc<Shared>);
 
 /// An open store. Clones are handles to the same one; when the last is dropped, everything
 /// that waits is written, the disk has it, and the folder is free.
@@ -181,14 +187,37 @@ impl Store {
     /// What it has done and holds.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let shared = &self.0.shared;
+        self.figures().stats()
+    }
+
+    /// Who can be asked what it has done, and does not keep it open.
+    #[must_use]
+    pub fn figures(&self) -> StoreFigures {
+        StoreFigures(Arc::clone(&self.0.shared))
+    }
+}
+
+// === impl StoreFigures ===
+
+impl StoreFigures {
+    /// What the store has done and holds.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let shared = &self.0;
         StoreStats {
             waiting_bytes: shared.waiting_bytes.load(Acquire),
             batches: shared.batches.load(Relaxed),
             groups: shared.groups.load(Relaxed),
+            written_bytes: shared.written_bytes.load(Relaxed),
             disk_bytes: shared.disk_bytes.load(Relaxed),
             failed: shared.failed.get().cloned(),
         }
+    }
+}
+
+impl std::fmt::Debug for StoreFigures {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("StoreFigures").field(&self.stats()).finish()
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) waiting_bytes: AtomicUsize,
     pub(crate) batches: AtomicU64,
     pub(crate) groups: AtomicU64,
+    pub(crate) written_bytes: AtomicU64,
     pub(crate) disk_bytes: AtomicU64,
     /// Set once and for all by the first failure.
     pub(crate) failed: OnceLock<WriteError>,
@@ -233,6 +234,7 @@ impl Thread {
         }
         self.shared.batches.fetch_add(group.callbacks.len() as u64, Relaxed);
         self.shared.groups.fetch_add(1, Relaxed);
+        self.shared.written_bytes.fetch_add(bytes as u64, Relaxed);
         self.shared.waiting_bytes.fetch_sub(bytes, AcqRel);
         for done in group.callbacks {
             let result = result.clone();

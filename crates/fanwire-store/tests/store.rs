@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fanwire_store::{Batch, Durability, NoRoom, Refused, Store, StoreError, StoreOptions, Table};
+use fanwire_store::{
+    Batch, Durability, Holder, NoRoom, Refused, Store, StoreError, StoreOptions, Table, holder,
+};
 
 fn open(folder: &Path) -> Store {
     Store::open(folder, StoreOptions::default()).unwrap()
@@ -184,12 +186,15 @@ fn a_callback_that_panics_takes_nothing_with_it() {
 #[test]
 fn a_store_that_is_open_is_not_opened_again() {
     let folder = tempfile::tempdir().unwrap();
+    assert_eq!(holder(folder.path()), None);
     let store = open(folder.path());
     let error = Store::open(folder.path(), StoreOptions::default()).unwrap_err();
     let StoreError::InUse { owner, .. } = &error else { panic!("{error}") };
     assert_eq!(*owner, Some(std::process::id()));
     assert!(error.to_string().contains("is in use by process"), "{error}");
+    assert_eq!(holder(folder.path()), Some(Holder { pid: Some(std::process::id()) }));
     drop(store);
+    assert_eq!(holder(folder.path()), None);
     open(folder.path());
 }
 

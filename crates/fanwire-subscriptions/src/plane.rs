@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fanwire_hub::{Audience, Busy, Hub, HubOptions, Reservation, Transport};
+use fanwire_hub::{Audience, Busy, Hub, HubOptions, HubStats, Reservation, Transport};
 use fanwire_store::{Store, WriteError};
 use fanwire_wire::trpc::{Data, Response, Transformer};
 use fanwire_wire::ws::WireForm;
@@ -243,6 +243,11 @@ impl Subscriptions {
             kept_events,
             kept_bytes,
         }
+    }
+
+    /// What its shards have moved.
+    pub fn hub_stats(&self) -> HubStats {
+        self.hub.stats()
     }
 
     /// Moves the connections' clock ahead: what was due in that time happens now.

@@ -90,6 +90,7 @@ mod tests {
 
     fn model(id: &str, stage: &str) -> WebSocketApi {
         WebSocketApi {
+            connect: fanwire_app::model::ConnectRules::default(),
             id: id.to_owned(),
             name: id.to_owned(),
             stage: stage.to_owned(),

@@ -21,6 +21,7 @@ use crate::access_log::{IntegrationFigures, Variables};
 use crate::api::{Api, DISCONNECT};
 use crate::apis::Apis;
 use crate::event::{DisconnectCause, EventType, Request};
+use crate::figures::{AllFigures, Figures};
 use crate::frame;
 use crate::gateway_id;
 use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
@@ -52,6 +53,7 @@ struct Shared {
     disconnects_left: DisconnectsLeft,
     topics: Topics,
     limiter: Arc<Limiter>,
+    figures: AllFigures,
     nodes: Option<Box<dyn Nodes>>,
 }
 
@@ -105,6 +107,7 @@ impl Dispatcher {
         let disconnects = Semaphore::new(MAX_DISCONNECTS);
         let disconnects_left = DisconnectsLeft::default();
         let apis = ArcSwap::from_pointee(apis);
+        let figures = AllFigures::new(hub.shards());
         let shared = Shared {
             apis,
             hub,
@@ -115,6 +118,7 @@ impl Dispatcher {
             disconnects_left,
             topics,
             limiter,
+            figures,
             nodes,
         };
         Self { shared: Arc::new(shared) }
@@ -123,6 +127,16 @@ impl Dispatcher {
     /// What clients are held to.
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.shared.limiter
+    }
+
+    /// What the shard of a connection counts with.
+    pub(crate) fn figures(&self, connection: ConnectionId) -> &Figures {
+        self.shared.figures.of(connection.shard())
+    }
+
+    /// What all shards have counted.
+    pub(crate) fn all_figures(&self) -> &AllFigures {
+        &self.shared.figures
     }
 
     /// The APIs as they are now.

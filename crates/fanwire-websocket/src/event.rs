@@ -249,6 +249,18 @@ struct Identity<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<&'a str>,
     source_ip: std::net::IpAddr,
+    /// What is known by a signature or an API key.
+    #[serde(flatten)]
+    known: Known<'a>,
+}
+
+/// Pairs as members of the object around them.
+struct Known<'a>(&'a [(&'static str, String)]);
+
+impl Serialize for Known<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (*name, value)))
+    }
 }
 
 impl<'a> RequestContext<'a> {
@@ -269,6 +281,7 @@ impl<'a> RequestContext<'a> {
             identity: Identity {
                 user_agent: peer.user_agent.as_deref(),
                 source_ip: peer.source_ip,
+                known: Known(&peer.identity),
             },
             request_id: &request.id,
             domain_name: &peer.domain,

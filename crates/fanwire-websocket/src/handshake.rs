@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+use serde_json::value::RawValue;
 
 use crate::traffic::{Id, Traffic};
 use crate::{gateway_id, timestamp};
@@ -19,6 +20,20 @@ pub struct ClientRequest {
     pub(crate) domain: Arc<str>,
     /// The address that the client, or the nearest proxy, connected from.
     pub(crate) source_ip: IpAddr,
+    /// Who it is, where that is known before anybody is asked.
+    pub(crate) voucher: Option<Box<Voucher>>,
+}
+
+/// Who a client is, where that is known before anybody is asked: by a signature, a token or an
+/// API key.
+#[derive(Debug, Clone, Default)]
+pub struct Voucher {
+    /// Its principal, where it has one.
+    pub principal: Option<String>,
+    /// What events have as `requestContext.authorizer`, where there is an authorizer.
+    pub authorizer: Option<Box<RawValue>>,
+    /// What events have in `requestContext.identity`, beside the address and the user agent.
+    pub identity: Vec<(&'static str, String)>,
 }
 
 /// Where a handshake came in.
@@ -96,7 +111,19 @@ impl ClientRequest {
             headers.push(("X-Amzn-Trace-Id".to_owned(), trace_id));
         }
         let domain = find(&mut headers, "Host").map_or("", |host| host.as_str()).into();
-        Self { headers, query: decode_query(query.unwrap_or_default()), domain, source_ip }
+        Self {
+            headers,
+            query: decode_query(query.unwrap_or_default()),
+            domain,
+            source_ip,
+            voucher: None,
+        }
+    }
+
+    /// The same, of whom somebody knows who it is.
+    #[must_use]
+    pub fn vouched_for(self, voucher: Voucher) -> Self {
+        Self { voucher: Some(Box::new(voucher)), ..self }
     }
 
     /// The value of a header, whatever the case of its name; the last, where several.
@@ -108,8 +135,8 @@ impl ClientRequest {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The value of a query parameter; the last, where several.
-    pub(crate) fn query_parameter(&self, name: &str) -> Option<&str> {
+    /// The value of a query parameter, decoded; the last, where several.
+    pub fn query_parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) domain: Arc<str>,
     /// What the authorizer said.
     pub(crate) authorizer: Option<Box<Authorized>>,
+    /// What `requestContext.identity` has beside the address and the user agent.
+    pub(crate) identity: Vec<(&'static str, String)>,
     /// Where the connection is kept for other nodes: the stay under which it was.
     pub(crate) stay: Option<Stay>,
     /// Its place among the connections that its API allows.

@@ -2,12 +2,13 @@
 //! `$connect`, and only then a connection (reference: api-gateway.md, section 5).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fanwire_access::{Counted, Excess, Limiter};
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
-use fanwire_hub::{Audience, Hub, Reservation, Transport};
+use fanwire_hub::{Audience, Hub, HubStats, Reservation, Transport};
 use fanwire_wire::ws::{CloseCode, WireForm, handshake::negotiate_deflate};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -17,6 +18,7 @@ use crate::apis::Apis;
 use crate::authorizer::{self, Refusal};
 use crate::dispatch::{Concluded, Dispatcher, context_parameter};
 use crate::event::{self, DisconnectCause, EventType, Request};
+use crate::figures::WebSocketStats;
 use crate::first_groups;
 use crate::gateway_id;
 use crate::groups::Group;
@@ -153,6 +155,27 @@ impl Plane {
         hub.clock().ahead()
     }
 
+    /// What its shards have moved.
+    pub fn hub_stats(&self) -> HubStats {
+        self.dispatcher.hub().stats()
+    }
+
+    /// What the plane has done: what its sessions have counted, and what broadcasts of the hub
+    /// have given to them.
+    pub fn stats(&self) -> WebSocketStats {
+        let hub = self.dispatcher.hub().stats();
+        let mut stats = self.dispatcher.all_figures().sum();
+        stats.routed += hub.broadcast + hub.dropped;
+        stats.sent += hub.broadcast;
+        stats.slow_client += hub.dropped;
+        stats
+    }
+
+    /// How many connections an API has now, with those that are yet to be let in.
+    pub fn connections_of(&self, api: ApiIndex) -> usize {
+        self.dispatcher.api(api).connections.load(Ordering::Relaxed)
+    }
+
     /// Closes every connection with 1001: this node was declared dead, and whoever declared it
     /// so tells of their ends.
     pub fn close_everyone(&self) {
@@ -211,6 +234,7 @@ impl Connecting {
             user_agent: self.client.header("User-Agent").map(Into::into),
             domain: Arc::clone(&self.client.domain),
             authorizer: None,
+            identity: Vec::new(),
             stay: None,
             _place: place,
             counted: Counted::default(),
@@ -218,7 +242,8 @@ impl Connecting {
         let connection = Id(peer.id);
         self.dispatcher.traffic(|| self.client.traffic(connection, &api.model.name));
         let route = api.route(CONNECT).map(|(_, route)| route);
-        let outcome = match self.arrive(&mut peer) {
+        let arrived = self.arrive(&mut peer).and_then(|()| self.recognise(&mut peer));
+        let outcome = match arrived {
             Ok(()) => self.decide(api, &mut peer, route).await,
             Err(refused) => Err(refused),
         };
@@ -267,11 +292,27 @@ impl Connecting {
         Ok(())
     }
 
+    /// Takes over what is known of the client already.
+    fn recognise(&self, peer: &mut Peer) -> Result<(), Refused> {
+        let Some(voucher) = &self.client.voucher else { return Ok(()) };
+        peer.identity.clone_from(&voucher.identity);
+        if let (Some(principal), Some(context)) = (&voucher.principal, &voucher.authorizer) {
+            peer.authorizer = Some(Box::new(Authorized {
+                context: context.clone(),
+                principal: principal.clone(),
+                latency_ms: 0,
+            }));
+        }
+        match &voucher.principal {
+            Some(principal) => self.know(peer, principal),
+            None => Ok(()),
+        }
+    }
+
     /// Holds who the client is to its limits.
-    fn know(&self, peer: &mut Peer) -> Result<(), Refused> {
-        let Some(authorized) = &peer.authorizer else { return Ok(()) };
+    fn know(&self, peer: &mut Peer, principal: &str) -> Result<(), Refused> {
         let counted = std::mem::take(&mut peer.counted);
-        let counted = self.dispatcher.limiter().know(counted, &authorized.principal);
+        let counted = self.dispatcher.limiter().know(counted, principal);
         peer.counted = counted.map_err(|excess| self.too_many(excess))?;
         Ok(())
     }
@@ -290,8 +331,9 @@ impl Connecting {
     ) -> Result<Option<Answer>, Refused> {
         let Some(route) = route else { return Ok(None) };
         if let Some(name) = &route.authorizer {
-            peer.authorizer = Some(Box::new(self.authorize(api, peer, name).await?));
-            self.know(peer)?;
+            let authorized = self.authorize(api, peer, name).await?;
+            self.know(peer, &authorized.principal)?;
+            peer.authorizer = Some(Box::new(authorized));
         }
         let integrations = self.dispatcher.integrations();
         let event = match integrations.native_of(&route.integration) {

@@ -73,6 +73,8 @@ impl Record {
             Box::new(Authorized { context, principal, latency_ms })
         });
         Some(Peer {
+            // What a signature or an API key told is not kept.
+            identity: Vec::new(),
             id: self.id.parse().ok()?,
             api,
             connected_at: self.connected_at,

@@ -230,6 +230,7 @@ impl WebSocketSession {
     }
 
     fn begin_message(&mut self, cx: Cx<'_, '_>) {
+        self.dispatcher.figures(cx.id()).received.add(1);
         self.last_active = cx.now();
         self.in_flight += 1;
         if !self.has_room() {
@@ -296,9 +297,13 @@ impl WebSocketSession {
 
     fn post(&mut self, frame: &SharedFrame, cx: Cx<'_, '_>) -> Posted {
         let bytes = frame.bytes(self.form, &mut cx.shared().deflater);
+        let figures = self.dispatcher.figures(cx.id());
+        figures.routed.add(1);
         if cx.queued_bytes() > 0 && cx.queued_bytes() + bytes.len() > self.outbound_limit() {
+            figures.slow_client.add(1);
             return Posted::Full;
         }
+        figures.sent.add(1);
         cx.send(bytes);
         self.frame_out(frame);
         self.last_active = cx.now();
@@ -396,6 +401,11 @@ impl Session for WebSocketSession {
         match command {
             Command::Reply(frame) => {
                 self.in_flight = self.in_flight.saturating_sub(1);
+                if frame.is_some() {
+                    let figures = self.dispatcher.figures(cx.id());
+                    figures.routed.add(1);
+                    if self.is_open() { &figures.sent } else { &figures.closing }.add(1);
+                }
                 if let Some(frame) = frame.filter(|_| self.is_open()) {
                     let bytes = frame.bytes(self.form, &mut cx.shared().deflater);
                     cx.send(bytes);

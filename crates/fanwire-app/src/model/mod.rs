@@ -37,8 +37,8 @@ pub use self::service::Service;
 pub use self::site::Site;
 pub use self::table::{AttributeType, Index, IndexKey, Projection, StreamView, Table, TableKey};
 pub use self::websocket::{
-    AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, LogSettings,
-    MockIntegration, Route, WebSocketApi,
+    AccessLog, Authorizer, ConnectRules, ExecutionLogLevel, HttpIntegration, Integration,
+    JwtAuthorizer, LogSettings, MockIntegration, Route, WebSocketApi,
 };
 
 /// One application: what a project file says, resolved.

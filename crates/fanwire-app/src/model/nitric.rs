@@ -36,6 +36,7 @@ impl App {
         };
         let keys = ["$connect", "$disconnect", "$default"];
         WebSocketApi {
+            connect: crate::model::ConnectRules::default(),
             id: derived_api_id(&self.service, &self.stage, name),
             name: name.to_owned(),
             stage: name.to_owned(),

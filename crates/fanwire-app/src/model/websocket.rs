@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::{IdentitySource, Limits};
+use super::{IdentitySource, JwksSource, Limits};
 use crate::selection::RouteSelection;
 
 /// One WebSocket API at one stage.
@@ -37,6 +37,44 @@ pub struct WebSocketApi {
     pub logs: LogSettings,
     /// What connections of this API may do.
     pub limits: Limits,
+    /// What a handshake has to show, beside what its authorizer asks for.
+    pub connect: ConnectRules,
+}
+
+/// What a handshake has to show before `$connect` is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct ConnectRules {
+    /// A signature of AWS's form (`AWS_IAM`).
+    pub iam: bool,
+    /// An API key (`ApiKeyRequired`).
+    pub api_key: bool,
+    /// Where the page comes from that connects: values of the `Origin` header. Empty: it is not
+    /// looked at, as on AWS. Clients that are no browsers send none, and are let in.
+    pub allowed_origins: Vec<String>,
+    /// A token, which no function is asked about: the name of the authorizer whose it is.
+    pub jwt: Option<String>,
+    /// The authorizers that are no functions, by name.
+    pub jwt_authorizers: IndexMap<String, JwtAuthorizer>,
+}
+
+impl ConnectRules {
+    /// What says which tokens are taken, where one is asked for.
+    pub fn token(&self) -> Option<&JwtAuthorizer> {
+        self.jwt_authorizers.get(self.jwt.as_ref()?)
+    }
+}
+
+/// Tokens that are JWTs, verified without a function, as API Gateway has it for HTTP APIs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JwtAuthorizer {
+    /// Where the keys are.
+    pub jwks: JwksSource,
+    /// What `iss` must be. `None`: it is not looked at.
+    pub issuer: Option<String>,
+    /// What `aud` must have one of. Empty: it is not looked at.
+    pub audience: Vec<String>,
+    /// Where the token is: `route.request.header.NAME` or `route.request.querystring.NAME`.
+    pub identity_source: String,
 }
 
 /// What happens to the messages of one route key.

@@ -8,15 +8,18 @@ use crate::aws_id::derived_api_id;
 use crate::decode::units::{duration, is_none, size};
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{
-    AccessLog, Authorizer, ExecutionLogLevel, HttpIntegration, Integration, Limits, LogSettings,
-    MockIntegration, Route, WebSocketApi,
+    AccessLog, Authorizer, ConnectRules, ExecutionLogLevel, HttpIntegration, Integration,
+    JwksSource, JwtAuthorizer, Limits, LogSettings, MockIntegration, Route, WebSocketApi,
 };
 use crate::node::{Entry, Node, Value};
-use crate::reading::Reading;
+use crate::reading::{Reading, join};
 use crate::rules;
 use crate::source::Span;
 
 use super::{Project, text_map, texts};
+
+/// The authorizer that is none of the file's: AWS's signatures.
+const AWS_IAM: &str = "AWS_IAM";
 
 /// The WebSocket APIs of the App.
 pub(super) fn build(project: &Project<'_>, reading: &mut Reading<'_>) -> Vec<WebSocketApi> {
@@ -71,6 +74,7 @@ impl Api<'_> {
             topics: self.topics(),
             logs: logs(node.get("logs"), folder),
             limits: limits(node.get("limits"), Limits::of(project.profile)),
+            connect: self.connect(folder),
         }
     }
 
@@ -88,7 +92,10 @@ impl Api<'_> {
         let mut authorizers = IndexMap::new();
         let described = self.node.get("authorizers").and_then(Node::as_map);
         for (name, entry) in described.into_iter().flatten() {
-            let Some(node) = entry.node.get("function") else { continue };
+            let Some(node) = entry.node.get("function") else {
+                self.require_jwks(name, entry);
+                continue;
+            };
             let Some(function) = node.scalar_text() else { continue };
             self.require_function(&function, node.span);
             let sources = entry.node.get("identity_source").and_then(Node::as_list);
@@ -96,6 +103,69 @@ impl Api<'_> {
             authorizers.insert(name.clone(), Authorizer { function, identity_source });
         }
         authorizers
+    }
+
+    /// What is no function has keys.
+    fn require_jwks(&mut self, name: &str, entry: &Entry) {
+        if entry.node.get("jwks").is_none() {
+            let message = format!("the authorizer `{name}` has neither a function nor keys");
+            let issue = Issue::error(entry.node.span, message);
+            self.issues.push(issue.expected("function = \"NAME\", or jwks = \"FILE or URL\""));
+        }
+    }
+
+    /// What a handshake has to show.
+    fn connect(&mut self, folder: &std::path::Path) -> ConnectRules {
+        let route = self.node.get("routes").and_then(|routes| routes.get("$connect"));
+        let authorizer = route.and_then(|route| route.get("authorizer")?.scalar_text());
+        let api_key = route.and_then(|route| route.get("api_key")?.boolean());
+        let described = self.node.get("authorizers").and_then(Node::as_map).into_iter().flatten();
+        let jwt_authorizers: IndexMap<String, JwtAuthorizer> = described
+            .filter_map(|(name, entry)| Some((name.clone(), self.jwt(name, &entry.node, folder)?)))
+            .collect();
+        ConnectRules {
+            iam: authorizer.as_deref() == Some(AWS_IAM),
+            api_key: api_key.unwrap_or(false),
+            allowed_origins: texts(self.node.get("allowed_origins")),
+            jwt: authorizer.filter(|name| jwt_authorizers.contains_key(name)),
+            jwt_authorizers,
+        }
+    }
+
+    /// The tokens that an authorizer takes, where it has keys and no function.
+    fn jwt(&mut self, name: &str, node: &Node, folder: &std::path::Path) -> Option<JwtAuthorizer> {
+        let text = |key: &str| node.get(key).and_then(Node::scalar_text);
+        let jwks = match (text("function"), text("jwks")?) {
+            (None, url) if rules::is_http_url(&url) => JwksSource::Url(url),
+            (None, path) => {
+                let file = join(folder, &path);
+                if !file.is_file() {
+                    let issue = Issue::error(node.span, format!("there is no file `{path}`"));
+                    let expected = "a file with a JSON Web Key Set, or an https:// URL of one";
+                    self.issues.push(issue.expected(expected));
+                }
+                JwksSource::File(file)
+            }
+            (Some(_), _) => {
+                let message = format!("the authorizer `{name}` has a function and keys");
+                self.issues.push(Issue::error(node.span, message).expected("one of them"));
+                return None;
+            }
+        };
+        let sources = node.get("identity_source").and_then(Node::as_list).unwrap_or_default();
+        let audience = node.get("audience");
+        Some(JwtAuthorizer {
+            jwks,
+            issuer: text("issuer"),
+            audience: match audience.and_then(Node::scalar_text) {
+                Some(one) => vec![one],
+                None => texts(audience),
+            },
+            identity_source: sources
+                .first()
+                .and_then(Node::scalar_text)
+                .unwrap_or_else(|| "route.request.header.Authorization".to_owned()),
+        })
     }
 
     fn require_function(&mut self, name: &str, place: Span) {
@@ -128,14 +198,16 @@ impl Api<'_> {
             self.check_authorizer(key, authorizer);
         }
         let route_response = node.get("response").and_then(Node::boolean).unwrap_or(false);
-        let authorizer = authorizer.and_then(Node::scalar_text);
+        // What no function is asked about is no part of the route.
+        let asks = |name: &String| self.node.at(&["authorizers", name, "function"]).is_some();
+        let authorizer = authorizer.and_then(Node::scalar_text).filter(asks);
         let integration = self.integration(key, entry)?;
         Some(Route { integration, route_response, authorizer })
     }
 
     fn check_authorizer(&mut self, route: &str, node: &Node) {
         rules::check_authorizer_route(route, node.span, self.issues);
-        let Some(name) = node.scalar_text() else { return };
+        let Some(name) = node.scalar_text().filter(|name| name != AWS_IAM) else { return };
         let known = self.node.get("authorizers").and_then(Node::as_map);
         let names: Vec<&str> =
             known.into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();

@@ -56,6 +56,7 @@ pub(super) fn build(
     }
     let id = stack.resources.get(stack::WEBSOCKETS_API).map(|api| api.reference.clone());
     Some(WebSocketApi {
+        connect: crate::model::ConnectRules::default(),
         id: id.unwrap_or_default(),
         name: api_name(service),
         stage: service.stage.clone(),

@@ -29,6 +29,7 @@ pub(super) fn build(
         let selection = text(&each.api.route_selection_expression, span);
         let stage = each.stage.name.clone();
         apis.push(WebSocketApi {
+            connect: crate::model::ConnectRules::default(),
             id: derived_api_id(&facts.name, &stage, &each.name),
             name: each.api.name.clone(),
             base_path: (each.path != stage).then(|| each.path.clone()),

@@ -9,6 +9,7 @@ mod options;
 mod reload;
 mod service_manager;
 mod settings;
+mod succession;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -73,13 +74,22 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         logs: Some(console.journal()),
     };
     let folder = data::folder(app, settings.data.as_deref());
-    let options = match options::options(app, args, &settings, &folder, &console) {
+    let mut options = match options::options(app, args, &settings, &folder, &console) {
         Ok(options) => options,
         Err(error) => {
             anstream::eprintln!("error: {error}");
             return ExitCode::from(EXIT_USAGE);
         }
     };
+    let place = (folder.as_path(), &settings.drain);
+    let waited = tokio::select! {
+        waited = succession::await_folders(app, &mut options, place, &console) => waited,
+        () = signals.next() => return ExitCode::from(EXIT_INTERRUPTED),
+    };
+    if let Err(error) = waited {
+        anstream::eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     let server = match Server::start(app, options, observers).await {
         Ok(server) => server,
         Err(error) => {
@@ -87,7 +97,11 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
             return ExitCode::FAILURE;
         }
     };
-    let announced = hosting::announce_to_tools(&folder, server.address());
+    if let (Some(wanted), None) = (settings.telemetry.address.address(), server.telemetry_address())
+    {
+        console.news(format!("{wanted} is taken: nobody is told metrics; say telemetry.address"));
+    }
+    let mut announced = hosting::announce_to_tools(&folder, server.address());
     if let Err(error) = &announced {
         console.news(format!("other commands will not find this server: {error}"));
     }
@@ -116,7 +130,9 @@ async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitC
         () = reloads => {}
     }
     let settings = reloading.settings;
-    drop(announced);
+    if let Ok(announced) = &mut announced {
+        announced.leave();
+    }
     service_manager::tell(NotifyState::Stopping);
     let drain = &settings.drain;
     console.news(format!("sending clients away over {:?}", drain.window));
@@ -162,6 +178,7 @@ async fn be_ready(
         let address = address.unwrap_or_else(|| server.address());
         let mut described = ready::described(app, server, address, &sockets);
         described["listeners"] = places.into();
+        described["telemetry"] = server.telemetry_address().map(|at| at.to_string()).into();
         console.json(&described);
     } else {
         console.news(format!("serving {} on {}", app.service, places.join(", ")));

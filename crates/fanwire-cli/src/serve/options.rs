@@ -8,9 +8,11 @@ use std::sync::Arc;
 use fanwire_app::App;
 use fanwire_app::serve::Serve;
 use fanwire_app::serve::listen::{ListenAt as Said, Listener};
+use fanwire_app::serve::telemetry::{Telemetry, TelemetryAddress};
 use fanwire_server::{
-    Authority, CertificateError, Certificates, DomainError, Domains, GuardOptions, ListenAt,
-    ListenerOptions, ListenerTls, NoNetwork, ServerOptions, TlsError, TrustedProxies,
+    AuditOptions, Authority, CertificateError, Certificates, DomainError, Domains, GuardOptions,
+    ListenAt, ListenerOptions, ListenerTls, NoNetwork, ServerOptions, TelemetryOptions, TlsError,
+    TrustedProxies,
 };
 use listenfd::ListenFd;
 
@@ -63,6 +65,7 @@ pub(super) fn options(
     // Handlers that call AWS by its own names come here, and want certificates for them.
     options.tls = Some(Arc::new(Authority::open_in(&folder.join(AUTHORITY))?));
     options.listeners = listeners(args, settings);
+    options.realtime_listeners.beside_others = true;
     options.certificates = certificates.transpose()?;
     options.proxies = proxies;
     options.domains = Domains::of(&settings.domains, app)?;
@@ -71,9 +74,24 @@ pub(super) fn options(
         limits: settings.limits.clone(),
         observer: Some(Arc::clone(console) as _),
     };
+    options.telemetry = telemetry(&settings.telemetry);
     options.nitric.first_socket_port = args.socket_port;
     options.cluster = settings.cluster.as_ref().map(|said| cluster::options(app, said));
     Ok(options)
+}
+
+/// What the server tells of itself. Where nobody says at which address, it does without one
+/// that is taken: by another server on this machine, mostly.
+fn telemetry(said: &Telemetry) -> TelemetryOptions {
+    TelemetryOptions {
+        address: said.address.address(),
+        may_do_without: said.address == TelemetryAddress::Usual,
+        audit: said.audit.as_ref().map(|audit| AuditOptions {
+            file: audit.file.clone(),
+            max_bytes: audit.max_bytes,
+            keep: audit.keep,
+        }),
+    }
 }
 
 /// Where clients connect: what systemd has opened, else what the command line says, else the

@@ -229,7 +229,12 @@ impl Driver {
         let (shared, bucket) = (Arc::clone(&self.shared), self.bucket.clone());
         let recovering = async move {
             shared.hooks.started().await;
-            shared.hooks.recover(&peer).await;
+            let (planes, of_planes) = (Arc::clone(&shared), peer.clone());
+            let recovering =
+                shared.runtime.spawn(async move { planes.hooks.recover(&of_planes).await });
+            let _end = AbortOnDrop(recovering.abort_handle());
+            // A plane that panics has done what it could.
+            let _ = recovering.await;
             let node = peer.incarnation.node;
             loop {
                 match bucket.write(node, None, revision).await {
@@ -365,6 +370,15 @@ impl Driver {
 
     fn me(&self) -> Incarnation {
         self.membership.own().peer.incarnation
+    }
+}
+
+/// Ends a task when it is dropped.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -63,7 +63,9 @@ fn from_peer(
     peer: Incarnation,
 ) -> mpsc::UnboundedSender<Frame> {
     let (to, mut frames) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
+    // Handlers are the planes' own.
+    let runtime = shared.runtime.clone();
+    runtime.spawn(async move {
         let subject = shared.nats.link_subject(peer);
         let mut incoming = Incoming::default();
         let mut handling = FuturesUnordered::new();

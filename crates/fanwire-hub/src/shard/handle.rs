@@ -1,13 +1,13 @@
 //! What the rest of the process shares with one shard: its mailbox, its places, its
 //! counters.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Letter;
 use crate::id::MAX_SLOTS;
 use crate::mailbox::Mailbox;
-use crate::{Clock, Session};
+use crate::{Clock, Session, Tally};
 
 /// What the rest of the process shares with one shard.
 pub(crate) struct ShardHandle<S: Session> {
@@ -16,7 +16,22 @@ pub(crate) struct ShardHandle<S: Session> {
     slots: Mutex<Slots>,
     /// Slots in use, to find the shard with the fewest without a lock.
     used: AtomicUsize,
-    pub(crate) dropped: AtomicU64,
+    pub(crate) counted: Counted,
+}
+
+/// What a shard has moved since it began. Its thread alone counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    /// Bytes that peers sent, without what TLS adds.
+    pub(crate) bytes_in: Tally,
+    /// Bytes that sockets took, without what TLS adds.
+    pub(crate) bytes_out: Tally,
+    /// Bytes that were yet to be sent to connections when they ended.
+    pub(crate) bytes_unsent: Tally,
+    /// Messages that broadcasts gave to receivers, one for each.
+    pub(crate) broadcast: Tally,
+    /// Those that receivers were too slow for.
+    pub(crate) dropped: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +49,7 @@ impl<S: Session> ShardHandle<S> {
             clock,
             slots: Mutex::default(),
             used: AtomicUsize::new(0),
-            dropped: AtomicU64::new(0),
+            counted: Counted::default(),
         }
     }
 

@@ -2,12 +2,11 @@
 
 use std::io::{self, ErrorKind, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use mio::{Interest, Registry};
 
-use super::{EVENTS_PER_TURN, Letter, Shard};
+use super::{Counted, EVENTS_PER_TURN, Letter, Shard};
 use crate::connection::{Connection, Wishes};
 use crate::outbound::{Flushed, Outbound};
 use crate::{Audience, ConnectionId, Ending, Reach, Session, Transport, Turn};
@@ -140,13 +139,14 @@ impl<S: Session> Shard<S> {
             if !connection.outbound.is_empty()
                 && connection.outbound.len() + bytes.len() > connection.session.outbound_limit()
             {
-                self.handle.dropped.fetch_add(burst.len() as u64, Ordering::Relaxed);
+                self.handle.counted.dropped.add(burst.len() as u64);
                 reach.full.push(connection.id);
                 continue;
             }
-            match deliver(connection, bytes, self.poll.registry()) {
+            match deliver(connection, bytes, self.poll.registry(), &self.handle.counted) {
                 Ok(()) => {
                     reach.sent += 1;
+                    self.handle.counted.broadcast.add(burst.len() as u64);
                     connection.session.broadcast_sent(self.now);
                 }
                 Err(error) => failed.push((slot, error)),
@@ -176,17 +176,22 @@ fn deliver<S: Session>(
     connection: &mut Connection<S>,
     bytes: &Bytes,
     registry: &Registry,
+    counted: &Counted,
 ) -> io::Result<()> {
     let mut written = 0;
     if connection.is_drained() {
         match connection.transport.write(bytes) {
             Ok(count) if count == bytes.len() => {
+                counted.bytes_out.add(count as u64);
                 if connection.transport.holds_output() {
                     connection.block(registry)?;
                 }
                 return Ok(());
             }
-            Ok(count) => written = count,
+            Ok(count) => {
+                counted.bytes_out.add(count as u64);
+                written = count;
+            }
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => return Err(error),
@@ -195,7 +200,7 @@ fn deliver<S: Session>(
     connection.outbound.push(bytes.slice(written..));
     if !connection.blocked {
         // Until the socket says that it is full it does not tell when it no longer is.
-        if connection.outbound.flush(&mut connection.transport)? == Flushed::Blocked {
+        if connection.flush(counted)? == Flushed::Blocked {
             connection.block(registry)?;
         }
     }

@@ -25,7 +25,7 @@ use crate::members::Members;
 use crate::{Audience, ConnectionId, Ending, HubOptions, Session, Transport, Turn};
 
 use self::drain::Drain;
-pub(crate) use self::handle::ShardHandle;
+pub(crate) use self::handle::{Counted, ShardHandle};
 
 /// Readiness events taken from the system at once.
 const EVENTS_PER_TURN: usize = 1024;

@@ -22,11 +22,10 @@ impl<S: Session> Shard<S> {
     }
 
     pub(super) fn writable(&mut self, slot: u32) {
-        let Some(connection) = self.connection(slot).filter(|connection| connection.blocked) else {
-            return;
-        };
+        let connection = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+        let Some(connection) = connection.filter(|connection| connection.blocked) else { return };
         connection.blocked = false;
-        match connection.outbound.flush(&mut connection.transport) {
+        match connection.flush(&self.handle.counted) {
             Ok(Flushed::All) => self.call(slot, |session, cx| session.drained(cx)),
             // What told of this will tell of the next.
             Ok(Flushed::Blocked) => connection.blocked = true,
@@ -51,6 +50,7 @@ impl<S: Session> Shard<S> {
                 Ok(Received::End) => return self.close(slot, Ending::PeerClosed),
                 Ok(Received::Some(0)) => {}
                 Ok(received @ (Received::Some(count) | Received::Last(count))) => {
+                    self.handle.counted.bytes_in.add(count as u64);
                     let mut input = &mut self.scratch[..count];
                     let (session, mut cx) = connection.session(self.now, &mut self.shared);
                     session.received(&mut input, &mut cx);

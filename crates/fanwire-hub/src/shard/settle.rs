@@ -38,13 +38,14 @@ impl<S: Session> Shard<S> {
     /// Does what the session in `slot` has asked for: writes, resumes, closes, and
     /// files its next deadline.
     pub(super) fn settle(&mut self, slot: u32) {
-        let Some(connection) = self.connection(slot) else { return };
+        let connection = self.slots.get_mut(slot as usize).and_then(Option::as_mut);
+        let Some(connection) = connection else { return };
         connection.dirty = false;
         if connection.wishes.abort {
             return self.close(slot, Ending::Finished);
         }
         if !connection.is_drained() && !connection.blocked {
-            match connection.outbound.flush(&mut connection.transport) {
+            match connection.flush(&self.handle.counted) {
                 // A session that paused for what it has queued waits to hear this.
                 Ok(Flushed::All) if connection.wishes.paused => {
                     self.call(slot, |session, cx| session.drained(cx));
@@ -128,6 +129,7 @@ impl<S: Session> Shard<S> {
             }
         }
         self.live -= 1;
+        self.handle.counted.bytes_unsent.add(connection.outbound.len() as u64);
         let Connection { id, session, transport, .. } = *connection;
         // Closing it also removes it from the event queue: nobody else holds it.
         drop(transport);

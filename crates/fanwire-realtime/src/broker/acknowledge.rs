@@ -9,7 +9,7 @@ use super::deliver::When;
 use super::flow::{InFlight, Step};
 use super::session::{Presence, Session};
 use super::{Broker, Key};
-use crate::RealtimeEvent;
+use crate::{DropReason, RealtimeEvent};
 
 impl Broker {
     /// Sends what waits for a session, as far as it takes it.
@@ -28,15 +28,25 @@ impl Broker {
         while !live.congested && flow.in_flight.len() < window {
             let Some(queued) = flow.dequeue() else { break };
             self.queued_bytes -= queued.message.cost();
+            self.figures.queued.sub(1);
             let (id, seq) = (flow.take_id(), queued.seq);
             let step = Step::first(queued.qos);
             let when = When::of(step, seq);
             let outbox = if when == When::Kept { &mut held } else { &mut session.outbox };
             let sent = match queued.message.expiry_left(now_ms) {
                 Some(expiry) if live.may_receive(&queued.message.topic) => {
-                    live.write_queued(&queued, id, expiry, false, when, outbox)
+                    let written = live.write_queued(&queued, id, expiry, false, when, outbox);
+                    self.figures.written(written);
+                    written
                 }
-                _ => false,
+                Some(_) => {
+                    self.figures.lose(DropReason::Forbidden, 1);
+                    false
+                }
+                None => {
+                    self.figures.lose(DropReason::Expired, 1);
+                    false
+                }
             };
             if let (Some(seq), Some(keep)) = (seq, &mut self.keep) {
                 match (sent, step) {

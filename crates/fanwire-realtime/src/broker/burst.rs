@@ -13,6 +13,7 @@ use fanwire_wire::ws::{MAX_SERVER_HEADER, binary_header};
 
 use super::route::Route;
 use super::{Broker, Sending};
+use crate::DropReason;
 
 /// Bytes of one version that are joined at the most. What is more leaves as another piece.
 const MAX_BURST: usize = 128 * 1024;
@@ -76,6 +77,8 @@ impl Broker {
             let (form, link) = (live.form, live.link);
             if live.congested {
                 session.dropped += messages;
+                self.figures.routed.add(messages);
+                self.figures.lose(DropReason::SlowClient, messages);
                 continue;
             }
             if outbox_waits {
@@ -87,6 +90,8 @@ impl Broker {
             let bytes = if form.websocket { &pieces.framed } else { &pieces.plain };
             let sending = Sending { key: target.key, link, bytes: bytes.clone() };
             self.output.sendings.push(sending);
+            self.figures.routed.add(messages);
+            self.figures.sent.add(messages);
         }
         // The buffer of a version that nobody took serves the next burst.
         let [v3, v5] = packets;

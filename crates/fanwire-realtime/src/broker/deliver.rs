@@ -13,7 +13,7 @@ use crate::durable::Entry;
 use crate::mesh::Mesh;
 use crate::notice::{Chosen, Notice, Part};
 use crate::promise::Promise;
-use crate::{Message, Origin, Publisher, RealtimeEvent};
+use crate::{DropReason, Message, Origin, Publisher, RealtimeEvent};
 
 /// A message that is being distributed. It borrows from the packet that it came in, and is
 /// made into one of its own when somebody has to keep it.
@@ -334,14 +334,19 @@ impl Broker {
     fn deliver_once(&mut self, key: Key, publication: &Publication<'_>, manner: Manner<'_>) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Presence::Here(live) = &mut session.presence else { return };
+        self.figures.routed.add(1);
         if live.congested {
             session.dropped += 1;
-            return;
+            return self.figures.lose(DropReason::SlowClient, 1);
         }
-        let Some(expiry) = left(publication, self.now_ms) else { return };
+        let Some(expiry) = left(publication, self.now_ms) else {
+            return self.figures.lose(DropReason::Expired, 1);
+        };
         let mut packet = publication.packet(manner);
         packet.properties.message_expiry = expiry;
-        if live.write_publish(packet, When::Now, &mut session.outbox) {
+        let written = live.write_publish(packet, When::Now, &mut session.outbox);
+        self.figures.written(written);
+        if written {
             self.mark(key);
         }
     }
@@ -363,6 +368,7 @@ impl Broker {
             return;
         }
         let Some(session) = self.sessions.get(key as usize) else { return };
+        self.figures.routed.add(1);
         let mut at_once = session.takes_at_once(max_in_flight);
         if at_once && self.own_bytes.are_full() {
             at_once = false;
@@ -378,6 +384,7 @@ impl Broker {
         match copy {
             Some(copy) if !at_once => {
                 self.queued_bytes += copy.message.cost();
+                self.figures.queued.add(1);
                 self.sessions[key as usize].flow().enqueue(copy);
             }
             copy => self.send_tracked(key, publication, manner, expiry, copy),
@@ -404,7 +411,9 @@ impl Broker {
         let when = When::of(step, seq);
         let mut held = Vec::new();
         let outbox = if when == When::Kept { &mut held } else { &mut session.outbox };
-        if live.write_publish(packet, when, outbox) {
+        let written = live.write_publish(packet, when, outbox);
+        self.figures.written(written);
+        if written {
             flow.in_flight.push_back(InFlight {
                 id,
                 step,
@@ -440,6 +449,7 @@ impl Broker {
     fn drop_for(&mut self, key: Key) {
         let session = &mut self.sessions[key as usize];
         session.dropped += 1;
+        self.figures.lose(DropReason::QueueFull, 1);
         self.observer.observe(&RealtimeEvent::Dropped {
             client_id: &session.client_id,
             messages: 1,

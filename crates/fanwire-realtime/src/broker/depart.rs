@@ -14,7 +14,7 @@ use super::session::{Away, Key, Live, Presence, Session, Will};
 use super::{Broker, Fault};
 use crate::message::without_publisher;
 use crate::settings::NEVER;
-use crate::{DisconnectReason, Message, RealtimeEvent};
+use crate::{DisconnectReason, DropReason, Message, RealtimeEvent};
 
 /// How much longer than they say wills wait and sessions last. Clients count in whole
 /// seconds, from before this side knows that they are gone: one that comes back just in time
@@ -228,6 +228,9 @@ impl Broker {
             // What was in flight is counted as long as a session waits for its client.
             let in_flight = if session.persists() { flow.in_flight_bytes() } else { 0 };
             self.queued_bytes -= flow.queued_bytes + in_flight;
+            let waiting = flow.queue.len() as u64;
+            self.figures.queued.sub(waiting);
+            self.figures.lose(DropReason::SessionEnded, waiting);
         }
         self.by_client.remove(&session.client_id);
         if let Presence::Away(away) = session.presence {
@@ -243,6 +246,7 @@ impl Broker {
 
     /// Takes a session out of the subscribers of a filter.
     pub(super) fn unsubscribe_from(&mut self, key: Key, filter: &str) {
+        self.figures.subscriptions.sub(1);
         if let Some(SharedFilter { group, filter }) = SharedFilter::parse(filter) {
             let client_id = Arc::clone(&self.sessions[key as usize].client_id);
             return self.directory.leave(group, filter, &client_id);

@@ -77,12 +77,17 @@ impl Broker {
         };
         let Some(flow) = flow else {
             let sent = live.write_publish(packet, When::Now, &mut session.outbox);
+            self.figures.routed.add(1);
+            self.figures.written(sent);
             self.mark(key);
             return sent.then_some((key, None)).ok_or(DirectError::TooLong);
         };
         let id = flow.take_id();
         packet.packet_id = Some(id);
-        if !live.write_publish(packet, When::Now, &mut session.outbox) {
+        let sent = live.write_publish(packet, When::Now, &mut session.outbox);
+        self.figures.routed.add(1);
+        self.figures.written(sent);
+        if !sent {
             return Err(DirectError::TooLong);
         }
         // Not to be sent again: it is for this connection.

@@ -118,6 +118,7 @@ impl Broker {
 
     fn inbound(&mut self, key: Key, publish: &Publish<'_>) -> Result<(), Fault> {
         self.published += 1;
+        self.figures.published.set(self.published);
         let name = self.name_of(key, publish)?;
         let name = name.as_deref().unwrap_or(publish.topic);
         self.check(publish, name)?;

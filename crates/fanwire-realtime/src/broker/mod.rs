@@ -70,6 +70,7 @@ use self::own_bytes::OwnBytes;
 use self::route::{Routes, Subscriber};
 use self::session::Session;
 use crate::directory::Directory;
+use crate::figures::Figures;
 use crate::mesh::Mesh;
 use crate::notice::Notice;
 use crate::retained::Retained;
@@ -118,6 +119,8 @@ pub(crate) struct Broker {
     queued_bytes: usize,
     /// Messages that clients have published.
     published: u64,
+    /// What is counted for metrics.
+    figures: Arc<Figures>,
     versions: lifecycle::Versions,
     /// Who waits for a client to acknowledge a message to it alone: no more than are in
     /// flight.
@@ -132,6 +135,7 @@ pub(crate) struct BrokerParts {
     pub(crate) directory: Arc<Directory>,
     pub(crate) retained: Arc<Retained>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) figures: Arc<Figures>,
     pub(crate) keep: Option<Keep>,
     pub(crate) mesh: Option<Arc<Mesh>>,
     pub(crate) now: Instant,
@@ -170,6 +174,7 @@ impl Broker {
             connections: 0,
             queued_bytes: 0,
             published: 0,
+            figures: parts.figures,
             versions: lifecycle::Versions::default(),
             confirmations: BTreeMap::new(),
         }
@@ -197,6 +202,8 @@ impl Broker {
             self.flush_outbox(key);
         }
         self.commit();
+        self.figures.sessions.set(self.sessions.len() as u64);
+        self.figures.queued_bytes.set(self.queued_bytes as u64);
         self.end_far();
         &mut self.output
     }

@@ -4,7 +4,7 @@
 
 use super::session::Session;
 use super::{Broker, Key};
-use crate::RealtimeEvent;
+use crate::{DropReason, RealtimeEvent};
 
 /// The most that a turn writes, but for the one message more with which it gets there, in
 /// bytes. Beyond it messages of QoS 1 and 2 wait for the next turn; those of QoS 0 are
@@ -57,6 +57,8 @@ impl Broker {
         let session = self.sessions.get_mut(key as usize);
         if let Some(session) = session.filter(|session: &&mut Session| session.live().is_some()) {
             session.dropped += 1;
+            self.figures.routed.add(1);
+            self.figures.lose(DropReason::TurnFull, 1);
             self.own_bytes.dropped += 1;
         }
     }

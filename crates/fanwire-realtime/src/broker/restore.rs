@@ -15,6 +15,9 @@ impl Broker {
             recovered;
         let flow = flow(in_flight, queue, last_seq);
         self.queued_bytes += flow.queued_bytes + flow.in_flight_bytes();
+        let waiting = flow.queue.len() as u64;
+        self.figures.queued.add(waiting);
+        self.figures.routed.add(waiting);
         let away = self.away(&session);
         let subscriptions: Vec<Subscription> = session
             .subscriptions

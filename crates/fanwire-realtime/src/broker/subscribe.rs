@@ -185,6 +185,7 @@ impl Broker {
         id: Option<u32>,
         new: bool,
     ) {
+        self.figures.subscriptions.add(u64::from(new));
         if let Some(SharedFilter { group, filter }) = SharedFilter::parse(filter) {
             let member = self.member(key, options, id);
             return self.directory.join(group, filter, member);

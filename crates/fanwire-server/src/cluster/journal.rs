@@ -87,7 +87,11 @@ impl Journal {
         }
         self.owed.fetch_add(1, Ordering::Relaxed);
         let key = key(me, id);
-        let written = self.records.put(&key, record.clone());
+        let written = async {
+            // Those before it first: who sees it connected may rely on theirs.
+            while !self.unwritten().is_empty() && self.write_some().await {}
+            self.records.put(&key, record.clone()).await
+        };
         let written = tokio::time::timeout(KEEP_PATIENCE, written).await;
         if !matches!(written, Ok(Ok(_))) {
             self.unwritten().insert(key, record);

@@ -94,6 +94,7 @@ impl Router {
         let control = self.control_parts();
         match (request.method(), path.as_slice()) {
             (&Method::GET, ["app"]) => Ok(json(&control.app.describe(self.plane(), host))),
+            (&Method::GET, ["status"]) => Ok(json(&self.telemetry().status())),
             (&Method::GET, ["connections"]) => {
                 let connections = self.plane().list(MAX_LISTED).await;
                 let connections = connections.map_err(Refusal::Connection)?;
@@ -122,7 +123,7 @@ impl Router {
             }
             (&Method::GET, ["traffic"]) => stream(control.traffic.listen([])),
             (_, ["clock"]) => Err(Refusal::Method("POST")),
-            (_, ["app" | "connections" | "logs" | "traffic"] | ["connections", _]) => {
+            (_, ["app" | "connections" | "logs" | "status" | "traffic"] | ["connections", _]) => {
                 Err(Refusal::Method("GET"))
             }
             (_, path) => self.control_realtime(path, request).await,
@@ -161,7 +162,7 @@ impl Refusal {
         let (status, kind, text) = match self {
             Self::Unknown => {
                 let text = "the control API has app, clock, connections, logs, policy, \
-                    publish, retained, sessions, subscribe and traffic";
+                    publish, retained, sessions, status, subscribe and traffic";
                 (StatusCode::NOT_FOUND, "NotFoundException", text.to_owned())
             }
             Self::NoTime => {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use fanwire_access::Keyring;
+use fanwire_access::{Keyring, sha256};
 use fanwire_app::LoadOptions;
 use fanwire_app::serve::access::{self, Access, AccessKey, read_keys};
 use fanwire_app::serve::permission::Permission;
@@ -51,8 +51,8 @@ struct Said {
 /// What is valid, as it is looked up.
 pub(crate) struct Valid {
     pub(crate) ring: Keyring,
-    /// API keys: the name and the usage plan of each, by its value.
-    pub(crate) api_keys: HashMap<String, ApiKey>,
+    /// API keys: the name and the usage plan of each, by the SHA-256 of its value.
+    pub(crate) api_keys: HashMap<[u8; 32], ApiKey>,
 }
 
 /// An API key, without its value.
@@ -192,7 +192,7 @@ impl Valid {
         let each = listed.iter().flat_map(|credentials| &credentials.api_keys);
         let api_key = |key: &access::ApiKey| {
             let known = ApiKey { name: key.name.clone(), plan: key.plan.clone() };
-            (key.value.reveal().to_owned(), known)
+            (sha256(key.value.reveal().as_bytes()), known)
         };
         Self { ring: Keyring::of(listed.iter().copied()), api_keys: each.map(api_key).collect() }
     }

@@ -4,6 +4,8 @@
 //! There is one check, [`Router::admit`](crate::router::Router), for every such API. `dev`
 //! has everything open, on loopback; `serve` nothing that its settings do not open by name.
 //!
+//! - `connect` is what handshakes of WebSocket APIs have to show, `plans` how often API keys
+//!   may, and `tokens` the keys of tokens.
 //! - `credentials` has the keys and tokens that are valid now, and those of the App's own
 //!   functions.
 //! - `question` says what a request asks for, in IAM's terms.
@@ -11,10 +13,13 @@
 //! - `signer` is the same for clients of MQTT whose URL is signed.
 
 mod admit;
+mod connect;
 mod credentials;
+mod plans;
 mod question;
 mod refusal;
 mod signer;
+mod tokens;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,6 +34,8 @@ use indexmap::IndexMap;
 use tokio::sync::{Semaphore, watch};
 
 use self::credentials::{Credentials, follow};
+use self::plans::Plans;
+use self::tokens::Tokens;
 
 /// Who may call what.
 #[derive(Clone, Default)]
@@ -123,6 +130,8 @@ pub(crate) struct Guard {
     observer: Option<Arc<dyn GuardObserver>>,
     limiter: Arc<Limiter>,
     max_handshakes: usize,
+    plans: Plans,
+    tokens: Tokens,
 }
 
 // === impl Guard ===
@@ -150,6 +159,8 @@ impl Guard {
             open: ArcSwap::from_pointee(open),
             observer: options.observer.clone(),
             limiter: Arc::new(Limiter::new(limits.clone(), Instant::now())),
+            plans: Plans::new(limits.usage_plans.clone(), Instant::now()),
+            tokens: Tokens::default(),
             max_handshakes: limits.max_handshakes.clamp(1, Semaphore::MAX_PERMITS),
         }))
     }

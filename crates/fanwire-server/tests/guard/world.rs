@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign,
+};
 use aws_sigv4::sign::v4;
 use fanwire_app::model::WebSocketApi;
 use fanwire_app::{LoadOptions, load, serve};
@@ -90,19 +92,34 @@ impl Call {
 
     /// Signs as AWS's crate does, at some time.
     pub(crate) fn signed(
+        self,
+        at: SocketAddr,
+        key: (&str, &str),
+        service: &str,
+        time: SystemTime,
+    ) -> Self {
+        self.signed_in(SignatureLocation::Headers, at, key, service, time)
+    }
+
+    /// The same, in the headers or in the query.
+    pub(crate) fn signed_in(
         mut self,
+        location: SignatureLocation,
         at: SocketAddr,
         (id, secret): (&str, &str),
         service: &str,
         time: SystemTime,
     ) -> Self {
+        let mut settings = SigningSettings::default();
+        settings.signature_location = location;
+        settings.expires_in = Some(Duration::from_secs(600));
         let identity = Credentials::new(id, secret, None, None, "test").into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region("eu-west-1")
             .name(service)
             .time(time)
-            .settings(SigningSettings::default())
+            .settings(settings)
             .build()
             .unwrap();
         let signable = SignableRequest::new(
@@ -115,8 +132,24 @@ impl Call {
         for (name, value) in signed.headers() {
             self.headers.push((name.to_owned(), value.to_owned()));
         }
+        for (name, value) in signed.params() {
+            let value = encoded(value);
+            let more = if self.path.contains('?') { '&' } else { '?' };
+            self.path.push_str(&format!("{more}{name}={value}"));
+        }
         self
     }
+}
+
+/// A value of a query.
+fn encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 /// A server with these settings.
@@ -161,9 +194,14 @@ fn settings(folder: &Path, text: &str) -> serve::Serve {
 
 impl World {
     pub(crate) async fn new(text: &str) -> Self {
+        Self::of(APP, text).await
+    }
+
+    /// A server of another app.
+    pub(crate) async fn of(app: &str, text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("fanwire.toml");
-        std::fs::write(&file, APP).unwrap();
+        std::fs::write(&file, app).unwrap();
         let app = load(&file, &LoadOptions::default()).unwrap().app;
         let told = Arc::new(Told::default());
         let serve = settings(folder.path(), text);

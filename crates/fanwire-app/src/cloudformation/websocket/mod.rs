@@ -16,7 +16,8 @@ use indexmap::IndexMap;
 use crate::decode::{Table, check};
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{
-    AccessLog, ExecutionLogLevel, Function, Limits, LogSettings, Profile, WebSocketApi,
+    AccessLog, ConnectRules, ExecutionLogLevel, Function, Limits, LogSettings, Profile,
+    WebSocketApi,
 };
 use crate::node::{Entry, Map, Node};
 use crate::not_served::Kinds;
@@ -168,7 +169,8 @@ impl<'a> Builder<'a, '_> {
         let selection = self.api.get("RouteSelectionExpression");
         let route_selection = rules::route_selection(selection, self.issues);
         let mut limits = Limits::of(self.profile);
-        let (routes, authorizers) = self.routes(&stage_variables, &mut limits);
+        let mut connect = ConnectRules::default();
+        let (routes, authorizers) = self.routes(&stage_variables, &mut limits, &mut connect);
         Some(WebSocketApi {
             id: self.api.reference.to_owned(),
             name: self.api.text("Name").unwrap_or_else(|| self.api.id.to_owned()),
@@ -181,6 +183,7 @@ impl<'a> Builder<'a, '_> {
             topics: Vec::new(),
             logs: stage.map(logs).unwrap_or_default(),
             limits,
+            connect,
         })
     }
 

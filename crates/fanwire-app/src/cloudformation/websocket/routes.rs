@@ -3,11 +3,14 @@
 use indexmap::IndexMap;
 
 use crate::diagnostic::Issue;
-use crate::model::{Authorizer, Limits, Route};
+use crate::model::{Authorizer, ConnectRules, Limits, Route};
 use crate::node::Node;
 use crate::rules;
 
 use super::{Builder, Part, keys};
+
+/// The route of handshakes, which alone can ask for something.
+const CONNECT: &str = "$connect";
 
 /// What a target begins with.
 const INTEGRATIONS: &str = "integrations/";
@@ -18,6 +21,7 @@ impl<'a> Builder<'a, '_> {
         &mut self,
         stage_variables: &IndexMap<String, String>,
         limits: &mut Limits,
+        connect: &mut ConnectRules,
     ) -> (IndexMap<String, Route>, IndexMap<String, Authorizer>) {
         let mut routes: IndexMap<String, Route> = IndexMap::new();
         let mut authorizers = IndexMap::new();
@@ -34,7 +38,8 @@ impl<'a> Builder<'a, '_> {
                 self.issues.push(Issue::error(place, message).expected("each route once"));
                 continue;
             }
-            let authorizer = self.authorizer(part, &key, stage_variables, &mut authorizers);
+            let authorizer =
+                self.authorizer(part, &key, stage_variables, &mut authorizers, connect);
             let target = self.target(part);
             let timeout = target.and_then(|target| target.get("TimeoutInMillis")?.integer());
             let Some(integration) = self.integration(part, target, stage_variables) else {
@@ -96,17 +101,20 @@ impl<'a> Builder<'a, '_> {
         key: &str,
         stage_variables: &IndexMap<String, String>,
         authorizers: &mut IndexMap<String, Authorizer>,
+        connect: &mut ConnectRules,
     ) -> Option<String> {
-        if route.get("ApiKeyRequired").and_then(Node::boolean) == Some(true) {
-            self.not_served.add("ApiKeyRequired", route.id);
+        if route.get("ApiKeyRequired").and_then(Node::boolean) == Some(true) && key == CONNECT {
+            connect.api_key = true;
         }
         let kind = route.text("AuthorizationType");
         let place = route.place_of("AuthorizationType");
         match kind.as_deref() {
             Some("AWS_IAM") => {
-                let message = format!("signatures are not asked for: `{key}` lets everybody in");
+                rules::check_authorizer_route(key, place, self.issues);
+                let message = "signatures are asked for by `fanwire serve` alone; `fanwire dev` \
+                    lets everybody in";
                 self.issues.push(Issue::warning(place, message));
-                self.not_served.add("AWS_IAM", route.id);
+                connect.iam |= key == CONNECT;
                 return None;
             }
             Some("NONE") => return None,

@@ -260,6 +260,11 @@ static WEBSOCKET: Table = Table {
             "the routes by route key; a text is the function's name",
         ),
         Key::new("authorizers", Kind::Tables(&AUTHORIZER), "the authorizers by name"),
+        Key::new(
+            "allowed_origins",
+            Kind::TextList,
+            "where pages come from that may connect, such as \"https://chat.example\"; default: from anywhere",
+        ),
         Key::new("stage_variables", Kind::TextMap, "values that events carry as stageVariables"),
         Key::new(
             "topics",
@@ -285,7 +290,16 @@ static ROUTE: Table = Table {
             Kind::Boolean,
             "whether the result goes back to the client; default false",
         ),
-        Key::new("authorizer", Kind::Text, "the authorizer, on $connect alone; default: none"),
+        Key::new(
+            "authorizer",
+            Kind::Text,
+            "the authorizer, or \"AWS_IAM\" for requests signed with a key of [access.keys]; on $connect alone; default: none",
+        ),
+        Key::new(
+            "api_key",
+            Kind::Boolean,
+            "whether clients need an API key, one of [access.api_keys]; on $connect alone; default false",
+        ),
     ],
 };
 
@@ -333,14 +347,29 @@ static MOCK: Table = Table {
 
 static AUTHORIZER: Table = Table {
     name: "an authorizer",
-    doc: "A function that decides about connections.",
+    doc: "What decides about connections: a function, or the keys of tokens that are JWTs.",
     others: Others::Refused,
     keys: &[
-        Key::required("function", Kind::Text, "the function that decides"),
+        Key::new("function", Kind::Text, "the function that decides"),
         Key::new(
             "identity_source",
             Kind::TextList,
-            "what a handshake must carry, such as \"route.request.header.Auth\"; default: nothing",
+            "what a handshake must carry, such as \"route.request.header.Auth\"; default: nothing, or with jwks the header Authorization",
+        ),
+        Key::new(
+            "jwks",
+            Kind::Text,
+            "the keys of tokens, instead of a function: a file with a JSON Web Key Set, or an https:// URL of one",
+        ),
+        Key::new(
+            "issuer",
+            Kind::Text,
+            "what a token's `iss` must be; default: it is not looked at",
+        ),
+        Key::new(
+            "audience",
+            Kind::OneOrMoreTexts,
+            "what a token's `aud` must have one of; default: it is not looked at",
         ),
     ],
 };

@@ -1,7 +1,8 @@
 //! `[websocket]`, or `[[websocket]]` for several.
 
 use crate::model::{
-    AccessLog, App, ExecutionLogLevel, Integration, Limits, LogSettings, Route, WebSocketApi,
+    AccessLog, App, ConnectRules, ExecutionLogLevel, Integration, JwksSource, Limits, LogSettings,
+    Route, WebSocketApi,
 };
 use crate::selection::RouteSelection;
 
@@ -34,10 +35,14 @@ fn api(app: &App, api: &WebSocketApi, document: &mut Document) {
     if !api.topics.is_empty() {
         document.set("topics", Literal::texts(&api.topics));
     }
+    if !api.connect.allowed_origins.is_empty() {
+        document.set("allowed_origins", Literal::texts(&api.connect.allowed_origins));
+    }
     if !api.routes.is_empty() {
         document.heading(&["websocket", "routes"]);
         for (key, route) in &api.routes {
-            document.set(key, self::route(route));
+            let asked = if key == "$connect" { asked(&api.connect) } else { Vec::new() };
+            document.set(key, self::route(route, asked));
         }
     }
     for (name, authorizer) in &api.authorizers {
@@ -48,17 +53,42 @@ fn api(app: &App, api: &WebSocketApi, document: &mut Document) {
             document.set("identity_source", Literal::texts(sources));
         }
     }
+    for (name, jwt) in &api.connect.jwt_authorizers {
+        document.heading(&["websocket", "authorizers", name]);
+        match &jwt.jwks {
+            JwksSource::Url(url) => document.set("jwks", url),
+            JwksSource::File(path) => document.set("jwks", super::path(app, path)),
+        }
+        document.set_some("issuer", jwt.issuer.as_ref());
+        if !jwt.audience.is_empty() {
+            document.set("audience", Literal::texts(&jwt.audience));
+        }
+        document.set("identity_source", Literal::texts([&jwt.identity_source]));
+    }
     document.texts(&["websocket", "stage_variables"], &api.stage_variables);
     logs(app, &api.logs, document);
     limits(&["websocket", "limits"], &api.limits, &Limits::of(app.profile), document);
 }
 
+/// What `$connect` asks for beside a function that decides.
+fn asked(connect: &ConnectRules) -> Vec<(&'static str, Literal)> {
+    let mut asked = Vec::new();
+    if connect.iam {
+        asked.push(("authorizer", "AWS_IAM".into()));
+    }
+    asked.extend(connect.jwt.as_ref().map(|jwt| ("authorizer", jwt.into())));
+    if connect.api_key {
+        asked.push(("api_key", true.into()));
+    }
+    asked
+}
+
 /// A route: the function's name, where that is all.
-fn route(route: &Route) -> Literal {
+fn route(route: &Route, asked: Vec<(&str, Literal)>) -> Literal {
     let mut entries: Vec<(&str, Literal)> = Vec::new();
     match &route.integration {
         Integration::Function { function } => {
-            if !route.route_response && route.authorizer.is_none() {
+            if !route.route_response && route.authorizer.is_none() && asked.is_empty() {
                 return function.into();
             }
             entries.push(("function", function.into()));
@@ -91,6 +121,7 @@ fn route(route: &Route) -> Literal {
         entries.push(("response", true.into()));
     }
     entries.extend(route.authorizer.as_ref().map(|name| ("authorizer", name.into())));
+    entries.extend(asked);
     table(entries)
 }
 

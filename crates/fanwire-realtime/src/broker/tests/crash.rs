@@ -104,6 +104,7 @@ impl Process {
                 shards: SHARDS,
                 directory: Arc::clone(&directory),
                 retained: Arc::clone(&retained),
+                figures: Arc::default(),
                 observer: Arc::new(Nobody),
                 keep: Some(keep(&durable, shard, tell.clone())),
                 mesh: None,

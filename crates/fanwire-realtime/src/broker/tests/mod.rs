@@ -137,6 +137,18 @@ impl<'a> Connecting<'a> {
     }
 }
 
+/// Each message that was for a client is sent, dropped or waits.
+fn assert_figures_add_up(broker: &Broker) {
+    let figures = &broker.figures;
+    let flows = broker.sessions.iter().filter_map(|(_, session)| session.flow.as_ref());
+    let waiting: usize = flows.map(|flow| flow.queue.len()).sum();
+    assert_eq!(figures.queued.get(), waiting as u64);
+    let done = figures.sent.get() + figures.lost() + figures.queued.get();
+    assert_eq!(figures.routed.get(), done, "{figures:?}");
+    let subscriptions = broker.sessions.iter().map(|(_, session)| session.subscriptions.len());
+    assert_eq!(figures.subscriptions.get(), subscriptions.sum::<usize>() as u64);
+}
+
 impl Net {
     fn new(shards: usize) -> Self {
         Self::with(shards, |_| {})
@@ -157,6 +169,7 @@ impl Net {
                 shards,
                 directory: Arc::clone(&directory),
                 retained: Arc::clone(&retained),
+                figures: Arc::default(),
                 observer: Arc::new(Nobody),
                 keep: None,
                 mesh: None,
@@ -270,7 +283,7 @@ impl Net {
             }
             told.append(&mut self.told.lock().unwrap());
             if told.is_empty() && !self.go_on() {
-                return;
+                return self.brokers.iter().for_each(assert_figures_add_up);
             }
             for (shard, notice) in told {
                 self.brokers[shard].begin(self.now);

@@ -223,6 +223,7 @@ fn api_of(name: &str, endpoint: &crate::websocket::Endpoint) -> WebSocketApi {
     };
     let authorizer = Authorizer { function: APP.to_owned(), identity_source: Vec::new() };
     WebSocketApi {
+        connect: fanwire_app::model::ConnectRules::default(),
         id: "fanwireapp".to_owned(),
         name: name.to_owned(),
         stage: STAGE.to_owned(),
