@@ -76,18 +76,18 @@ pub(crate) enum Choice {
     Node(Node),
 }
 
-/// A tap, and which messages it is for.
-type Tapped = (TapId, Reach, Arc<dyn Tap>);
-
 #[derive(Default)]
 struct Tables {
     interests: TopicIndex<Interest>,
     groups: TopicIndex<Vec<Arc<Group>>>,
     group_count: usize,
-    taps: TopicIndex<Vec<Tapped>>,
+    taps: TopicIndex<Vec<NamedTap>>,
     /// The other nodes that listen to a filter.
     nodes: TopicIndex<Vec<Node>>,
 }
+
+/// A subscriber in this process, and whose messages it hears.
+type NamedTap = (TapId, Reach, Arc<dyn Tap>);
 
 /// How many subscriptions each shard has to one filter.
 #[derive(Debug, Default)]

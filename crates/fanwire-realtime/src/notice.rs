@@ -97,6 +97,8 @@ pub enum Notice {
         /// The node.
         at: Node,
     },
+    /// Let go of the promise when the turn is over, and all that it leads to is told.
+    Passing(Arc<Promise>),
     /// Another node has died.
     NodeDied(Node),
     /// Let go of all clients: others look after them. Whoever is done lets go of the promise.

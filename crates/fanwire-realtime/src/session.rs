@@ -505,10 +505,10 @@ impl fanwire_hub::Session for MqttSession {
         }
         // The list serves the next turn.
         turn.shared().broker.output().sendings = sendings;
-        turn.shared().broker.tell_other_nodes();
         for (shard, notice, bytes) in notices {
             turn.shared().tell(shard, notice, bytes);
         }
+        turn.shared().broker.tell_other_nodes();
         for link in &closings {
             turn.call(*link, MqttSession::say_goodbye);
         }

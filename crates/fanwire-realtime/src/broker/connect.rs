@@ -168,6 +168,7 @@ impl Broker {
             online: None,
             dropped: 0,
             moves_to: None,
+            arriving: None,
         };
         // A slab of sessions is bounded by `max_sessions`, far below 2^32.
         let key = Key::try_from(self.sessions.insert(session)).unwrap_or(Key::MAX);

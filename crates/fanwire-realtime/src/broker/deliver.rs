@@ -10,6 +10,7 @@ use super::session::{Live, Presence};
 use super::{Broker, Key};
 use crate::directory::{Choice, Elsewhere, Member};
 use crate::durable::Entry;
+use crate::mesh::Mesh;
 use crate::notice::{Chosen, Notice, Part};
 use crate::promise::Promise;
 use crate::{DropReason, Message, Origin, Publisher, RealtimeEvent};
@@ -117,6 +118,16 @@ impl<'a> Publication<'a> {
         }
     }
 
+    /// Gives it a name that all nodes know it by, where it has none.
+    fn name(&mut self, mesh: &Mesh) {
+        if self.origin.is_none() {
+            self.origin = Some(mesh.name());
+            if let Some(kept) = &mut self.kept {
+                *kept = Arc::new(Message { origin: self.origin, ..Message::clone(kept) });
+            }
+        }
+    }
+
     /// The message, to be kept.
     pub(super) fn keep(&mut self) -> &Arc<Message> {
         self.kept.get_or_insert_with(|| {
@@ -151,6 +162,12 @@ impl<'a> Publication<'a> {
 impl Broker {
     /// Gives a message to everybody who subscribes to its topic.
     pub(super) fn distribute(&mut self, route: &Arc<Route>, publication: &mut Publication<'_>) {
+        if let Some(mesh) = &self.mesh
+            && publication.qos > QoS::AtMostOnce
+        {
+            // Before anybody gets it: it may come to one session by several ways.
+            publication.name(mesh);
+        }
         self.distribute_here(route, publication);
         let elsewhere = &route.elsewhere;
         if elsewhere.is_nowhere() {
@@ -283,7 +300,9 @@ impl Broker {
         self.flush_burst();
         let ids = chosen.subscription_id.map(|id| [id]);
         let manner = chosen.manner(ids.as_ref());
-        self.deliver(key, &mut Publication::of(message), manner);
+        // What a shared subscription gets comes one way, beside what others get.
+        let mut publication = Publication { origin: None, ..Publication::of(message) };
+        self.deliver(key, &mut publication, manner);
     }
 
     /// Delivers a retained message to a new subscription.
@@ -345,6 +364,10 @@ impl Broker {
         if session.moves_to.is_some() {
             return self.send_after(key, publication, manner);
         }
+        if session.arriving.is_some() && self.has_got(key, publication.origin) {
+            return;
+        }
+        let Some(session) = self.sessions.get(key as usize) else { return };
         self.figures.routed.add(1);
         let mut at_once = session.takes_at_once(max_in_flight);
         if at_once && self.own_bytes.are_full() {

@@ -303,6 +303,7 @@ impl Broker {
                 self.take_in_session(*session, how, promise);
             }
             Notice::Arrived { client_id, at } => self.session_arrived(&client_id, at),
+            Notice::Passing(promise) => self.output.outgoing.passing.push(promise),
             Notice::NodeDied(node) => self.node_died(node),
             Notice::Fenced(promise) => {
                 self.let_go_of_all();

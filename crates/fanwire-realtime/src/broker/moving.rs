@@ -1,5 +1,6 @@
 //! Sessions that go to another node, and that come from one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,17 +8,20 @@ use fanwire_wire::mqtt::QoS;
 
 use super::deliver::{Manner, Publication};
 use super::flow::Step;
-use super::session::{Key, Presence};
+use super::session::{Arriving, Key, Presence};
 use super::{Broker, Fault};
 use crate::durable::{Found, RecoveredSession, encode_reached};
 use crate::mesh::{Answer, Item, Node, RecordKey, Sent, Target, encode_session};
 use crate::notice::{Part, Restored};
 use crate::promise::Promise;
-use crate::{DisconnectReason, Message};
+use crate::{DisconnectReason, Message, Origin};
 
-/// How long a session that has arrived at another node still hears here: nodes that did not
-/// know yet that it is heard there may have sent something before.
-const LINGER: Duration = Duration::from_secs(10);
+/// How long what a session gets that has come from another node may come both ways: from
+/// there, and from whoever sent it.
+const ARRIVING: Duration = Duration::from_secs(30);
+
+/// Messages that are remembered for that, at the most; beyond, some may come twice.
+const MAX_ARRIVING: usize = 16_384;
 
 impl Broker {
     /// A client connects at another node: its connection here ends, and its session, unless
@@ -109,6 +113,9 @@ impl Broker {
                 keeper.put(&client_id, record, value);
             }
         });
+        let until = self.now + ARRIVING;
+        self.sessions[key as usize].arriving =
+            Some(Box::new(Arriving { until, got: HashSet::new() }));
         if let (Restored::Moved, Some(mesh)) = (how, &self.mesh) {
             mesh.once_known(promise);
         }
@@ -135,19 +142,28 @@ impl Broker {
         false
     }
 
-    /// The session of a client that went to a node is kept there: here it ends in a while.
+    /// The session of a client that went to a node is kept there, and nothing more can come for
+    /// it here.
     pub(super) fn session_arrived(&mut self, client_id: &str, at: Node) {
         let Some(&key) = self.by_client.get(client_id) else { return };
-        let session = &mut self.sessions[key as usize];
-        let Presence::Away(away) = &mut session.presence else { return };
-        if session.moves_to != Some(at) {
-            return;
+        let session = &self.sessions[key as usize];
+        if session.moves_to == Some(at) && session.live().is_none() {
+            self.remove(key);
         }
-        let before = away.ends_at.replace(self.now + LINGER);
-        if let Some(before) = before {
-            self.deadlines.remove(&(before, key));
+    }
+
+    /// Whether a session that has come from another node has got a message already.
+    pub(super) fn has_got(&mut self, key: Key, origin: Option<Origin>) -> bool {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return false };
+        let (Some(arriving), Some(origin)) = (&mut session.arriving, origin) else { return false };
+        if arriving.until <= self.now {
+            session.arriving = None;
+            return false;
         }
-        self.deadlines.insert((self.now + LINGER, key));
+        if arriving.got.len() >= MAX_ARRIVING {
+            arriving.got.clear();
+        }
+        !arriving.got.insert(origin)
     }
 
     /// A node has died: what went there and had not arrived stays.
@@ -196,6 +212,11 @@ impl Broker {
         let client_id = Arc::clone(&session.client_id);
         let message = Arc::clone(publication.keep());
         let entry = manner.entry(&message).encode(Some(0));
+        // What is for this session alone has a name of its own.
+        let message = match publication.origin {
+            Some(_) => message,
+            None => Arc::new(Message { origin: None, ..Message::clone(&message) }),
+        };
         let Some(message) = self.named(&message) else { return };
         let promise = self.joint_promise();
         let item = Item { message, target: Target::Session { client_id, entry } };

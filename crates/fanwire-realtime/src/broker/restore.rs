@@ -36,6 +36,7 @@ impl Broker {
             online: None,
             dropped: 0,
             moves_to: None,
+            arriving: None,
         };
         // As many as there were, which `max_sessions` bounds far below 2^32.
         let key = Key::try_from(self.sessions.insert(entry)).unwrap_or(Key::MAX);

@@ -1,7 +1,7 @@
 //! A session: what the broker knows of one client id, whether or not it is connected
 //! (MQTT 5, 4.1).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +15,7 @@ use super::flow::Flow;
 use super::replay::Replays;
 use crate::mesh::Node;
 use crate::observer::DisconnectReason;
-use crate::{Message, Publisher};
+use crate::{Message, Origin, Publisher};
 
 /// Names a session on its shard.
 pub(crate) type Key = u32;
@@ -49,6 +49,16 @@ pub(crate) struct Session {
     pub(crate) dropped: u64,
     /// The node that it goes to, where what still comes for it is sent.
     pub(crate) moves_to: Option<Node>,
+    /// Present a while after it has come from another node.
+    pub(crate) arriving: Option<Box<Arriving>>,
+}
+
+/// What a session has got that came from another node: some comes both from there and from
+/// whoever sent it.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    pub(crate) until: Instant,
+    pub(crate) got: HashSet<Origin>,
 }
 
 /// Whether a session's client is connected, and what is known of it then.

@@ -181,12 +181,6 @@ impl Mesh {
         self.tell(shard, Notice::Restore { session, how, promise }, bytes);
     }
 
-    /// The session of a client that went to a node is kept there.
-    pub(super) fn arrived(&self, at: Node, client_id: Arc<str>) {
-        let shard = shard_of(&client_id, self.shards);
-        self.tell(shard, Notice::Arrived { client_id, at }, 0);
-    }
-
     /// Takes over the sessions of a node that died. Done when they are kept here; says whether
     /// they are. Then, [`adopted`](Self::adopted) tells the others.
     pub async fn adopt(&self, sessions: Vec<SessionPieces>) -> bool {

@@ -27,6 +27,10 @@ pub(super) enum Frame {
     Settled { number: u64, kept: bool, back: Vec<u32> },
     /// Messages of QoS 0.
     Cast(Vec<Arc<Message>>),
+    /// To be answered with `Passed` once all that was on its way to the node that asks is sent.
+    Barrier { number: u64 },
+    /// All that came before a barrier is sent.
+    Passed { number: u64 },
     /// What a node wants to know, or to have done, of a client.
     Ask { number: u64, client_id: Arc<str>, ask: Ask },
     /// What came of it.
@@ -95,6 +99,8 @@ mod kind {
     pub(super) const ANSWER: u8 = 6;
     pub(super) const ARRIVED: u8 = 7;
     pub(super) const ADOPTED: u8 = 8;
+    pub(super) const BARRIER: u8 = 9;
+    pub(super) const PASSED: u8 = 10;
 }
 
 // === impl Target ===
@@ -138,6 +144,8 @@ impl Frame {
                 writer.count(messages.len());
                 messages.iter().for_each(|message| write_message(message, &mut writer));
             }
+            Self::Barrier { number } => numbered(&mut writer, kind::BARRIER, *number),
+            Self::Passed { number } => numbered(&mut writer, kind::PASSED, *number),
             Self::Ask { number, client_id, ask } => {
                 numbered(&mut writer, kind::ASK, *number);
                 writer.bytes(client_id.as_bytes());
@@ -177,6 +185,8 @@ impl Frame {
                 back: many(reader, |reader| reader.small())?,
             },
             kind::CAST => Self::Cast(many(reader, |reader| read_message(reader).map(Arc::new))?),
+            kind::BARRIER => Self::Barrier { number: reader.number()? },
+            kind::PASSED => Self::Passed { number: reader.number()? },
             kind::ASK => Self::Ask {
                 number: reader.number()?,
                 client_id: reader.text()?.into(),
@@ -393,6 +403,8 @@ mod tests {
             Frame::Batch { number: 1, items },
             Frame::Settled { number: 1, kept: true, back: vec![0, 2] },
             Frame::Cast(vec![plain]),
+            Frame::Barrier { number: 4 },
+            Frame::Passed { number: 4 },
             Frame::Arrived { client_id: "c".into() },
             Frame::Adopted { dead: NODE },
         ];

@@ -13,18 +13,19 @@
 //!   frames into what shards are told. It knows no clock and does not wait.
 //! - `own` is what this node listens to, as the others are told; `frame` what nodes tell each
 //!   other, as bytes; `claims` how a client that connects gets what other nodes have of it;
-//!   `replica` the retained messages that all have.
+//!   `passing` when its old node may forget it; `replica` the retained messages that all have.
 //!
 //! # Order
 //!
 //! What a node sends another by [`Links::send`] arrives once and in order. A session that moves
 //! comes in one frame, and what its old node is still sent for it comes behind, until all
-//! nodes have had time to know where it is heard now: nothing is lost while it moves. A message
-//! of QoS 1 may come twice then.
+//! nodes know where it is heard now and have sent what they had before (`Frame::Barrier`). So
+//! nothing is lost while it moves; and what comes both ways is known by its origin.
 
 mod claims;
 mod frame;
 mod own;
+mod passing;
 mod replica;
 mod state;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::claims::Claims;
 use super::frame::{Frame, Interest, Item, Target};
 use super::own::Own;
+use super::passing::Barriers;
 use super::{Links, MeshParts, Node, RetainedRecords, SessionRecords};
 use tokio::sync::oneshot;
 
@@ -57,6 +58,7 @@ pub struct Mesh {
     heard: Mutex<HashMap<Node, Heard>>,
     /// Clients that are being let in. Taken before the lock of `state`.
     pub(super) claims: Mutex<Claims>,
+    pub(super) barriers: Mutex<Barriers>,
 }
 
 #[derive(Default)]
@@ -110,6 +112,8 @@ pub(crate) struct Outgoing {
     pub(crate) sent: Vec<(Node, Sent)>,
     /// Messages of QoS 0.
     pub(crate) casts: Vec<(Arc<Message>, Vec<Node>)>,
+    /// Promises that the turn is over.
+    pub(crate) passing: Vec<Arc<Promise>>,
 }
 
 /// Messages of another node, for a shard.
@@ -150,6 +154,7 @@ impl Mesh {
             state: Mutex::default(),
             heard: Mutex::default(),
             claims: Mutex::default(),
+            barriers: Mutex::default(),
         });
         mesh.directory.tell_outward(Arc::clone(&mesh) as Arc<dyn Outward>);
         mesh
@@ -200,6 +205,7 @@ impl Mesh {
         for shard in 0..self.shards {
             self.tell(shard, Notice::NodeDied(node), 0);
         }
+        self.passed_all(node);
         self.let_go();
     }
 
@@ -215,6 +221,7 @@ impl Mesh {
         for sent in sent.filter(|sent| matches!(sent.item.target, Target::Member { .. })) {
             self.choose_again(sent);
         }
+        self.passed_all(node);
         self.ask_heir(node, None);
         self.let_go();
     }
@@ -249,7 +256,10 @@ impl Mesh {
         let peers = std::mem::take(&mut state.peers);
         drop(state);
         batches.values().for_each(|batch| break_all(&batch.sent));
-        peers.keys().for_each(|peer| self.forget(*peer));
+        for peer in peers.keys() {
+            self.forget(*peer);
+            self.passed_all(*peer);
+        }
         self.forget_claims();
         self.let_go();
     }
@@ -285,6 +295,8 @@ impl Mesh {
             Frame::Batch { number, items } => self.deliver(from, number, items),
             Frame::Settled { number, kept, back } => self.settled(from, number, kept, &back),
             Frame::Cast(messages) => self.deliver_casts(messages),
+            Frame::Barrier { number } => self.pass(from, number),
+            Frame::Passed { number } => self.passed(from, number),
             Frame::Ask { number, client_id, ask } => self.asked(from, number, client_id, &ask),
             Frame::Answer { number, answer } => self.answered(from, number, answer),
             Frame::Arrived { client_id } => self.arrived(from, client_id),
@@ -298,6 +310,13 @@ impl Mesh {
             self.flush();
         }
         self.cast(&mut outgoing.casts);
+        let passing = std::mem::take(&mut outgoing.passing);
+        self.send(outgoing);
+        // Behind all that was sent.
+        drop(passing);
+    }
+
+    fn send(&self, outgoing: &mut Outgoing) {
         if outgoing.sent.is_empty() {
             return;
         }
@@ -613,7 +632,7 @@ impl Item {
 
 impl Outgoing {
     pub(crate) fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.casts.is_empty()
+        self.sent.is_empty() && self.casts.is_empty() && self.passing.is_empty()
     }
 }
 

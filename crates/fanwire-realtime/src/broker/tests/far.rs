@@ -151,7 +151,7 @@ impl Nodes {
     /// A client that subscribes on a node.
     fn subscriber(&mut self, node: Node, id: &str, filter: &str) -> Client {
         let net = self.net(node);
-        let client = net.connect(usize::from(id.len() % 2 == 0), Connecting::v5(id));
+        let client = net.connect(usize::from(id.len().is_multiple_of(2)), Connecting::v5(id));
         net.subscribe(client, filter, QoS::AtLeastOnce);
         self.run();
         self.net(node).packets(client);
@@ -203,6 +203,7 @@ fn net(parts: MeshParts) -> (Net, Arc<Mesh>) {
             observer: Arc::new(Nobody),
             keep: Some(Keep::new(mesh.keeper(), Arc::new(kept))),
             mesh: Some(Arc::clone(&mesh)),
+            figures: Arc::default(),
             now: net.now,
             now_ms: 1_700_000_000_000,
         })
@@ -569,4 +570,27 @@ fn a_client_that_has_said_goodbye_leaves_no_will_behind() {
     let client = nodes.join(B, Connecting { will: Some((will, 0)), ..Connecting::v5("c") });
     nodes.lose(B, client);
     assert!(nodes.left.lock().unwrap().get(&B).is_none_or(BTreeMap::is_empty));
+}
+
+#[test]
+fn what_comes_to_a_session_that_has_moved_from_there_and_from_its_publisher_comes_once() {
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut nodes = Nodes::new();
+        let client = nodes.join(A, persistent("c"));
+        nodes.net(A).subscribe(client, "t", QoS::ExactlyOnce);
+        nodes.run();
+        nodes.cut(B, A);
+        nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+        nodes.run();
+        let shard = crate::plane::shard_of("c", 2);
+        let client = nodes.net(B).connect(shard, persistent("c"));
+        let publishers = [A, B, C].map(|node| (node, nodes.publisher(node)));
+        for (node, publisher) in publishers {
+            nodes.publish(node, publisher, "t", "hello", qos);
+            assert_eq!(nodes.got(B, client), ["hello"], "published at {node:?}");
+        }
+        nodes.heal();
+        assert_eq!(nodes.got(B, client), [""; 0]);
+        assert_eq!(nodes.sessions(A), 1, "the publisher's, and no other");
+    }
 }
