@@ -76,12 +76,15 @@ pub(crate) enum Choice {
     Node(Node),
 }
 
+/// A tap, and which messages it is for.
+type Tapped = (TapId, Reach, Arc<dyn Tap>);
+
 #[derive(Default)]
 struct Tables {
     interests: TopicIndex<Interest>,
     groups: TopicIndex<Vec<Arc<Group>>>,
     group_count: usize,
-    taps: TopicIndex<Vec<(TapId, Reach, Arc<dyn Tap>)>>,
+    taps: TopicIndex<Vec<Tapped>>,
     /// The other nodes that listen to a filter.
     nodes: TopicIndex<Vec<Node>>,
 }

@@ -440,7 +440,7 @@ impl Broker {
         let Some(session) = self.sessions.get(key as usize) else { return };
         // What ends with its connection has a will at most, for when its node dies.
         let has_will = session.live().is_some_and(|live| live.will.is_some());
-        if !self.keeps(session) && !(has_will && self.mesh.is_some()) {
+        if !(self.keeps(session) || has_will && self.mesh.is_some()) {
             return;
         }
         let stored = self.stored(session);
