@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 /// Asserts that the last section of a page lists every key of a file as its schema does.
 #[track_caller]
-pub fn assert_documents(page: &str, schema: &Json, file: &str) {
+pub(crate) fn assert_documents(page: &str, schema: &Json, file: &str) {
     let mut expected = String::new();
     reference(schema, file, file, &mut expected);
     let shown = page.split_once("## Reference\n\n").map_or("", |(_, shown)| shown);

@@ -203,7 +203,6 @@ fn net(parts: MeshParts) -> (Net, Arc<Mesh>) {
             observer: Arc::new(Nobody),
             keep: Some(Keep::new(mesh.keeper(), Arc::new(kept))),
             mesh: Some(Arc::clone(&mesh)),
-            figures: Arc::default(),
             now: net.now,
             now_ms: 1_700_000_000_000,
         })
