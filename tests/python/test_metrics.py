@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import FANWIRE, ROOT
 
-SETTINGS = '[access]\nallow_anonymous = ["connections"]\n[telemetry]\naddress = "127.0.0.1:0"\n'
+SETTINGS = '[access]\nallow_anonymous = ["connections", "mqtt"]\n[telemetry]\naddress = "127.0.0.1:0"\n'
 ROW = re.compile(r"^\| `(fanwire_\w+)` \| (\w+) \| ([^|]*) \|", re.MULTILINE)
 
 

@@ -94,6 +94,14 @@ describe('the checker of histories', () => {
     assert.deepEqual(faults(judge(history)), ['reordered']);
   });
 
+  test('asks for no order of what a group shares', () => {
+    const history = new History();
+    history.subscribed('one', 'a/#', 'g');
+    for (const body of ['1', '2']) history.sent('pub', 'a/b', body);
+    for (const body of ['2', '1']) history.delivered('one', 'a/b', body);
+    assert.deepEqual(faults(judge(history)), []);
+  });
+
   test('sees a message that two of a group got, and one that nobody of it got', () => {
     const group = () => {
       const history = new History();

@@ -23,7 +23,7 @@ async function served(text, options = {}) {
   return Object.assign(server, { folder, telemetry: server.ready.telemetry });
 }
 
-const OPEN = '[access]\nallow_anonymous = ["connections", "control"]\n';
+const OPEN = '[access]\nallow_anonymous = ["connections", "control", "mqtt"]\n';
 const ANY = '[telemetry]\naddress = "127.0.0.1:0"\n';
 
 /** The samples of `/metrics`, by name and labels as they are written. */
@@ -192,7 +192,7 @@ describe('where it is told', () => {
 test('calls are written down: who, what and whether, and no secret', async () => {
   const secret = 'a-secret-that-nobody-sees-0123456789';
   const server = await served([
-    '[access]',
+    '[access]', 'allow_anonymous = ["mqtt"]',
     '[access.keys.backend]', 'id = "AKIDBACKEND0000"', 'secret = "${env:BACKEND_SECRET}"', 'allow = ["execute-api:ManageConnections"]',
     ANY, 'audit_file = "audit/calls.log"',
   ].join('\n'), { env: { BACKEND_SECRET: secret } });

@@ -21,12 +21,13 @@ class Place {
   ends = path.join(temporaryFolder('rolling-ends'), 'ends');
 
   async open() {
-    [this.port, this.mqttPort] = [await freePort(), await freePort()];
+    [this.port, this.mqttPort, this.metricsPort] = [await freePort(), await freePort(), await freePort()];
     cpSync(app('cluster'), this.folder, { recursive: true });
     appendFileSync(path.join(this.folder, 'fanwire.toml'), `\n[[realtime.listen]]\naddress = "127.0.0.1:${this.mqttPort}"\n`);
     writeFileSync(path.join(this.folder, 'fanwire.serve.toml'), [
       `[[listen]]\naddress = "127.0.0.1:${this.port}"`,
       '[access]\nallow_anonymous = ["mqtt"]',
+      `[telemetry]\naddress = "127.0.0.1:${this.metricsPort}"`,
       '[drain]\nwindow = "1s"\ngrace = "10s"\n',
     ].join('\n'));
     writeFileSync(this.ends, '');
@@ -92,6 +93,7 @@ test('a new server takes the place of one that leaves: nothing acknowledged is l
   const returned = connect(place.url);
   assert.equal((await within(first.exited, 'the first one ends')).code, 0);
   await ready(second);
+  assert.equal((await fetch(`http://127.0.0.1:${place.metricsPort}/readyz`)).status, 200);
 
   const client = await returned;
   assert.match(await client.ask('who am I?'), /=$/);

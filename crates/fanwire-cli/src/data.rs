@@ -1,7 +1,7 @@
 //! The folder in each app's folder that Fanwire keeps things in. It also says where the
 //! app's running server is.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,8 @@ pub(crate) struct Announcement {
 pub(crate) struct Announced {
     file: PathBuf,
     announcement: Announcement,
+    /// Locked from when the server begins to leave.
+    leaving: Option<File>,
 }
 
 /// Where the App's tables are, and what else is kept between runs: `given`, or the folder
@@ -55,23 +57,12 @@ pub(crate) fn announce(folder: &Path, port: u16, url: String) -> io::Result<Anno
     let aside = folder.join(format!("{ANNOUNCEMENT}.{pid}"));
     fs::write(&aside, serde_json::to_vec(&announcement)?)?;
     fs::rename(&aside, &file)?;
-    Ok(Announced { file, announcement })
+    Ok(Announced { file, announcement, leaving: None })
 }
 
 /// What the server of `folder` announces, if it still runs.
 pub(crate) fn announced(folder: &Path) -> Option<Announcement> {
-    read(&folder.join(ANNOUNCEMENT))
-}
-
-/// Whether a server of `folder` is sending its clients away, and has closed its listeners or
-/// is about to.
-pub(crate) fn is_being_left(folder: &Path) -> bool {
-    read(&folder.join(FAREWELL)).is_some()
-}
-
-/// What a file says of a process that still runs.
-fn read(file: &Path) -> Option<Announcement> {
-    let text = fs::read(file).ok()?;
+    let text = fs::read(folder.join(ANNOUNCEMENT)).ok()?;
     let found: Announcement = serde_json::from_slice(&text).ok()?;
     let pid = Pid::from_raw(found.pid)?;
     // A process of another user cannot be asked, but is there.
@@ -81,6 +72,19 @@ fn read(file: &Path) -> Option<Announcement> {
     }
 }
 
+/// The process that is sending the clients of a server of `folder` away, and has closed its
+/// listeners or is about to.
+pub(crate) fn leaving(folder: &Path) -> Option<u32> {
+    let file = folder.join(FAREWELL);
+    // The lock ends with the process; its id may be another one's by now, as in containers.
+    let locked = File::open(&file).ok()?.try_lock_shared();
+    if !matches!(locked, Err(TryLockError::WouldBlock)) {
+        return None;
+    }
+    let found: Announcement = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    found.pid.try_into().ok()
+}
+
 // === impl Announced ===
 
 impl Announced {
@@ -88,10 +92,11 @@ impl Announced {
     pub(crate) fn leave(&mut self) {
         let farewell = self.file.with_file_name(FAREWELL);
         let text = serde_json::to_vec(&self.announcement).unwrap_or_default();
-        // Where it cannot be written, whoever takes over listens a little later.
-        let told = fs::write(&farewell, text);
+        let locked = fs::write(&farewell, text).and_then(|()| File::open(&farewell));
+        // Where it cannot be had, whoever takes over listens a little later.
+        self.leaving = locked.ok().filter(|file| file.try_lock().is_ok());
         self.remove();
-        if told.is_ok() {
+        if self.leaving.is_some() {
             self.file = farewell;
         }
     }
@@ -127,12 +132,12 @@ mod tests {
         let announced_here = announce(&folder, 4000, "http://localhost:4000".to_owned()).unwrap();
         assert_eq!(announced(&folder).unwrap().port, 4000);
         let mut announced_here = announced_here;
-        assert!(!is_being_left(&folder));
+        assert_eq!(leaving(&folder), None);
         announced_here.leave();
         assert_eq!(announced(&folder), None);
-        assert!(is_being_left(&folder));
+        assert_eq!(leaving(&folder), Some(std::process::id()));
         drop(announced_here);
-        assert!(!is_being_left(&folder));
+        assert_eq!(leaving(&folder), None);
         assert_eq!(announced(&folder), None);
     }
 

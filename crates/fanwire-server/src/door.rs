@@ -123,7 +123,7 @@ impl Door {
         let mut events = Events::with_capacity(1024);
         let mut swept = Instant::now();
         let mut pause = None;
-        while !*self.closed.borrow() {
+        while self.is_open() {
             let sweep = (!self.waiting.is_empty()).then_some(SWEEP);
             // It fails where a signal comes in between, and then nobody is ready.
             let _ = self.poll.poll(&mut events, pause.or(sweep));
@@ -144,6 +144,11 @@ impl Door {
             }
         }
         self.close();
+    }
+
+    /// Until the server closes it, or is gone.
+    fn is_open(&self) -> bool {
+        !*self.closed.borrow() && self.closed.has_changed().is_ok()
     }
 
     /// Closes the listener. Who has come by now, and would be reset with it, is left to the

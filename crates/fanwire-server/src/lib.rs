@@ -42,6 +42,7 @@ mod listening;
 mod management;
 mod mqtt;
 mod nitric;
+mod opening;
 mod port;
 mod proxy;
 mod query;

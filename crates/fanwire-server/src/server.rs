@@ -1,7 +1,7 @@
 //! Putting the parts of an App together, and taking them down again.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,6 @@ use fanwire_realtime::{Natives as RealtimeNatives, Realtime};
 use fanwire_subscriptions::Subscriptions;
 use fanwire_websocket::{Natives as WebSocketNatives, Plane, PlaneParts, WebSocketSession};
 use indexmap::IndexMap;
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -26,16 +25,17 @@ use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::domains::Domains;
 use crate::guard::{Guard, GuardError, GuardOptions};
-use crate::listening::{ListenAt, ListenerOptions, Open, RealtimeListeners};
+use crate::listening::{ListenerOptions, Open, RealtimeListeners};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
+use crate::opening::{acceptors, bind, listen_on_twin, open_listener, serve_listener};
 use crate::port::Port;
 use crate::proxy::TrustedProxies;
 use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions};
-use crate::tls::{Acceptor, Authority, Certificates, TlsError};
-use crate::{door, dynamodb, endpoints, gate, listener, subscriptions, telemetry};
+use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions, Telling};
+use crate::tls::{Authority, Certificates, TlsError};
+use crate::{door, dynamodb, endpoints, subscriptions, telemetry};
 
 /// Where to listen, and what the parts are started with.
 #[derive(Debug, Clone)]
@@ -208,7 +208,7 @@ pub struct Server {
     /// Where clients connect beside `address`, in words.
     places: Vec<String>,
     /// Where metrics and health are told.
-    told_at: Option<SocketAddr>,
+    telling: Option<Telling>,
     /// Told when no more clients are taken, except at `address`.
     closed: watch::Sender<bool>,
     stopped: watch::Sender<bool>,
@@ -309,7 +309,7 @@ impl Server {
         let (stopped, watching) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
         guard.follow(watching.clone());
-        let told_at = telemetry::open(&options.telemetry, &telemetry, &watching)?;
+        let telling = telemetry::open(&options.telemetry, &telemetry)?;
         for (listener, port) in ports {
             let (router, stopped) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, stopped.clone(), stopped)
@@ -354,7 +354,7 @@ impl Server {
             nitric,
             cluster,
             places,
-            told_at,
+            telling,
             closed,
             stopped,
         })
@@ -481,7 +481,7 @@ impl Server {
 
     /// Where metrics and health are told, if anywhere but where clients connect.
     pub fn telemetry_address(&self) -> Option<SocketAddr> {
-        self.told_at
+        self.telling.as_ref().map(Telling::address)
     }
 
     /// Has the server ready only while this is well, too.
@@ -515,7 +515,7 @@ impl Server {
         let left = || {
             let realtime = realtime.as_ref().map_or(0, |plane| plane.connections().connections);
             let subscriptions = subscriptions.map_or(0, |plane| plane.stats().connections);
-            self.hub.stats().connections + realtime + subscriptions as usize
+            self.hub.stats().connections + realtime + subscriptions
         };
         let all_have_left = async {
             while left() > 0 {
@@ -529,6 +529,10 @@ impl Server {
     /// wills, what is in flight, the functions. Takes no longer than twice `grace`.
     pub async fn stop(self, grace: Duration) {
         self.router.stop();
+        // Before what a successor waits for: it wants this address, too.
+        if let Some(telling) = &self.telling {
+            telling.close();
+        }
         let realtime = self.router.realtime_host();
         let subscriptions = async {
             if let Some(endpoint) = self.router.subscriptions() {
@@ -549,68 +553,11 @@ impl Server {
     }
 }
 
-/// What does handshakes at the server's own address, and at all others. Where clients have
-/// listeners of their own, the former is for functions, which trust this machine's authority
-/// and have no certificates, whatever clients have to have; and the latter shows clients
-/// nothing of that authority's.
-fn acceptors(
-    options: &ServerOptions,
-    ip: IpAddr,
-) -> Result<(Option<Acceptor>, Option<Acceptor>), TlsError> {
-    let local = options.tls.as_deref();
-    let own = local.map(|authority| Acceptor::new(authority, ip)).transpose()?;
-    let certificates = options.certificates.as_ref();
-    if options.listeners.is_empty() {
-        let presented = certificates.map(|found| found.acceptor(local, ip)).transpose()?;
-        let acceptor = presented.or(own);
-        return Ok((acceptor.clone(), acceptor));
-    }
-    Ok((own, certificates.map(|found| found.acceptor(None, ip)).transpose()?))
-}
-
 /// How long listeners may take to close, which they do as soon as they are told.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether all clients have left.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// Opens what clients connect to.
-fn open_listener(options: &ListenerOptions) -> Result<Open, StartError> {
-    Open::bind(&options.at).map_err(|source| {
-        let place = match &options.at {
-            ListenAt::Address(address) => address.to_string(),
-            ListenAt::Unix(path) => path.display().to_string(),
-            ListenAt::OpenTcp(_) | ListenAt::OpenUnix(_) => "what was opened for it".to_owned(),
-        };
-        StartError::Listen { place, source }
-    })
-}
-
-/// Serves who comes to an open listener until the first of two channels says that it is
-/// closed, and on until the second says that all is over.
-fn serve_listener(
-    open: Open,
-    options: &ListenerOptions,
-    router: &Arc<Router>,
-    acceptor: Option<Acceptor>,
-    (closed, stopped): (watch::Receiver<bool>, watch::Receiver<bool>),
-) -> Result<(), StartError> {
-    let place = open.place();
-    let port = Port::of_listener(open.port(), options.tls, acceptor);
-    let port = port.ok_or_else(|| StartError::NoCertificates { place: place.clone() })?;
-    let router = Arc::clone(router);
-    match open {
-        Open::Tcp(listener) if !options.proxy_protocol => {
-            door::open(listener, router, port, closed, stopped)
-                .map_err(|source| StartError::Listen { place, source })?;
-        }
-        open => {
-            let has_proxy = options.proxy_protocol;
-            tokio::spawn(gate::open(open, has_proxy, router, port, closed, stopped));
-        }
-    }
-    Ok(())
-}
 
 /// What the functions host is told of an App that is served at `address`.
 fn host_update(
@@ -642,21 +589,4 @@ pub(crate) async fn make_tables(
     made.unwrap_or_else(|error| {
         Err(TableError::Refused { table: "*".to_owned(), why: error.to_string() })
     })
-}
-
-/// Listens on an address; says which it is, where any port would do.
-fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Bind { address, source };
-    let listener = listener::listen(address).map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
-}
-
-/// Listens on `::1` beside `127.0.0.1`: to some clients `localhost` is the one, to
-/// some the other. A machine without IPv6 has no such address, and needs none.
-fn listen_on_twin(address: SocketAddr) -> Option<TcpListener> {
-    if address.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST) {
-        return None;
-    }
-    listener::listen((Ipv6Addr::LOCALHOST, address.port()).into()).ok()
 }

@@ -245,7 +245,7 @@ impl Connecting {
         let arrived = self.arrive(&mut peer).and_then(|()| self.recognise(&mut peer));
         let outcome = match arrived {
             Ok(()) => self.decide(api, &mut peer, route).await,
-            Err(refused) => Err(refused),
+            Err(excess) => Err(self.too_many(excess)),
         };
         let (status, error, run) = match &outcome {
             Ok(Some(answer)) => (answer.status, None, Some(&answer.run)),
@@ -285,15 +285,14 @@ impl Connecting {
     }
 
     /// Holds the client's address to its limits, before anything is asked for it.
-    fn arrive(&self, peer: &mut Peer) -> Result<(), Refused> {
+    fn arrive(&self, peer: &mut Peer) -> Result<(), Excess> {
         let now = self.dispatcher.clock().now();
-        let counted = self.dispatcher.limiter().arrive(peer.source_ip, now);
-        peer.counted = counted.map_err(|excess| self.too_many(excess))?;
+        peer.counted = self.dispatcher.limiter().arrive(peer.source_ip, now)?;
         Ok(())
     }
 
     /// Takes over what is known of the client already.
-    fn recognise(&self, peer: &mut Peer) -> Result<(), Refused> {
+    fn recognise(&self, peer: &mut Peer) -> Result<(), Excess> {
         let Some(voucher) = &self.client.voucher else { return Ok(()) };
         peer.identity.clone_from(&voucher.identity);
         if let (Some(principal), Some(context)) = (&voucher.principal, &voucher.authorizer) {
@@ -310,10 +309,9 @@ impl Connecting {
     }
 
     /// Holds who the client is to its limits.
-    fn know(&self, peer: &mut Peer, principal: &str) -> Result<(), Refused> {
+    fn know(&self, peer: &mut Peer, principal: &str) -> Result<(), Excess> {
         let counted = std::mem::take(&mut peer.counted);
-        let counted = self.dispatcher.limiter().know(counted, principal);
-        peer.counted = counted.map_err(|excess| self.too_many(excess))?;
+        peer.counted = self.dispatcher.limiter().know(counted, principal)?;
         Ok(())
     }
 
@@ -332,7 +330,8 @@ impl Connecting {
         let Some(route) = route else { return Ok(None) };
         if let Some(name) = &route.authorizer {
             let authorized = self.authorize(api, peer, name).await?;
-            self.know(peer, &authorized.principal)?;
+            let known = self.know(peer, &authorized.principal);
+            known.map_err(|excess| self.too_many(excess))?;
             peer.authorizer = Some(Box::new(authorized));
         }
         let integrations = self.dispatcher.integrations();

@@ -44,7 +44,7 @@ pub(super) async fn await_folders(
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let until = tokio::time::Instant::now() + patience;
     let (mut told, mut listens) = (false, false);
-    while let Some(predecessor) = options.predecessor() {
+    while let Some(predecessor) = who_stays(options, folder, told) {
         let who = name(&predecessor);
         let place = predecessor.folder.display().to_string();
         if tokio::time::Instant::now() >= until {
@@ -58,12 +58,25 @@ pub(super) async fn await_folders(
         }
         // Its listeners close just after it has said so. Not before: who connects would have
         // to wait for nothing.
-        if !listens && data::is_being_left(folder) {
+        if !listens && data::leaving(folder).is_some() {
             listens = options.listen(app).is_ok();
         }
         ticks.tick().await;
     }
     Ok(())
+}
+
+/// Who has the folders, or is about to end after it `had` them: until then it also has, for
+/// example, the address of its metrics.
+fn who_stays(options: &ServerOptions, folder: &Path, had: bool) -> Option<Predecessor> {
+    let leaving = || {
+        if !had {
+            return None;
+        }
+        let pid = data::leaving(folder)?;
+        Some(Predecessor { folder: folder.to_owned(), pid: Some(pid) })
+    };
+    options.predecessor().or_else(leaving)
 }
 
 fn name(predecessor: &Predecessor) -> String {

@@ -44,10 +44,14 @@ struct Answering {
 /// Where the address is taken, or not ours.
 pub(crate) fn open(
     address: SocketAddr,
+    beside_others: bool,
     telemetry: &Arc<Telemetry>,
     stopped: watch::Receiver<bool>,
 ) -> std::io::Result<SocketAddr> {
-    let listener = crate::listener::listen(address)?;
+    let listener = match beside_others {
+        true => crate::listener::listen_beside_others(address)?,
+        false => crate::listener::listen(address)?,
+    };
     let address = listener.local_addr()?;
     let registry = export::registry(telemetry);
     let answering = Arc::new(Answering { telemetry: Arc::clone(telemetry), registry });

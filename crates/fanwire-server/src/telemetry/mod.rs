@@ -67,6 +67,12 @@ pub struct AuditOptions {
     pub keep: usize,
 }
 
+/// The address where it is told.
+pub(crate) struct Telling {
+    address: SocketAddr,
+    closed: watch::Sender<bool>,
+}
+
 /// What is known of the server, for whoever asks.
 pub(crate) struct Telemetry {
     counts: Counts,
@@ -83,7 +89,8 @@ pub(crate) struct Telemetry {
     checks: RwLock<Vec<Arc<dyn Check>>>,
 }
 
-/// Begins to tell at the address that is meant for it, until `stopped`. Says which one it is.
+/// Begins to tell at the address that is meant for it, until what is returned is closed or
+/// dropped.
 ///
 /// # Errors
 ///
@@ -91,13 +98,30 @@ pub(crate) struct Telemetry {
 pub(crate) fn open(
     options: &TelemetryOptions,
     telemetry: &Arc<Telemetry>,
-    stopped: &watch::Receiver<bool>,
-) -> Result<Option<SocketAddr>, StartError> {
+) -> Result<Option<Telling>, StartError> {
     let Some(address) = options.address else { return Ok(None) };
-    match listener::open(address, telemetry, stopped.clone()) {
-        Ok(address) => Ok(Some(address)),
+    // One that is named is this App's, which a new process takes over while the old one leaves.
+    // The usual one may be another App's.
+    let beside_others = !options.may_do_without;
+    let (closed, closing) = watch::channel(false);
+    match listener::open(address, beside_others, telemetry, closing) {
+        Ok(address) => Ok(Some(Telling { address, closed })),
         Err(_) if options.may_do_without => Ok(None),
         Err(source) => Err(StartError::Listen { place: address.to_string(), source }),
+    }
+}
+
+// === impl Telling ===
+
+impl Telling {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets go of the address: who takes over from this server wants it.
+    pub(crate) fn close(&self) {
+        // Where nobody listens any more it is closed already.
+        let _ = self.closed.send(true);
     }
 }
 

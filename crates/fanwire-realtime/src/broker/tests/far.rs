@@ -199,10 +199,10 @@ fn net(parts: MeshParts) -> (Net, Arc<Mesh>) {
             shards: 2,
             directory: Arc::clone(&directory),
             retained: Arc::clone(&retained),
+            figures: Arc::default(),
             observer: Arc::new(Nobody),
             keep: Some(Keep::new(mesh.keeper(), Arc::new(kept))),
             mesh: Some(Arc::clone(&mesh)),
-            figures: Arc::default(),
             now: net.now,
             now_ms: 1_700_000_000_000,
         })
