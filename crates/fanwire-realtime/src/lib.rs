@@ -11,6 +11,7 @@
 //! - `broker` is what the connections of a shard share, and the heart of it: sessions,
 //!   subscriptions, the ways of messages. It knows no socket and no clock.
 //! - `directory` and `retained` are what the shards share; `durable` is what outlives them.
+//! - [`mesh`] makes several nodes one broker, over links that somebody else has.
 //! - [`topic`] finds filters for a topic, and topics for a filter.
 //! - [`Rules`] calls functions for messages, as topic rules say.
 //! - [`Natives`] are authorizers and subscribers of this process, in place of functions.

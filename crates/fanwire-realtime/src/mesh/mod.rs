@@ -12,7 +12,7 @@
 //! - [`Mesh`] is a node's part: it turns what shards have for other nodes into frames, and
 //!   frames into what shards are told. It knows no clock and does not wait.
 //! - `own` is what this node listens to, as the others are told; `frame` what nodes tell each
-//!   other, as bytes; `claims` how a client that connects gets what other nodes have of it;
+//!   other, as bytes; `heard` what each of them listens to; `claims` how a client that connects gets what other nodes have of it;
 //!   `passing` when its old node may forget it; `replica` the retained messages that all have.
 //!
 //! # Order
@@ -24,6 +24,7 @@
 
 mod claims;
 mod frame;
+mod heard;
 mod own;
 mod passing;
 mod replica;

@@ -1,19 +1,20 @@
 //! A node's part: what it sends the others, and what it does with what they send.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::claims::Claims;
-use super::frame::{Frame, Interest, Item, Target};
+use super::frame::{Frame, Item, Target};
+use super::heard::Heard;
 use super::own::Own;
 use super::passing::Barriers;
 use super::{Links, MeshParts, Node, RetainedRecords, SessionRecords};
 use tokio::sync::oneshot;
 
 use crate::Message;
-use crate::directory::{Directory, Members, Outward};
+use crate::directory::{Directory, Outward};
 use crate::durable::Keeper;
 use crate::message::Origin;
 use crate::notice::Notice;
@@ -43,30 +44,30 @@ pub struct Mesh {
     pub(super) links: Arc<dyn Links>,
     sessions: Option<Arc<dyn SessionRecords>>,
     pub(super) retained_records: Option<Arc<dyn RetainedRecords>>,
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
     pub(super) retained: Arc<Retained>,
     tell: OnceLock<Tell>,
     pub(super) shards: usize,
     /// Of the last message that was sent.
     number: AtomicU64,
     /// There is something of the interest that the others do not know. Read without the lock.
-    untold: AtomicBool,
+    pub(super) untold: AtomicBool,
     // Std locks: held to note and to hand on, never across an await. While this one is held
     // the directory is not asked: it calls here with its own one held.
     state: Mutex<State>,
     /// What each node listens to.
-    heard: Mutex<HashMap<Node, Heard>>,
+    pub(super) heard: Mutex<HashMap<Node, Heard>>,
     /// Clients that are being let in. Taken before the lock of `state`.
     pub(super) claims: Mutex<Claims>,
     pub(super) barriers: Mutex<Barriers>,
 }
 
 #[derive(Default)]
-struct State {
-    own: Own,
-    peers: BTreeMap<Node, Peer>,
+pub(super) struct State {
+    pub(super) own: Own,
+    pub(super) peers: BTreeMap<Node, Peer>,
     /// What waits until the others have taken in what this node listens to.
-    waiting: Vec<(u64, Arc<Promise>)>,
+    pub(super) waiting: Vec<(u64, Arc<Promise>)>,
     next_batch: u64,
     batches: HashMap<u64, Batch>,
     /// Who has the sessions of nodes that died, the latest.
@@ -75,9 +76,9 @@ struct State {
 
 /// Another node.
 #[derive(Debug, Default)]
-struct Peer {
+pub(super) struct Peer {
     /// Which version of what this node listens to it has taken in.
-    taken: u64,
+    pub(super) taken: u64,
     /// It has died, and nobody has its sessions yet.
     dead: bool,
     /// What waits for that, in bytes.
@@ -96,13 +97,6 @@ pub(crate) struct Sent {
     pub(crate) promise: Option<Arc<Promise>>,
     /// Nodes that had nobody for it.
     pub(crate) none_of: Vec<Node>,
-}
-
-/// What a node has said that it listens to.
-#[derive(Debug, Default)]
-struct Heard {
-    filters: HashSet<Box<str>>,
-    groups: HashSet<(Box<str>, Box<str>)>,
 }
 
 /// What a shard has for other nodes at the end of a turn.
@@ -359,36 +353,6 @@ impl Mesh {
         Origin { node: self.node(), number: self.number.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Whether all others know what this node listens to.
-    pub(crate) fn is_known(&self) -> bool {
-        let state = self.state();
-        state.own.is_told() && state.living().all(|peer| state.has_taken(peer, state.own.version))
-    }
-
-    /// Keeps a promise once all others know what this node listens to now.
-    pub(crate) fn once_known(&self, promise: Arc<Promise>) {
-        let mut state = self.state();
-        let version = state.own.version + u64::from(!state.own.is_told());
-        state.waiting.push((version, promise));
-        drop(state);
-        self.let_go();
-    }
-
-    /// Tells the others what has changed of what this node listens to.
-    pub(crate) fn flush(&self) {
-        let mut state = self.state();
-        self.untold.store(false, Ordering::Release);
-        if state.own.is_told() {
-            return;
-        }
-        let frame = Frame::Interest(state.own.tell()).encode();
-        for peer in state.living() {
-            self.links.send(peer, frame.clone());
-        }
-        drop(state);
-        self.let_go();
-    }
-
     fn send_batches(&self, state: &mut State, to: Node, sent: Vec<Sent>) {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -498,76 +462,6 @@ impl Mesh {
         self.let_go();
     }
 
-    /// Takes in what another node listens to.
-    fn hear(&self, from: Node, interest: Interest) {
-        let version = interest.version;
-        let mut all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = all.entry(from).or_default();
-        let mut less = interest.less;
-        if interest.whole {
-            let now: HashSet<&Box<str>> = interest.more.iter().collect();
-            less = heard.filters.iter().filter(|known| !now.contains(known)).cloned().collect();
-            let now: HashSet<_> =
-                interest.groups.iter().map(|(group, filter, _)| (group, filter)).collect();
-            let gone =
-                heard.groups.iter().filter(|(group, filter)| !now.contains(&(group, filter)));
-            let gone: Vec<_> = gone.cloned().collect();
-            for (group, filter) in gone {
-                self.directory.set_members(&group, &filter, from, Members::default());
-                heard.groups.remove(&(group, filter));
-            }
-        }
-        for filter in less {
-            if heard.filters.remove(&filter) {
-                self.directory.remove_node(&filter, from);
-            }
-        }
-        for filter in interest.more {
-            self.directory.add_node(&filter, from);
-            heard.filters.insert(filter);
-        }
-        for (group, filter, members) in interest.groups {
-            self.directory.set_members(&group, &filter, from, members);
-            match members.all {
-                0 => heard.groups.remove(&(group, filter)),
-                _ => heard.groups.insert((group, filter)),
-            };
-        }
-        drop(all);
-        self.links.send(from, Frame::Taken { version }.encode());
-    }
-
-    /// Forgets what a node listened to.
-    fn forget(&self, node: Node) {
-        let mut all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(heard) = all.remove(&node) else { return };
-        for filter in &heard.filters {
-            self.directory.remove_node(filter, node);
-        }
-        for (group, filter) in &heard.groups {
-            self.directory.set_members(group, filter, node, Members::default());
-        }
-    }
-
-    fn taken(&self, from: Node, version: u64) {
-        if let Some(peer) = self.state().peers.get_mut(&from) {
-            peer.taken = peer.taken.max(version);
-        }
-        self.let_go();
-    }
-
-    /// Lets go of the promises that wait for nobody any more.
-    fn let_go(&self) {
-        let mut state = self.state();
-        let taken = state.taken_by_all();
-        let waiting = std::mem::take(&mut state.waiting);
-        let (done, waiting) = waiting.into_iter().partition(|(version, _)| *version <= taken);
-        state.waiting = waiting;
-        drop(state);
-        // Told without the lock: a shard may be told at once.
-        drop::<Vec<_>>(done);
-    }
-
     /// Gives the messages of a batch to the shards.
     fn deliver(self: &Arc<Self>, from: Node, number: u64, items: Vec<Item>) {
         let settling = Arc::new(Settling::new(self, from, number));
@@ -593,20 +487,8 @@ impl Mesh {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Outward for Mesh {
-    fn interested(&self, filter: &str, more: bool) {
-        self.state().own.interested(filter, more);
-        self.untold.store(true, Ordering::Release);
-    }
-
-    fn grouped(&self, group: &str, filter: &str, members: Members) {
-        self.state().own.grouped(group, filter, members);
-        self.untold.store(true, Ordering::Release);
     }
 }
 
@@ -639,7 +521,7 @@ impl Outgoing {
 // === impl State ===
 
 impl State {
-    fn living(&self) -> impl Iterator<Item = Node> {
+    pub(super) fn living(&self) -> impl Iterator<Item = Node> {
         self.peers.iter().filter(|(_, peer)| !peer.dead).map(|(node, _)| *node)
     }
 
@@ -651,12 +533,12 @@ impl State {
         taken.into_iter().map(|(_, batch)| batch).collect()
     }
 
-    fn has_taken(&self, node: Node, version: u64) -> bool {
+    pub(super) fn has_taken(&self, node: Node, version: u64) -> bool {
         self.peers.get(&node).is_none_or(|peer| peer.taken >= version)
     }
 
     /// The version that all who live have taken in.
-    fn taken_by_all(&self) -> u64 {
+    pub(super) fn taken_by_all(&self) -> u64 {
         let living = self.peers.values().filter(|peer| !peer.dead);
         living.map(|peer| peer.taken).min().unwrap_or(self.own.version)
     }
