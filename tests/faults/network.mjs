@@ -69,10 +69,13 @@ class Bridge {
   }
 
   close() {
-    for (const { namespace } of this.#hosts.splice(0)) {
-      try {
-        ip('netns', 'del', namespace);
-      } catch { /* it was never made */ }
+    for (const { namespace, link } of this.#hosts.splice(0)) {
+      // The link first: it would go with its namespace, but at some later time.
+      for (const gone of [['link', 'del', link], ['netns', 'del', namespace]]) {
+        try {
+          ip(...gone);
+        } catch { /* it was never made */ }
+      }
     }
     try {
       ip('link', 'del', this.name);

@@ -168,8 +168,8 @@ test('the command line shows a token, and may do what the token may', async () =
   const url = `http://${server.host}`;
   const refused = await fanwire(['connections', '--url', url]);
   assert.equal(refused.status, 1);
-  assert.match(refused.stderr, /give a token with --token or FANWIRE_TOKEN/);
-  assert.equal((await fanwire(['connections', '--url', url, '--token', TOKEN])).status, 0);
+  assert.match(refused.stderr, /give a token with --access-token or FANWIRE_TOKEN/);
+  assert.equal((await fanwire(['connections', '--url', url, '--access-token', TOKEN])).status, 0);
   const env = { FANWIRE_TOKEN: TOKEN };
   assert.equal((await fanwire(['connections', '--json', '--url', url], { env })).status, 0);
   const denied = await fanwire(['invoke', 'greet', '--url', url], { env });

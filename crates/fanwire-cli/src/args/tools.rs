@@ -22,7 +22,7 @@ pub(crate) struct ServerArgs {
     /// The token that the server asks for, one of its `[access.tokens]` [default:
     /// FANWIRE_TOKEN, which other users of this machine do not see].
     #[arg(long, value_name = "TOKEN", value_parser = secret)]
-    pub(crate) token: Option<Secret>,
+    pub(crate) access_token: Option<Secret>,
 }
 
 fn secret(text: &str) -> Result<Secret, Infallible> {

@@ -48,7 +48,8 @@ impl Server {
             None => announced(args.data.as_deref())
                 .map_or_else(|| DEFAULT_URL.to_owned(), |found| found.url),
         };
-        let token = args.token.clone().or_else(|| std::env::var(TOKEN).ok().map(Secret::new));
+        let token =
+            args.access_token.clone().or_else(|| std::env::var(TOKEN).ok().map(Secret::new));
         Ok(Self { token, ..Self::at(&url)? })
     }
 

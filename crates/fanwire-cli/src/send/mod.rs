@@ -66,7 +66,8 @@ async fn address(args: &SendArgs) -> Result<Address, CommandError> {
     if let Some(url) = &args.url {
         return Address::parse(url);
     }
-    let server = Server::find(&ServerArgs { url: None, data: args.data.clone(), token: None })?;
+    let server =
+        Server::find(&ServerArgs { url: None, data: args.data.clone(), access_token: None })?;
     let app = server.app().await?;
     let apis = app["apis"].as_array().map(Vec::as_slice).unwrap_or_default();
     let urls: Vec<&str> = apis.iter().filter_map(|api| api["url"].as_str()).collect();

@@ -111,7 +111,7 @@ impl Refusal {
         let status = if is_known { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
         let text = match self {
             Self::Signature(SignatureError::Missing) => {
-                "this server asks who you are: give a token with --token or FANWIRE_TOKEN"
+                "this server asks who you are: give a token with --access-token or FANWIRE_TOKEN"
                     .to_owned()
             }
             other => other.to_string(),
