@@ -26,6 +26,8 @@ pub enum Notice {
     },
     /// Deliver messages that came in on another shard to the sessions of this one.
     Forwarded(Vec<Arc<Message>>, Part),
+    /// Deliver a message to the sessions of this shard that have come from a node that died.
+    ForAdopted(Arc<Message>, Part),
     /// Deliver a message to a session that was chosen among those of a shared
     /// subscription.
     Chosen(Chosen, Part),

@@ -233,7 +233,7 @@ impl Broker {
         }
     }
 
-    fn deliver_to_target(&mut self, target: &Target, publication: &mut Publication<'_>) {
+    pub(super) fn deliver_to_target(&mut self, target: &Target, publication: &mut Publication<'_>) {
         if target.no_local && publication.from == Some(target.key) {
             return;
         }

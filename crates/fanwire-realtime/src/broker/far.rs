@@ -149,7 +149,7 @@ impl Broker {
                         Settling::hand_back(settling, place);
                     }
                 }
-                Target::Adopted(_) => self.take_in_message(&message, promise),
+                Target::Adopted(_) => self.take_in_for_adopted(&message, promise),
                 Target::Session { client_id, entry } => {
                     self.take_in_for_session(&client_id, &message, &entry);
                 }
@@ -166,6 +166,29 @@ impl Broker {
         }
         for shard in shards.iter(self.shards, self.shard) {
             self.output.forward(shard, message, promise, None::<Transit>);
+        }
+    }
+
+    /// Takes in what was on its way to a node that died: it is for the sessions of that node,
+    /// which live here now. Who lived here before has had it.
+    fn take_in_for_adopted(&mut self, message: &Arc<Message>, promise: Option<&Arc<Promise>>) {
+        self.deliver_to_adopted(message);
+        let (_, route) = self.route(&message.topic);
+        for shard in route.elsewhere.shards.iter(self.shards, self.shard) {
+            self.output.forward_to_adopted(shard, message, promise);
+        }
+    }
+
+    /// Gives a message to the sessions of this shard that have come from a node that died.
+    pub(super) fn deliver_to_adopted(&mut self, message: &Arc<Message>) {
+        self.flush_burst();
+        let (_, route) = self.route(&message.topic);
+        for target in &route.targets {
+            let session = self.sessions.get(target.key as usize);
+            let arriving = session.and_then(|session| session.arriving.as_ref());
+            if arriving.is_some_and(|arriving| arriving.adopted) {
+                self.deliver_to_target(target, &mut Publication::of(message));
+            }
         }
     }
 
@@ -225,7 +248,7 @@ impl Broker {
             _ => {
                 let promises = promise.clone().into_iter().collect();
                 self.take_part(Part { promises, ..Part::default() });
-                self.take_in_message(&message, promise.as_ref());
+                self.take_in_for_adopted(&message, promise.as_ref());
             }
         }
     }

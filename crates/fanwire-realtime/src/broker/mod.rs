@@ -266,6 +266,10 @@ impl Broker {
                     self.answer_caller(done);
                 }
             }
+            Notice::ForAdopted(message, part) => {
+                self.take_part(part);
+                self.deliver_to_adopted(&message);
+            }
             Notice::Forwarded(messages, part) => {
                 self.take_part(part);
                 for message in &messages {

@@ -114,8 +114,11 @@ impl Broker {
             }
         });
         let until = self.now + ARRIVING;
-        self.sessions[key as usize].arriving =
-            Some(Box::new(Arriving { until, got: HashSet::new() }));
+        self.sessions[key as usize].arriving = Some(Box::new(Arriving {
+            until,
+            got: HashSet::new(),
+            adopted: how == Restored::Adopted,
+        }));
         if let (Restored::Moved, Some(mesh)) = (how, &self.mesh) {
             mesh.once_known(promise);
         }

@@ -37,6 +37,18 @@ impl Output {
             && self.outgoing.is_empty()
     }
 
+    /// Has another shard deliver a message to its sessions that have come from a node that died.
+    pub(super) fn forward_to_adopted(
+        &mut self,
+        shard: usize,
+        message: &Arc<Message>,
+        promise: Option<&Arc<Promise>>,
+    ) {
+        let part = Part { promises: promise.cloned().into_iter().collect(), ..Part::default() };
+        let notice = Notice::ForAdopted(Arc::clone(message), part);
+        self.notices.push((shard, notice, message.cost()));
+    }
+
     /// Has a message delivered to the subscribers of another shard. Those of one turn go
     /// together.
     pub(super) fn forward(

@@ -59,6 +59,9 @@ pub(crate) struct Session {
 pub(crate) struct Arriving {
     pub(crate) until: Instant,
     pub(crate) got: HashSet<Origin>,
+    /// Whether it is one of a node that died: what was sent there is for it, and for nobody
+    /// who lived here before.
+    pub(crate) adopted: bool,
 }
 
 /// Whether a session's client is connected, and what is known of it then.

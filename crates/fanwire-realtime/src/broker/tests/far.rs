@@ -272,20 +272,18 @@ fn a_publisher_is_not_told_that_a_message_is_kept_that_no_node_has_kept_in_time(
 #[test]
 fn a_message_for_a_node_that_dies_waits_until_another_has_its_sessions() {
     let mut nodes = Nodes::new();
-    nodes.subscriber(B, "there", "t");
+    let there = nodes.join(B, persistent("there"));
+    nodes.subscribe(B, there, "t");
     let publisher = nodes.publisher(A);
     nodes.cut(A, B);
     nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
     nodes.kill(B);
     nodes.publish(A, publisher, "t", "2", QoS::AtLeastOnce);
     assert_eq!(nodes.acks(A, publisher), 0);
-    let heir = nodes.subscriber(C, "there", "t");
-    nodes.meshes[&C].adopted(B);
-    nodes.run();
-    let mut got = nodes.got(C, heir);
-    got.dedup();
-    assert!(got.contains(&"1".to_owned()) && got.contains(&"2".to_owned()), "{got:?}");
+    nodes.adopt(B, C);
     assert_eq!(nodes.acks(A, publisher), 2);
+    let there = nodes.join(C, persistent("there"));
+    assert_eq!(nodes.got(C, there), ["1", "2"]);
 }
 
 #[test]
@@ -522,6 +520,24 @@ fn sessions_of_a_node_that_died_live_on_and_move_to_where_their_clients_come() {
     let mut got = nodes.got(A, client);
     got.sort();
     assert_eq!(got, ["before", "meanwhile"]);
+}
+
+#[test]
+fn what_was_for_the_sessions_of_a_dead_node_does_not_come_again_to_those_of_its_heir() {
+    let mut nodes = Nodes::new();
+    let (away, here) = (nodes.join(B, persistent("away")), nodes.join(C, persistent("here")));
+    nodes.subscribe(B, away, "t");
+    nodes.subscribe(C, here, "t");
+    nodes.lose(B, away);
+    let publisher = nodes.publisher(A);
+    nodes.cut(A, B);
+    nodes.publish(A, publisher, "t", "meanwhile", QoS::AtLeastOnce);
+    nodes.kill(B);
+    nodes.adopt(B, C);
+    assert_eq!(nodes.acks(A, publisher), 1);
+    assert_eq!(nodes.got(C, here), ["meanwhile"]);
+    let away = nodes.join(C, persistent("away"));
+    assert_eq!(nodes.got(C, away), ["meanwhile"]);
 }
 
 #[test]
