@@ -2,25 +2,14 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 
 import { ROOT, app, start } from './fanwire.mjs';
 import { temporaryFolder } from './folder.mjs';
 import { eventually, within } from './patience.mjs';
+import { freePort } from './port.mjs';
 
 const NATS_SERVER = process.env.NATS_SERVER ?? path.join(ROOT, '.cache/venv/bin/nats-server');
-
-/** A port that is free now, and is not given out again soon. */
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** A nats-server whose streams outlive it. */
 export class Nats {

@@ -226,7 +226,8 @@ impl Mesh {
 
     /// Nobody who was asked knows this node any more.
     pub(super) fn forget_claims(&self) {
-        *self.claims() = Claims { last: self.claims().last, ..Claims::default() };
+        let mut claims = self.claims();
+        *claims = Claims { last: claims.last, ..Claims::default() };
     }
 
     fn claims(&self) -> std::sync::MutexGuard<'_, Claims> {
