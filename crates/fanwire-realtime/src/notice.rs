@@ -99,6 +99,8 @@ pub enum Notice {
         /// The node.
         at: Node,
     },
+    /// All that was on its way to a node that died, and whose sessions live here now, has come.
+    AdoptionEnded(Node),
     /// Let go of the promise when the turn is over, and all that it leads to is told.
     Passing(Arc<Promise>),
     /// Another node has died.
@@ -122,7 +124,7 @@ pub enum Restored {
     /// From the node that it lived on.
     Moved,
     /// From what is kept of a node that died.
-    Adopted,
+    Adopted(Node),
 }
 
 /// What the shard that delivers messages of another one has to do with what is kept of them.

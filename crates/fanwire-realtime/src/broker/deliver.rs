@@ -33,6 +33,8 @@ pub(super) struct Publication<'a> {
     pub(super) kept: Option<Arc<Message>>,
     /// Which one of a cluster's it is.
     pub(super) origin: Option<Origin>,
+    /// It was sent to a node that died, for the sessions that live here now.
+    pub(super) was_for_dead: bool,
 }
 
 /// When a message is sent.
@@ -76,7 +78,7 @@ impl<'a> Manner<'a> {
     }
 
     /// A message for one session, to be sent later or again.
-    fn copy(self, publication: &mut Publication<'_>) -> Queued {
+    pub(super) fn copy(self, publication: &mut Publication<'_>) -> Queued {
         Queued {
             message: Arc::clone(publication.keep()),
             qos: self.qos,
@@ -115,6 +117,7 @@ impl<'a> Publication<'a> {
             handed_over: false,
             kept: Some(Arc::clone(message)),
             origin: message.origin,
+            was_for_dead: false,
         }
     }
 
@@ -332,6 +335,10 @@ impl Broker {
 
     /// QoS 0: now or never.
     fn deliver_once(&mut self, key: Key, publication: &Publication<'_>, manner: Manner<'_>) {
+        let arriving = self.sessions.get(key as usize).is_some_and(|s| s.arriving.is_some());
+        if arriving && self.has_got(key, publication.origin) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Presence::Here(live) = &mut session.presence else { return };
         self.figures.routed.add(1);
@@ -364,7 +371,10 @@ impl Broker {
         if session.moves_to.is_some() {
             return self.send_after(key, publication, manner);
         }
-        if session.arriving.is_some() && self.has_got(key, publication.origin) {
+        if session.arriving.is_some()
+            && (self.holds_for_later(key, publication, manner)
+                || self.has_got(key, publication.origin))
+        {
             return;
         }
         let Some(session) = self.sessions.get(key as usize) else { return };

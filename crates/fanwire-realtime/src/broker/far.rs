@@ -186,8 +186,9 @@ impl Broker {
         for target in &route.targets {
             let session = self.sessions.get(target.key as usize);
             let arriving = session.and_then(|session| session.arriving.as_ref());
-            if arriving.is_some_and(|arriving| arriving.adopted) {
-                self.deliver_to_target(target, &mut Publication::of(message));
+            if arriving.is_some_and(|arriving| arriving.adopted.is_some()) {
+                let publication = Publication { was_for_dead: true, ..Publication::of(message) };
+                self.deliver_to_target(target, &mut { publication });
             }
         }
     }

@@ -26,6 +26,7 @@
 //! collected in the session's outbox, and a burst that many share goes by reference.
 
 mod acknowledge;
+mod adopting;
 mod burst;
 mod connect;
 mod deliver;
@@ -307,6 +308,7 @@ impl Broker {
                 self.take_in_session(*session, how, promise);
             }
             Notice::Arrived { client_id, at } => self.session_arrived(&client_id, at),
+            Notice::AdoptionEnded(dead) => self.adoption_ended(dead),
             Notice::Passing(promise) => self.output.outgoing.passing.push(promise),
             Notice::NodeDied(node) => self.node_died(node),
             Notice::Fenced(promise) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fanwire_wire::mqtt::QoS;
 
+use super::adopting::Holding;
 use super::deliver::{Manner, Publication};
 use super::flow::Step;
 use super::session::{Arriving, Key, Presence};
@@ -27,6 +28,9 @@ impl Broker {
     /// A client connects at another node: its connection here ends, and its session, unless
     /// that is to begin anew, goes there.
     pub(super) fn claimed(&mut self, client_id: &str, from: Node, number: u64, clean: bool) {
+        if self.hold_claim(client_id, (from, number, clean)) {
+            return;
+        }
         let answer = self.let_go_of(client_id, from, clean);
         if let Some(mesh) = &self.mesh {
             mesh.answer(from, number, answer);
@@ -92,7 +96,11 @@ impl Broker {
         promise: Arc<Promise>,
     ) {
         self.take_part(Part { promises: vec![Arc::clone(&promise)], ..Part::default() });
-        if how == Restored::Adopted && !self.is_to_be_adopted(&mut recovered) {
+        let adopted = match how {
+            Restored::Adopted(dead) => Some(dead),
+            Restored::Moved => None,
+        };
+        if adopted.is_some() && !self.is_to_be_adopted(&mut recovered) {
             return;
         }
         let known = self.by_client.get(&recovered.client_id).copied();
@@ -117,7 +125,8 @@ impl Broker {
         self.sessions[key as usize].arriving = Some(Box::new(Arriving {
             until,
             got: HashSet::new(),
-            adopted: how == Restored::Adopted,
+            adopted,
+            holding: adopted.map(|_| Holding::default()),
         }));
         if let (Restored::Moved, Some(mesh)) = (how, &self.mesh) {
             mesh.once_known(promise);
@@ -159,7 +168,7 @@ impl Broker {
     pub(super) fn has_got(&mut self, key: Key, origin: Option<Origin>) -> bool {
         let Some(session) = self.sessions.get_mut(key as usize) else { return false };
         let (Some(arriving), Some(origin)) = (&mut session.arriving, origin) else { return false };
-        if arriving.until <= self.now {
+        if arriving.until <= self.now && arriving.holding.is_none() {
             session.arriving = None;
             return false;
         }
@@ -199,6 +208,7 @@ impl Broker {
             {
                 self.deadlines.remove(&(at, key));
             }
+            self.break_held(key);
             self.remove(key);
         }
     }

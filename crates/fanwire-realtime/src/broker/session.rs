@@ -11,6 +11,7 @@ use fanwire_hub::ConnectionId;
 use fanwire_policy::Access;
 use fanwire_wire::mqtt::{PacketId, SubscribeOptions, Version};
 
+use super::adopting::Holding;
 use super::flow::Flow;
 use super::replay::Replays;
 use crate::mesh::Node;
@@ -59,9 +60,11 @@ pub(crate) struct Session {
 pub(crate) struct Arriving {
     pub(crate) until: Instant,
     pub(crate) got: HashSet<Origin>,
-    /// Whether it is one of a node that died: what was sent there is for it, and for nobody
-    /// who lived here before.
-    pub(crate) adopted: bool,
+    /// The node that died, where it is one of such a node's: what was sent there is for it,
+    /// and for nobody who lived here before.
+    pub(crate) adopted: Option<Node>,
+    /// Present until all of that has come.
+    pub(crate) holding: Option<Holding>,
 }
 
 /// Whether a session's client is connected, and what is known of it then.

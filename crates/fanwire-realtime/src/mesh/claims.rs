@@ -183,7 +183,7 @@ impl Mesh {
 
     /// Takes over the sessions of a node that died. Done when they are kept here; says whether
     /// they are. Then, [`adopted`](Self::adopted) tells the others.
-    pub async fn adopt(&self, sessions: Vec<SessionPieces>) -> bool {
+    pub async fn adopt(&self, dead: Node, sessions: Vec<SessionPieces>) -> bool {
         let (kept, all_kept) = oneshot::channel();
         let kept = std::sync::Mutex::new(Some(kept));
         let told = move |_, ok| {
@@ -198,7 +198,7 @@ impl Mesh {
             let bytes = pieces.iter().map(|(_, value)| value.len()).sum();
             // What makes no sense is one of a later version's, or damaged: the others go on.
             if let Ok(session) = of_pieces(&client_id, pieces) {
-                self.restore(session, Restored::Adopted, Arc::clone(&promise), bytes);
+                self.restore(session, Restored::Adopted(dead), Arc::clone(&promise), bytes);
             }
         }
         drop(promise);

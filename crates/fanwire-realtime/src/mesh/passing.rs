@@ -22,16 +22,32 @@ impl Mesh {
     /// The session of a client that went to a node is kept there: it ends here once whatever
     /// others had sent for it has come, and gone through all shards.
     pub(super) fn arrived(self: &Arc<Self>, at: Node, client_id: Arc<str>) {
+        let shard = shard_of(&client_id, self.shards);
+        self.once_all_has_come(move |mesh| {
+            mesh.tell(shard, Notice::Arrived { client_id: Arc::clone(&client_id), at }, 0);
+        });
+    }
+
+    /// The sessions of a node that died live here, and others know it: what is held for them
+    /// is let go once whatever was on its way to that node has come.
+    pub(super) fn end_adoption(self: &Arc<Self>, dead: Node) {
+        self.once_all_has_come(move |mesh| {
+            for shard in 0..mesh.shards {
+                mesh.tell(shard, Notice::AdoptionEnded(dead), 0);
+            }
+        });
+    }
+
+    /// Acts once all that others have sent so far has come, and has gone through all shards:
+    /// what they are at may be for other nodes' sessions that are here now, and is handed
+    /// from one to another.
+    fn once_all_has_come(self: &Arc<Self>, act: impl Fn(&Self) + Send + Sync + 'static) {
         let mesh = Arc::clone(self);
-        let all_here = Promise::new(
-            0,
-            Arc::new(move |_, _| {
-                let shard = shard_of(&client_id, mesh.shards);
-                mesh.tell(shard, Notice::Arrived { client_id: Arc::clone(&client_id), at }, 0);
-            }),
-        );
+        let handed_on = Promise::new(0, Arc::new(move |_, _| act(&mesh)));
         let mesh = Arc::clone(self);
-        // The second promise is held by the first, until that has had the shards take it.
+        let all_here = Promise::new(0, Arc::new(move |_, _| mesh.have_shards_pass(&handed_on)));
+        let mesh = Arc::clone(self);
+        // Each promise is held by the one before, until that has had the shards take it.
         let all_there = Promise::new(0, Arc::new(move |_, _| mesh.have_shards_pass(&all_here)));
         self.have_nodes_pass(all_there);
     }

@@ -268,7 +268,7 @@ impl Mesh {
 
     /// The sessions of a node that died live on here, as far as there are any: the others are
     /// told. To be called once they are in memory.
-    pub fn adopted(&self, dead: Node) {
+    pub fn adopted(self: &Arc<Self>, dead: Node) {
         self.flush();
         let state = self.state();
         for peer in state.living() {
@@ -276,6 +276,7 @@ impl Mesh {
         }
         drop(state);
         self.pass_on(dead, None);
+        self.end_adoption(dead);
     }
 
     /// A frame has come from another node.

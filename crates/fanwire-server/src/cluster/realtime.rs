@@ -200,9 +200,9 @@ pub(super) fn start(cluster: &Cluster, host: &Arc<RealtimeHost>, sessions: &Arc<
 }
 
 /// Takes over the sessions of a node that was declared dead.
-async fn adopt(mesh: &Mesh, sessions: &Sessions, dead: Incarnation) {
+async fn adopt(mesh: &Arc<Mesh>, sessions: &Sessions, dead: Incarnation) {
     let (found, keys) = sessions.load(dead).await;
-    if mesh.adopt(found).await {
+    if mesh.adopt(node(dead), found).await {
         // Where this node dies before, another adopts the same again.
         mesh.adopted(node(dead));
         sessions.delete(keys).await;

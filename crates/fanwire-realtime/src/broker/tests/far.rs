@@ -383,13 +383,18 @@ impl Nodes {
 
     /// A node takes over the sessions of one that died.
     fn adopt(&mut self, dead: Node, heir: Node) {
+        self.begin_to_adopt(dead, heir);
+        self.end_adoption(dead, heir);
+    }
+
+    fn begin_to_adopt(&mut self, dead: Node, heir: Node) {
         let left = self.left.lock().unwrap().remove(&dead).unwrap_or_default();
         let sessions = left.into_iter().map(|(client_id, pieces)| SessionPieces {
             client_id,
             pieces: pieces.into_iter().collect(),
         });
         let (mesh, sessions) = (Arc::clone(&self.meshes[&heir]), sessions.collect());
-        let mut adopting = Box::pin(async move { mesh.adopt(sessions).await });
+        let mut adopting = Box::pin(async move { mesh.adopt(dead, sessions).await });
         let mut look = || {
             let waker = std::task::Waker::noop();
             adopting.as_mut().poll(&mut std::task::Context::from_waker(waker))
@@ -397,6 +402,10 @@ impl Nodes {
         let first = look();
         self.run();
         assert!(first.is_ready() || look() == std::task::Poll::Ready(true));
+    }
+
+    /// The others hear of it.
+    fn end_adoption(&mut self, dead: Node, heir: Node) {
         self.meshes[&heir].adopted(dead);
         self.run();
     }
@@ -608,4 +617,58 @@ fn what_comes_to_a_session_that_has_moved_from_there_and_from_its_publisher_come
         assert_eq!(nodes.got(B, client), [""; 0]);
         assert_eq!(nodes.sessions(A), 1, "the publisher's, and no other");
     }
+}
+
+#[test]
+fn an_adopted_session_gets_what_waited_before_what_is_published_now() {
+    let mut nodes = Nodes::new();
+    let there = nodes.join(B, persistent("there"));
+    nodes.subscribe(B, there, "t");
+    // Its heir hears of the topic anyway.
+    let also = nodes.join(C, persistent("also"));
+    nodes.subscribe(C, also, "t");
+    let publishers = [A, C].map(|node| (node, nodes.publisher(node)));
+    nodes.kill(B);
+    for (node, publisher) in publishers {
+        nodes.publish(node, publisher, "t", &format!("1 of {}", node.id), QoS::AtLeastOnce);
+    }
+    nodes.begin_to_adopt(B, C);
+    // Before the others hear of it.
+    for (node, publisher) in publishers {
+        nodes.publish(node, publisher, "t", &format!("2 of {}", node.id), QoS::AtLeastOnce);
+        assert_eq!(nodes.acks(node, publisher), 0);
+    }
+    nodes.end_adoption(B, C);
+    for (node, publisher) in publishers {
+        nodes.publish(node, publisher, "t", &format!("3 of {}", node.id), QoS::AtLeastOnce);
+        assert_eq!(nodes.acks(node, publisher), 3);
+    }
+    let there = nodes.join(A, persistent("there"));
+    let got = nodes.got(A, there);
+    for (node, _) in publishers {
+        let of_node: Vec<&String> =
+            got.iter().filter(|got| got.ends_with(&node.id.to_string())).collect();
+        assert_eq!(of_node, [1, 2, 3].map(|n| format!("{n} of {}", node.id)).each_ref());
+    }
+}
+
+#[test]
+fn a_client_that_connects_elsewhere_while_its_session_is_adopted_finds_all_of_it() {
+    let mut nodes = Nodes::new();
+    let there = nodes.join(B, persistent("there"));
+    nodes.subscribe(B, there, "t");
+    let publisher = nodes.publisher(A);
+    nodes.kill(B);
+    nodes.publish(A, publisher, "t", "1", QoS::AtLeastOnce);
+    nodes.begin_to_adopt(B, C);
+    nodes.publish(A, publisher, "t", "2", QoS::AtLeastOnce);
+    nodes.meshes[&C].received(A, &crate::mesh::claim_frame(1, "there"));
+    nodes.run();
+    assert_eq!(nodes.sessions(A), 1, "the publisher's, and no other");
+    nodes.end_adoption(B, C);
+    let shard = crate::plane::shard_of("there", 2);
+    let there = nodes.net(A).connect(shard, persistent("there"));
+    nodes.run();
+    assert_eq!(nodes.got(A, there), ["1", "2"]);
+    assert_eq!(nodes.acks(A, publisher), 2);
 }
