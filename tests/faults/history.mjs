@@ -231,7 +231,7 @@ function judgeGroups(view, verdict) {
       if (publication.acknowledged !== undefined && receivers.length === 0) {
         verdict.lost.push(`nobody of ${name} got ${publication.topic} ${publication.body}, which was acknowledged`);
       }
-      const [first, ...others] = receivers;
+      const [first, ...others] = receivers.sort((one, other) => one.at - other.at);
       for (const { member, at } of others.filter((other) => other.member !== first.member)) {
         if (!mayRepeat(first.member, publication, first.at, { at }, view)) {
           verdict.duplicated.push(`both ${first.member} and ${member} of ${name} got ${publication.topic} ${publication.body}`);

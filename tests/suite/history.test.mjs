@@ -114,6 +114,13 @@ describe('the checker of histories', () => {
     assert.deepEqual(faults(judge(shared)), []);
     publication(shared, 'a/b', '3', ['one', 'two']);
     assert.deepEqual(faults(judge(shared)), ['duplicated']);
+    for (const [first, then] of [['one', 'two'], ['two', 'one']]) {
+      const left = group();
+      publication(left, 'a/b', '1', [first]);
+      left.disconnected(first);
+      left.delivered(then, 'a/b', '1');
+      assert.deepEqual(faults(judge(left)), [], `${then} got what ${first} may not have acknowledged`);
+    }
     const silent = group();
     publication(silent, 'a/b', '1', []);
     assert.deepEqual(faults(judge(silent)), ['lost']);
