@@ -82,7 +82,7 @@ impl Nats {
     fn new(client: Client, options: &ClusterOptions) -> Self {
         let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(options.lease.min(std::time::Duration::from_secs(5)))
-            .max_ack_inflight(limits::WRITES_AT_ONCE)
+            .max_ack_inflight(limits::WRITES_IN_FLIGHT)
             .backpressure_on_inflight(true)
             .build(client.clone());
         let names = Arc::new(Names { token: token(&options.name) });

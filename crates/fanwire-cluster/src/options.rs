@@ -42,8 +42,13 @@ pub mod limits {
     /// ones become their hash.
     pub const KEY_PART_BYTES: usize = 128;
 
-    /// Writes of records that wait for their acknowledgement at once; more wait.
+    /// Writes of one writer of records that wait for their acknowledgement at once; more wait.
     pub const WRITES_AT_ONCE: usize = 4_096;
+
+    /// Writes of all writers that wait for their acknowledgement at once. Far more than the
+    /// writers that there are come to: one that waited here would hold up what it has sent,
+    /// and all others with it.
+    pub const WRITES_IN_FLIGHT: usize = 1 << 20;
 
     /// Events that one receiver may leave unread before it misses some.
     pub const UNREAD_EVENTS: usize = 1_024;

@@ -14,7 +14,7 @@ use async_nats::jetstream::stream;
 use async_nats::{HeaderMap, header};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::stream::FuturesOrdered;
 
 pub use self::key::Key;
 pub use self::watch::{Change, RecordsWatch};
@@ -94,17 +94,23 @@ impl Records {
     }
 
     /// Writes all of these, in this order, and waits until each is confirmed or refused. Where
-    /// some are not, the others are all the same. One round trip.
+    /// some are not, the others are all the same. One round trip, or one for each
+    /// [`limits::WRITES_AT_ONCE`] of them.
     pub async fn write(&self, writes: Vec<Write>) -> Vec<Result<Revision, RecordsError>> {
-        let mut sent = Vec::with_capacity(writes.len());
+        let mut written = Vec::with_capacity(writes.len());
+        let mut sent = FuturesOrdered::new();
         for Write { key, value, expected } in writes {
-            sent.push(publish(&self.nats, self.subject(&key), value, expected).await);
+            if sent.len() == limits::WRITES_AT_ONCE {
+                written.extend(sent.next().await);
+            }
+            let one = publish(&self.nats, self.subject(&key), value, expected).await;
+            sent.push_back(async {
+                let Written(ack) = one?;
+                confirmed(ack).await
+            });
         }
-        join_all(sent.into_iter().map(|sent| async {
-            let Written(ack) = sent?;
-            confirmed(ack).await
-        }))
-        .await
+        written.extend(sent.collect::<Vec<_>>().await);
+        written
     }
 
     /// As [`write`](Self::write).

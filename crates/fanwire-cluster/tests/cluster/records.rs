@@ -1,7 +1,7 @@
 //! What outlives nodes and NATS's own process.
 
 use fanwire_cluster::fixture::NatsServer;
-use fanwire_cluster::{Change, Expected, Key, RecordsError, State, Write};
+use fanwire_cluster::{Change, Expected, Key, RecordsError, State, Write, limits};
 
 use crate::{nodes, soon, state};
 
@@ -29,6 +29,23 @@ async fn records_are_written_together_loaded_by_prefix_and_survive_the_server() 
     assert_eq!(loaded[0].key.parts().last().unwrap().unwrap(), 500u32.to_be_bytes());
     assert_eq!(records.load(None).await.unwrap().len(), 501);
     assert!(records.load(Some(&client(b"nobody"))).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_writes_than_may_be_unconfirmed_at_once_do_not_hold_each_other_up() {
+    let server = NatsServer::start().await;
+    let [a, _] = nodes(&server).await;
+    let records = a.records("sessions").await.unwrap();
+    let writes = |of: &'static str| {
+        let key = move |number: usize| Key::new(of).child(number.to_string());
+        (0..2 * limits::WRITES_AT_ONCE)
+            .map(move |number| Write::put(key(number), "value"))
+            .collect()
+    };
+    // Nor does one writer another, which might renew a lease.
+    let (one, other) = tokio::join!(records.write(writes("one")), records.write(writes("other")));
+    let confirmed = one.iter().chain(&other).filter(|written| written.is_ok()).count();
+    assert_eq!(confirmed, 4 * limits::WRITES_AT_ONCE);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
