@@ -388,6 +388,11 @@ impl Nodes {
     }
 
     fn begin_to_adopt(&mut self, dead: Node, heir: Node) {
+        self.begin_to_adopt_while(dead, heir, |_| {});
+    }
+
+    /// What `meanwhile` tells the heir's shards is told with the sessions.
+    fn begin_to_adopt_while(&mut self, dead: Node, heir: Node, meanwhile: impl FnOnce(&mut Self)) {
         let left = self.left.lock().unwrap().remove(&dead).unwrap_or_default();
         let sessions = left.into_iter().map(|(client_id, pieces)| SessionPieces {
             client_id,
@@ -400,6 +405,7 @@ impl Nodes {
             adopting.as_mut().poll(&mut std::task::Context::from_waker(waker))
         };
         let first = look();
+        meanwhile(self);
         self.run();
         assert!(first.is_ready() || look() == std::task::Poll::Ready(true));
     }
@@ -671,4 +677,29 @@ fn a_client_that_connects_elsewhere_while_its_session_is_adopted_finds_all_of_it
     nodes.run();
     assert_eq!(nodes.got(A, there), ["1", "2"]);
     assert_eq!(nodes.acks(A, publisher), 2);
+}
+
+#[test]
+fn what_comes_with_the_sessions_that_are_adopted_does_not_hold_them_up() {
+    let mut nodes = Nodes::new();
+    let shard = |text: &str| crate::plane::shard_of(text, 2);
+    let topic = ["t", "u", "v", "w"].into_iter().find(|topic| shard(topic) == shard("there"));
+    let topic = topic.unwrap();
+    let there = nodes.join(B, persistent("there"));
+    nodes.subscribe(B, there, topic);
+    let also = nodes.join(C, persistent("also"));
+    nodes.subscribe(C, also, topic);
+    let publisher = nodes.publisher(A);
+    nodes.kill(B);
+    nodes.cut(A, C);
+    nodes.publish(A, publisher, topic, "1", QoS::AtLeastOnce);
+    nodes.begin_to_adopt_while(B, C, |nodes| {
+        let frames = nodes.wires.lock().unwrap().queues.remove(&(A, C)).unwrap();
+        frames.iter().for_each(|frame| nodes.meshes[&C].received(A, frame));
+    });
+    nodes.heal();
+    nodes.end_adoption(B, C);
+    assert_eq!(nodes.acks(A, publisher), 1);
+    let there = nodes.join(C, persistent("there"));
+    assert_eq!(nodes.got(C, there), ["1"]);
 }
