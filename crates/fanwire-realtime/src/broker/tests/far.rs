@@ -9,6 +9,8 @@ use crate::broker::Keep;
 use crate::mesh::{
     Done, Links, Mesh, MeshParts, Node, Record, RecordKey, SessionPieces, SessionRecords,
 };
+use crate::notice::{Chosen, Part};
+use crate::promise::Promise;
 
 /// What is on its way between nodes, and which ways are cut.
 #[derive(Default)]
@@ -342,6 +344,32 @@ fn a_message_for_a_member_that_has_just_gone_goes_to_another() {
     got.sort();
     assert_eq!(got, ["0", "1", "2", "3"]);
     assert_eq!(nodes.acks(C, publisher), 4);
+}
+
+#[test]
+fn a_message_whose_member_is_gone_when_it_comes_to_it_goes_to_another() {
+    for (there, node) in [("other", A), ("another", B)] {
+        let mut nodes = Nodes::new();
+        let member = nodes.subscriber(node, there, "$share/g/t");
+        let group = nodes.net(A).brokers[0].directory.find_group("g", "t").unwrap();
+        let message = Message { qos: QoS::AtLeastOnce, ..Message::new("t", "hello") };
+        let chosen = Chosen {
+            group,
+            client_id: "gone".into(),
+            message: Arc::new(message),
+            qos: QoS::AtLeastOnce,
+            retain_as_published: false,
+            subscription_id: None,
+        };
+        let kept = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&kept);
+        let promise = Promise::new(1, Arc::new(move |_, ok| *told.lock().unwrap() = Some(ok)));
+        let part = Part { promises: vec![promise], ..Part::default() };
+        nodes.net(A).told.lock().unwrap().push((0, Notice::Chosen(chosen, part)));
+        nodes.run();
+        assert_eq!(nodes.got(node, member), ["hello"]);
+        assert_eq!(*kept.lock().unwrap(), Some(true));
+    }
 }
 
 #[test]
