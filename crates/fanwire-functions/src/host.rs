@@ -18,6 +18,7 @@ use crate::outcome::{InvokeError, Outcome, ThrottleReason};
 use crate::pool::Pool;
 use crate::process::Processes;
 use crate::spec::Request;
+use crate::tracing::Tracing;
 use crate::watchdog::Watchdog;
 use crate::{async_invoke, name};
 
@@ -248,6 +249,16 @@ impl Host {
     }
 
     async fn invoke(&self, entry: Arc<Entry>, request: &Request) -> Result<Outcome, InvokeError> {
+        let Some(span) = request.span() else { return self.give(entry, request).await };
+        let request = Request { trace_id: span.context.xray(), ..request.clone() };
+        let spec = Arc::clone(&entry.spec);
+        let tracing = Tracing::begin(&spec, &request.id, span);
+        let outcome = self.give(entry, &request).await;
+        tracing.end(&outcome);
+        outcome
+    }
+
+    async fn give(&self, entry: Arc<Entry>, request: &Request) -> Result<Outcome, InvokeError> {
         match entry.invoke(request).await {
             // It was replaced between the look-up and now.
             Err(InvokeError::ShuttingDown) if !*self.closing.borrow() => {

@@ -67,13 +67,14 @@ mod services;
 mod sources;
 mod spec;
 mod start;
+mod tracing;
 mod update;
 pub mod watchdog;
 mod worker;
 
 pub use environment::stand_in_credentials;
 pub use host::{Functions, StartError};
-pub use observer::{FunctionEvent, Observer, Report, Silent, Stream};
+pub use observer::{FunctionEvent, Invocation, Observer, Report, Silent, Stream};
 pub use options::{AsyncRetry, CommandLine, HostOptions, InvokeOptions, MAX_PAYLOAD, Redirect};
 pub use outcome::{FunctionErrorKind, InvokeError, Outcome, ThrottleReason};
 pub use remote::HttpClient;

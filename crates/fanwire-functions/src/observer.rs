@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fanwire_wire::trace::Span;
+
 use crate::payload;
 
 /// Takes what functions report. Called from the task that runs the event, in order for
@@ -12,6 +14,28 @@ use crate::payload;
 pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn observe(&self, event: FunctionEvent<'_>);
+
+    /// An event that is part of a trace whose spans are kept is done with.
+    fn traced(&self, _invocation: &Invocation<'_>) {}
+}
+
+/// One attempt at giving an event to a function, as a span of a trace.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// The function's key.
+    pub function: &'a str,
+    /// Its ARN.
+    pub arn: &'a str,
+    /// The event's request id.
+    pub request_id: &'a str,
+    /// The span. The function's own are parts of it.
+    pub span: Span,
+    /// From when the event wanted a process to its result.
+    pub took: Duration,
+    /// Whether the event was the first of its process.
+    pub is_cold: bool,
+    /// Why it failed; `None` where it did not.
+    pub error: Option<&'a str>,
 }
 
 /// An observer that looks away.

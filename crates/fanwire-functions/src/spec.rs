@@ -1,10 +1,12 @@
 //! A function as its pool and its processes see it.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fanwire_app::model::Function;
+use fanwire_wire::trace::{Span, TraceContext};
 
 use crate::aws_calls::AwsCalls;
 use crate::observer::{FunctionEvent, Observer};
@@ -79,6 +81,12 @@ impl Request {
             client_context: options.client_context,
             want_log_tail: options.want_log_tail,
         }
+    }
+
+    /// A span of its own, where it is part of a trace whose spans are kept.
+    pub(crate) fn span(&self) -> Option<Span> {
+        let parent = TraceContext::from_xray(&self.trace_id).filter(|parent| parent.sampled)?;
+        Some(parent.child(NonZeroU64::MIN.saturating_add(fastrand::u64(..u64::MAX))))
     }
 }
 

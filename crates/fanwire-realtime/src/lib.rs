@@ -55,7 +55,7 @@ pub use self::natives::{
     NativeAuthorizer, NativeFailure, NativeFuture, NativeMessage, NativeRequest, NativeSubscriber,
     Natives, Terms,
 };
-pub use self::observer::{DisconnectReason, Observer, RealtimeEvent};
+pub use self::observer::{DisconnectReason, Observer, RealtimeEvent, TracedCall, TracedWork};
 pub use self::plane::{PublishError, Realtime, RealtimeParts, StartError, WeakRealtime};
 pub use self::rules::{RuleError, RuleStats, Rules};
 pub use self::session::MqttSession;

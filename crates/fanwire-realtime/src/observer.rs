@@ -4,11 +4,54 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use fanwire_wire::trace::{Span, TraceContext};
+
 /// Somebody who is told of what clients do and of what is refused: a log, metrics. Called
 /// on shards and on the runtime; it must not block.
 pub trait Observer: Send + Sync + 'static {
     /// Something has happened.
     fn observe(&self, event: &RealtimeEvent<'_>);
+
+    /// A function is about to be called for something that its client says is part of a trace,
+    /// or of none: the span of that, where it is kept.
+    fn span(&self, _parent: Option<TraceContext>) -> Option<Span> {
+        None
+    }
+
+    /// What a [span](Self::span) was begun for is done with.
+    fn traced(&self, _call: &TracedCall<'_>) {}
+}
+
+/// What a function was called for, as a span of a trace: the function's is a part of it.
+#[derive(Debug, Clone, Copy)]
+pub struct TracedCall<'a> {
+    /// The span.
+    pub span: Span,
+    /// What was done.
+    pub what: TracedWork<'a>,
+    /// The client that led to it; empty where it was none.
+    pub client_id: &'a str,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it failed; `None` where it did not.
+    pub error: Option<&'a str>,
+}
+
+/// What functions of the realtime plane are called for.
+#[derive(Debug, Clone, Copy)]
+pub enum TracedWork<'a> {
+    /// A topic rule has given a message to its function, which runs after that.
+    Rule {
+        /// The rule's name.
+        rule: &'a str,
+        /// The message's topic.
+        topic: &'a str,
+    },
+    /// An authorizer was asked about a client.
+    Authorizer {
+        /// The authorizer's name.
+        authorizer: &'a str,
+    },
 }
 
 /// What has happened.

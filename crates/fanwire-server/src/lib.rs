@@ -23,6 +23,7 @@
 
 mod address;
 mod apply;
+mod call_span;
 mod cluster;
 mod control;
 mod domains;
@@ -71,7 +72,9 @@ pub use self::realtime::RealtimeError;
 pub use self::server::{Observers, Server, ServerOptions, StartError};
 pub use self::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
 pub use self::succession::Predecessor;
-pub use self::telemetry::{AuditError, AuditOptions, Check, Health, TelemetryOptions};
+pub use self::telemetry::{
+    AuditError, AuditOptions, Check, Health, TelemetryOptions, TraceError, TraceOptions,
+};
 pub use self::tls::{
     AcmeError, Authority, CertificateError, CertificateEvent, CertificateFacts,
     CertificateObserver, Certificates, PairError, TlsError,

@@ -128,7 +128,7 @@ impl Router {
     }
 
     /// What is told of the server.
-    pub(crate) fn telemetry(&self) -> &Telemetry {
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
 
@@ -244,6 +244,13 @@ impl Router {
         format!("arn:aws:lambda:{}:{}:function:{name}", account.region, account.id)
     }
 
+    /// Sends the last traces, as far as a collector takes them.
+    pub(crate) async fn flush_traces(&self) {
+        if let Some(traces) = self.telemetry.traces() {
+            traces.flush().await;
+        }
+    }
+
     pub(crate) async fn answer(&self, request: Request<Incoming>, source: &Source) -> Answer {
         if let Some(id) = &source.socket {
             return self.socket(id, request, source).await;
@@ -272,13 +279,28 @@ impl Router {
         }
         // Who names a custom authorizer is judged by it, wherever the request comes from.
         let judged = target == Target::IotData && iot_data::is_judged(&request);
-        let request = match judged {
+        let mut request = match judged {
             true => request.map(Either::Left),
             false => match self.admit(&target, request, source).await {
                 Ok(request) => request,
                 Err(answer) => return *answer,
             },
         };
+        let span = self.begin_call(&target, &mut request);
+        let answer = self.answer_call(target, request, source).await;
+        if let Some(span) = span {
+            span.end(&answer);
+        }
+        answer
+    }
+
+    /// Answers a request of somebody who may make it.
+    async fn answer_call(
+        &self,
+        target: Target,
+        request: Request<CallBody>,
+        source: &Source,
+    ) -> Answer {
         match target {
             Target::Connection(api, id) => self.connection(api, &id, request).await,
             Target::Groups(api, group) => self.groups(api, &group, &request).await,

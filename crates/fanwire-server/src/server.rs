@@ -33,7 +33,7 @@ use crate::proxy::TrustedProxies;
 use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
 use crate::router::Router;
 use crate::subscriptions::{SubscriptionsEndpoint, SubscriptionsError};
-use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions, Telling};
+use crate::telemetry::{AuditError, Check, Telemetry, TelemetryOptions, Telling, TraceError};
 use crate::tls::{Authority, Certificates, TlsError};
 use crate::{door, dynamodb, endpoints, subscriptions, telemetry};
 
@@ -164,6 +164,9 @@ pub enum StartError {
     /// Calls cannot be written down.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     /// The subscriptions could not start.
     #[error(transparent)]
     Subscriptions(#[from] SubscriptionsError),
@@ -548,6 +551,7 @@ impl Server {
         if let Some(cluster) = &self.cluster {
             cluster.leave().await;
         }
+        self.router.flush_traces().await;
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
     }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use fanwire_access::Limiter;
 use fanwire_app::model::{ExecutionLogLevel, Integration, Route};
 use fanwire_hub::{Clock, ConnectionId, Hub};
+use fanwire_wire::trace::TraceContext;
 use fanwire_wire::ws::SharedFrame;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
@@ -23,7 +24,6 @@ use crate::apis::Apis;
 use crate::event::{DisconnectCause, EventType, Request};
 use crate::figures::{AllFigures, Figures};
 use crate::frame;
-use crate::gateway_id;
 use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
 use crate::nodes::Nodes;
 use crate::observer::{Observer, RequestRecord};
@@ -191,6 +191,12 @@ impl Dispatcher {
         self.shared.observer.trouble(&api.model, text);
     }
 
+    /// A request begins. A message and an end are not parts of the handshake's trace, which
+    /// may be long over: each begins a trace of its own.
+    pub(crate) fn request(&self, kind: EventType, parent: Option<TraceContext>) -> Request {
+        Request::new(kind, self.clock().epoch_ms(), self.shared.observer.span(parent))
+    }
+
     /// A text message has come.
     pub(crate) fn text(&self, peer: &Arc<Peer>, body: String) {
         self.frame_in(peer, Payload::Text(&body));
@@ -231,7 +237,7 @@ impl Dispatcher {
     async fn message(&self, peer: &Peer, incoming: Incoming) {
         let mut in_flight = InFlight { hub: &self.shared.hub, id: peer.id, reply: None };
         let api = &*self.api(peer.api);
-        let request = Request::new(EventType::Message, self.clock().epoch_ms());
+        let request = self.request(EventType::Message, None);
         let started = Instant::now();
         let key = match &incoming {
             Incoming::Text(text) => api.model.route_selection.evaluate(text),
@@ -291,7 +297,7 @@ impl Dispatcher {
 
     pub(crate) async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
         let api = &*self.api(peer.api);
-        let request = Request::new(EventType::Disconnect, self.clock().epoch_ms());
+        let request = self.request(EventType::Disconnect, None);
         let started = Instant::now();
         let route = api.route(DISCONNECT).map(|(_, route)| route);
         let outcome = match route {
@@ -347,7 +353,7 @@ impl Dispatcher {
             is_base64_encoded,
             binary: api.model.limits.binary,
             parameters: &parameters,
-            trace_id: Some(gateway_id::trace_header(request.at)),
+            trace_id: Some(request.trace_id()),
         };
         integrations.run(&route.integration, input, api.timeout()).await
     }
@@ -393,6 +399,7 @@ impl Dispatcher {
             duration: concluded.started.elapsed(),
             error,
             closed: concluded.cause.map(|cause| (cause.code, &*cause.reason)),
+            span: request.span,
         });
     }
 

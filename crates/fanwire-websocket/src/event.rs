@@ -5,6 +5,7 @@
 //! WebSocket event by them, and test for the absence of others.
 
 use bytes::Bytes;
+use fanwire_wire::trace::Span;
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -25,6 +26,8 @@ pub(crate) struct Request {
     /// Only messages have one.
     pub(crate) message_id: Option<String>,
     pub(crate) kind: EventType,
+    /// What it is as part of a trace whose spans are kept.
+    pub(crate) span: Option<Span>,
 }
 
 /// `requestContext.eventType`.
@@ -58,9 +61,17 @@ pub(crate) struct DisconnectCause {
 
 impl Request {
     /// A request that came at `at`, in milliseconds since the epoch.
-    pub(crate) fn new(kind: EventType, at: u64) -> Self {
+    pub(crate) fn new(kind: EventType, at: u64, span: Option<Span>) -> Self {
         let message_id = (kind == EventType::Message).then(gateway_id::request_id);
-        Self { id: gateway_id::request_id(), at, message_id, kind }
+        Self { id: gateway_id::request_id(), at, message_id, kind, span }
+    }
+
+    /// The X-Ray header that its function gets.
+    pub(crate) fn trace_id(&self) -> String {
+        match &self.span {
+            Some(span) => span.context.xray(),
+            None => gateway_id::trace_header(self.at),
+        }
     }
 }
 

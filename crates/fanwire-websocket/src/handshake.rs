@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use fanwire_wire::trace::TraceContext;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
@@ -133,6 +134,12 @@ impl ClientRequest {
             .rev()
             .find(|(given, _)| given.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The trace that the client says it is part of.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        let w3c = self.header("traceparent").and_then(TraceContext::from_traceparent);
+        w3c.or_else(|| TraceContext::from_xray(self.header("X-Amzn-Trace-Id")?))
     }
 
     /// The value of a query parameter, decoded; the last, where several.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fanwire_app::model::WebSocketApi;
+use fanwire_wire::trace::{Span, TraceContext};
 
 use crate::event::EventType;
 use crate::traffic::Traffic;
@@ -20,6 +21,12 @@ pub trait Observer: Send + Sync + 'static {
 
     /// Something that an API, or a handler of it, got wrong and that no request shows.
     fn trouble(&self, api: &WebSocketApi, text: &str);
+
+    /// A request begins that its client says is part of a trace, or of none: its span, where
+    /// that is kept.
+    fn span(&self, _parent: Option<TraceContext>) -> Option<Span> {
+        None
+    }
 
     /// Whether [`traffic`](Self::traffic) is wanted now. Asked for every frame, event
     /// and result, so it has to cost nothing.
@@ -57,4 +64,6 @@ pub struct RequestRecord<'a> {
     pub error: Option<&'a str>,
     /// How the connection ended, for disconnects: the close code and reason.
     pub closed: Option<(u16, &'a str)>,
+    /// The [span](Observer::span) that it was begun with. Functions' are parts of it.
+    pub span: Option<Span>,
 }

@@ -20,7 +20,6 @@ use crate::dispatch::{Concluded, Dispatcher, context_parameter};
 use crate::event::{self, DisconnectCause, EventType, Request};
 use crate::figures::WebSocketStats;
 use crate::first_groups;
-use crate::gateway_id;
 use crate::groups::Group;
 use crate::handshake::ClientRequest;
 use crate::integration::http::HttpBackend;
@@ -136,7 +135,7 @@ impl Plane {
     /// stored a connection must hear of its end.
     pub async fn connect(&self, api: ApiIndex, client: ClientRequest) -> Handshake {
         let dispatcher = self.dispatcher.clone();
-        let request = Request::new(EventType::Connect, dispatcher.clock().epoch_ms());
+        let request = dispatcher.request(EventType::Connect, client.trace());
         let connecting = Connecting { dispatcher, client, request };
         let request_id = connecting.request.id.clone();
         let task = self.dispatcher.runtime().spawn(connecting.run(api));
@@ -520,8 +519,8 @@ impl Connecting {
     }
 
     fn trace_id(&self) -> Option<String> {
-        let given = self.client.header("X-Amzn-Trace-Id").map(str::to_owned);
-        given.or_else(|| Some(gateway_id::trace_header(self.request.at)))
+        let given = self.client.header("X-Amzn-Trace-Id").filter(|_| self.request.span.is_none());
+        given.map(str::to_owned).or_else(|| Some(self.request.trace_id()))
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) static SERVE: Table = Table {
         Key::new(
             "telemetry",
             Kind::Table(&telemetry::TELEMETRY),
-            "metrics, health and the log of who called what",
+            "metrics, health, traces and the log of who called what",
         ),
         Key::new(
             "cluster",

@@ -12,7 +12,7 @@ use fanwire_app::serve::telemetry::{Telemetry, TelemetryAddress};
 use fanwire_server::{
     AuditOptions, Authority, CertificateError, Certificates, DomainError, Domains, GuardOptions,
     ListenAt, ListenerOptions, ListenerTls, NoNetwork, ServerOptions, TelemetryOptions, TlsError,
-    TrustedProxies,
+    TraceOptions, TrustedProxies,
 };
 use listenfd::ListenFd;
 
@@ -74,7 +74,7 @@ pub(super) fn options(
         limits: settings.limits.clone(),
         observer: Some(Arc::clone(console) as _),
     };
-    options.telemetry = telemetry(&settings.telemetry);
+    options.telemetry = telemetry(&settings.telemetry, &app.service);
     options.nitric.first_socket_port = args.socket_port;
     options.cluster = settings.cluster.as_ref().map(|said| cluster::options(app, said));
     Ok(options)
@@ -82,7 +82,7 @@ pub(super) fn options(
 
 /// What the server tells of itself. Where nobody says at which address, it does without one
 /// that is taken: by another server on this machine, mostly.
-fn telemetry(said: &Telemetry) -> TelemetryOptions {
+fn telemetry(said: &Telemetry, app: &str) -> TelemetryOptions {
     TelemetryOptions {
         address: said.address.address(),
         may_do_without: said.address == TelemetryAddress::Usual,
@@ -90,6 +90,12 @@ fn telemetry(said: &Telemetry) -> TelemetryOptions {
             file: audit.file.clone(),
             max_bytes: audit.max_bytes,
             keep: audit.keep,
+        }),
+        traces: said.traces.as_ref().map(|traces| TraceOptions {
+            endpoint: traces.endpoint.clone(),
+            sample: f64::from(traces.sample_per_million) / 1_000_000.0,
+            believe_clients: traces.believe_clients,
+            service: app.to_owned(),
         }),
     }
 }

@@ -62,6 +62,21 @@ impl HttpClient {
         Ok(Self { client })
     }
 
+    /// Sends a request, and waits for its answer: at most `max_body` bytes, within `limit`,
+    /// whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// In words, whose fault is the peer's, the network's or the URL's.
+    pub async fn request(
+        &self,
+        request: Request<Full<Bytes>>,
+        max_body: usize,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, String> {
+        self.send(request, max_body, limit).await.map_err(|error| error.to_string())
+    }
+
     /// Gets what is at an `http://` or `https://` URL: at most `max_body` bytes, within
     /// `limit`. Redirects are not followed.
     ///

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use fanwire_functions::InvokeOptions;
 use fanwire_policy::{Answer, AuthorizerEvent, HttpData, MqttData, Refusal, Strictness};
 
 use super::authorize::Asked;
 use crate::natives::{NativeAuthorizer, in_a_task};
 use crate::settings::{Authorizer, Settings};
-use crate::{NativeRequest, Realtime};
+use crate::{NativeRequest, Realtime, TracedCall, TracedWork};
 
 /// What an authorizer is asked, at first and again. Cheap to clone.
 #[derive(Clone)]
@@ -82,9 +84,22 @@ impl Realtime {
 
     /// Calls an authorizer's function.
     async fn call(&self, key: &str, event: Bytes, settings: &Settings) -> Result<Bytes, String> {
-        let invoking = self.inner.functions.invoke(key, event, Default::default());
-        let outcome = within_time(key, settings, invoking).await?;
-        let outcome = outcome.map_err(|error| error.to_string())?;
+        let (began, span) = (Instant::now(), self.inner.observer.span(None));
+        let trace_id = span.map(|span| span.context.xray());
+        let options = InvokeOptions { trace_id, ..InvokeOptions::default() };
+        let invoking = self.inner.functions.invoke(key, event, options);
+        let outcome = within_time(key, settings, invoking).await;
+        let outcome = outcome.and_then(|outcome| outcome.map_err(|error| error.to_string()));
+        if let Some(span) = span {
+            self.inner.observer.traced(&TracedCall {
+                span,
+                what: TracedWork::Authorizer { authorizer: key },
+                client_id: "",
+                took: began.elapsed(),
+                error: outcome.as_ref().err().map(String::as_str),
+            });
+        }
+        let outcome = outcome?;
         if outcome.error.is_some() {
             let error = String::from_utf8_lossy(&outcome.payload);
             return Err(format!("the authorizer `{key}` failed: {error}"));

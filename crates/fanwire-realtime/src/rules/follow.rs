@@ -2,19 +2,20 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fanwire_app::model::TopicRule;
 use fanwire_functions::InvokeError;
 use fanwire_rules::{Failure, Rule, Selected, error_payload, uuid};
+use fanwire_wire::trace::{Span, TraceContext};
 
 use super::Ground;
 use super::backlog::{Backlog, Bounds, Waiting};
 use super::invoke::Invoke;
 use super::native::Native;
 use super::seldom::Seldom;
-use crate::{Message, NativeMessage, Observer, RealtimeEvent};
+use crate::{Message, NativeMessage, Observer, RealtimeEvent, TracedCall, TracedWork};
 
 /// What is waited for a function that is throttled, at first and at the most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -131,10 +132,23 @@ impl Follower {
             self.give(&native, waiting, event, backlog).await;
             return Ok(());
         }
-        match self.call(event, &message.topic, backlog).await {
-            Ok(()) => Ok(()),
-            Err(InvokeError::ShuttingDown) => Err(ShuttingDown),
-            Err(error) => self.fail(&view, &error.to_string(), backlog),
+        let began = Instant::now();
+        let span = self.observer.span(parent(message));
+        let called = self.call(event, &message.topic, span, backlog).await;
+        let error = called.as_ref().err().map(InvokeError::to_string);
+        if let Some(span) = span {
+            self.observer.traced(&TracedCall {
+                span,
+                what: TracedWork::Rule { rule: &self.name, topic: &message.topic },
+                client_id: client_id.unwrap_or_default(),
+                took: began.elapsed(),
+                error: error.as_deref(),
+            });
+        }
+        match (called, error) {
+            (Err(InvokeError::ShuttingDown), _) => Err(ShuttingDown),
+            (_, Some(error)) => self.fail(&view, &error, backlog),
+            (_, None) => Ok(()),
         }
     }
 
@@ -167,11 +181,12 @@ impl Follower {
         &mut self,
         event: Bytes,
         topic: &str,
+        span: Option<Span>,
         backlog: &Backlog,
     ) -> Result<(), InvokeError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.functions.invoke_event(&self.function, event.clone()) {
+            match self.functions.invoke_event(&self.function, event.clone(), span) {
                 Ok(()) => {
                     backlog.counters.called();
                     return Ok(());
@@ -208,7 +223,7 @@ impl Follower {
             message: why,
         };
         let payload = error_payload(&self.name, message, &[failure]);
-        match self.functions.invoke_event(error_function, Bytes::from(payload)) {
+        match self.functions.invoke_event(error_function, Bytes::from(payload), None) {
             Ok(()) => Ok(()),
             Err(InvokeError::ShuttingDown) => Err(ShuttingDown),
             Err(error) => {
@@ -247,6 +262,14 @@ fn principal(message: &Message) -> Option<&str> {
         .as_ref()
         .map(|publisher| &*publisher.principal)
         .filter(|name| !name.is_empty())
+}
+
+/// The trace that a message is part of: its publisher says so in a user property (the W3C's
+/// draft of Trace Context for MQTT).
+fn parent(message: &Message) -> Option<TraceContext> {
+    let user = &message.properties.as_ref()?.user;
+    let mut named = user.as_list().iter().filter(|(name, _)| *name == "traceparent");
+    TraceContext::from_traceparent(named.next()?.1)
 }
 
 fn user_properties(message: &Message) -> Vec<(&str, &str)> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fanwire_app::model::{self, Profile, TopicRule};
 use fanwire_functions::{InvokeError, ThrottleReason};
+use fanwire_wire::trace::Span;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -48,7 +49,7 @@ fn throttled() -> InvokeError {
 }
 
 impl Invoke for Seen {
-    fn invoke_event(&self, key: &str, event: Bytes) -> Result<(), InvokeError> {
+    fn invoke_event(&self, key: &str, event: Bytes, _: Option<Span>) -> Result<(), InvokeError> {
         self.changed.notify_waiters();
         if *self.throttled.lock().unwrap() {
             return Err(throttled());

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fanwire_app::model::WebSocketApi;
 use fanwire_websocket::{Observer, RequestRecord, Traffic};
+use fanwire_wire::trace::{Span, TraceContext};
 use serde::Serialize;
 
 use super::Feed;
@@ -40,6 +41,10 @@ impl Observer for Tap {
 
     fn trouble(&self, api: &WebSocketApi, text: &str) {
         self.inner.trouble(api, text);
+    }
+
+    fn span(&self, parent: Option<TraceContext>) -> Option<Span> {
+        self.inner.span(parent)
     }
 
     fn wants_traffic(&self) -> bool {

@@ -123,6 +123,7 @@ pub(super) static METRICS: &[Metric] = &[
         help: "how long events took, without the start of a process",
     },
     counter("api_calls", &["outcome"], "calls to the APIs that ask who calls"),
+    counter("trace_spans", &["outcome"], "spans of traces, by what became of them"),
     counter("store_commits", &[], "groups of changes that the realtime store wrote"),
     counter("store_batches", &[], "batches of changes that those were made of"),
     counter("store_written_bytes", &[], "bytes that the realtime store was given to write"),

@@ -10,6 +10,7 @@
 //! - `health` is whether the server is alive and ready. `process` is what it takes of the
 //!   machine.
 //! - `listener` answers at an address of its own, without a key.
+//! - `traces` sends spans to a collector of OpenTelemetry's.
 //! - `audit` writes down the calls to the APIs that ask who calls.
 
 mod audit;
@@ -21,6 +22,7 @@ mod listener;
 mod observing;
 mod process;
 mod samples;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +41,8 @@ pub use self::health::{Check, Health};
 use self::health::{InCluster, Readiness};
 pub(crate) use self::observing::{Counting, CountingCalls};
 use self::samples::Samples;
+pub use self::traces::{TraceError, TraceOptions};
+pub(crate) use self::traces::{Traces, parent_of};
 use crate::guard::GuardOptions;
 use crate::router::Router;
 use crate::server::{Observers, StartError};
@@ -54,6 +58,8 @@ pub struct TelemetryOptions {
     pub may_do_without: bool,
     /// Where calls to the APIs that ask who calls are written down. `None`: nowhere.
     pub audit: Option<AuditOptions>,
+    /// Where traces are sent. `None`: nowhere.
+    pub traces: Option<TraceOptions>,
 }
 
 /// How calls are written down.
@@ -77,6 +83,7 @@ pub(crate) struct Telling {
 pub(crate) struct Telemetry {
     counts: Counts,
     audit: Option<AuditLog>,
+    traces: Option<Traces>,
     /// What is presented to clients on a network.
     certificates: Option<Arc<Certificates>>,
     /// When the server began, in seconds since the epoch.
@@ -130,15 +137,17 @@ impl Telling {
 impl Telemetry {
     /// # Errors
     ///
-    /// Where calls are to be written down, and the file cannot be had.
+    /// Where calls are to be written down, and the file cannot be had; where traces are to be
+    /// sent, and cannot be.
     pub(crate) fn start(
         options: &TelemetryOptions,
         certificates: Option<Arc<Certificates>>,
-    ) -> Result<Arc<Self>, AuditError> {
+    ) -> Result<Arc<Self>, StartError> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Arc::new(Self {
             counts: Counts::default(),
             audit: options.audit.clone().map(AuditLog::open).transpose()?,
+            traces: options.traces.as_ref().map(Traces::start).transpose()?,
             certificates,
             started: started.as_secs_f64(),
             router: OnceLock::new(),
@@ -182,6 +191,11 @@ impl Telemetry {
     pub(crate) fn counting_calls(self: &Arc<Self>, options: &mut GuardOptions) {
         let inner = options.observer.take();
         options.observer = Some(Arc::new(CountingCalls { telemetry: Arc::clone(self), inner }));
+    }
+
+    /// Who makes traces, if anybody does.
+    pub(crate) fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
     }
 
     /// Whether the server is ready for clients.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fanwire_app::model::WebSocketApi;
-use fanwire_functions::FunctionEvent;
-use fanwire_realtime::RealtimeEvent;
+use fanwire_functions::{FunctionEvent, Invocation};
+use fanwire_realtime::{RealtimeEvent, TracedCall};
 use fanwire_websocket::{EventType, RequestRecord, Traffic};
+use fanwire_wire::trace::{Span, TraceContext};
 
 use super::Telemetry;
 use crate::guard::{GuardEvent, GuardObserver};
@@ -22,6 +23,12 @@ impl fanwire_functions::Observer for Counting<dyn fanwire_functions::Observer> {
     fn observe(&self, event: FunctionEvent<'_>) {
         self.telemetry.counts.function(&event);
         self.inner.observe(event);
+    }
+
+    fn traced(&self, invocation: &Invocation<'_>) {
+        if let Some(traces) = self.telemetry.traces() {
+            traces.invocation(invocation);
+        }
     }
 }
 
@@ -40,6 +47,16 @@ impl fanwire_realtime::Observer for Counting<dyn fanwire_realtime::Observer> {
             _ => {}
         }
         self.inner.observe(event);
+    }
+
+    fn span(&self, parent: Option<TraceContext>) -> Option<Span> {
+        self.telemetry.traces()?.begin(parent)
+    }
+
+    fn traced(&self, call: &TracedCall<'_>) {
+        if let Some(traces) = self.telemetry.traces() {
+            traces.realtime(call);
+        }
     }
 }
 
@@ -66,7 +83,14 @@ impl fanwire_websocket::Observer for Counting<dyn fanwire_websocket::Observer> {
                 _ => "refused",
             });
         }
+        if let Some(traces) = self.telemetry.traces() {
+            traces.request(record);
+        }
         self.inner.request(record);
+    }
+
+    fn span(&self, parent: Option<TraceContext>) -> Option<Span> {
+        self.telemetry.traces()?.begin(parent)
     }
 
     fn access(&self, api: &WebSocketApi, line: &str) {

@@ -200,6 +200,11 @@ impl Samples {
         for (outcome, count) in counts.calls.iter() {
             self.whole("api_calls", [outcome], count);
         }
+        if let Some(traces) = telemetry.traces() {
+            for (outcome, count) in traces.counts().iter() {
+                self.whole("trace_spans", [outcome], count);
+            }
+        }
         for (name, of) in counts.functions() {
             self.function(&name, &of);
         }
