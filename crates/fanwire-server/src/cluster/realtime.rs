@@ -15,7 +15,7 @@ use super::records::{self, Retained, Sessions};
 use crate::realtime::RealtimeHost;
 
 /// The name of the realtime plane among what nodes say to each other.
-const CHANNEL: &str = "mqtt";
+pub(super) const CHANNEL: &str = "mqtt";
 
 /// The longest piece that a frame goes in, in bytes. NATS takes messages of a megabyte.
 const PIECE_BYTES: usize = 512 * 1024;
