@@ -54,6 +54,7 @@ struct HubShared<S: Session> {
 pub struct Reservation<S: Session> {
     id: ConnectionId,
     shard: Option<Arc<ShardHandle<S>>>,
+    is_expected: bool,
 }
 
 // === impl Hub ===
@@ -132,7 +133,7 @@ impl<S: Session> Hub<S> {
         // At most 256 shards are ever started.
         let number = u8::try_from(number).unwrap_or(u8::MAX);
         match ConnectionId::generate(self.node(), number, slot) {
-            Ok(id) => Ok(Reservation { id, shard: Some(Arc::clone(shard)) }),
+            Ok(id) => Ok(Reservation { id, shard: Some(Arc::clone(shard)), is_expected: false }),
             Err(_) => {
                 shard.release_slot(slot);
                 Err(Busy)
@@ -385,6 +386,17 @@ impl<S: Session> Reservation<S> {
     pub fn id(&self) -> ConnectionId {
         self.id
     }
+
+    /// The peer is about to hear that it is connected: what is sent to the connection, or to
+    /// `audience`, from now on waits until it is [attached](Hub::attach). Without this such
+    /// things are dropped, as if there were no connection.
+    pub fn expect(&mut self, audience: Audience) {
+        if let Some(shard) = &self.shard {
+            self.is_expected = true;
+            // One letter a reserved place, so their number is bounded.
+            shard.mailbox.send_anyway(Letter::Expect { id: self.id, audience }, LETTER_BYTES);
+        }
+    }
 }
 
 impl<S: Session> fmt::Debug for Reservation<S> {
@@ -396,6 +408,9 @@ impl<S: Session> fmt::Debug for Reservation<S> {
 impl<S: Session> Drop for Reservation<S> {
     fn drop(&mut self) {
         if let Some(shard) = self.shard.take() {
+            if self.is_expected {
+                shard.mailbox.send_anyway(Letter::Forget { id: self.id }, LETTER_BYTES);
+            }
             shard.release_slot(self.id.slot);
         }
     }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fanwire_hub::{Audience, Context, Ending, Hub, HubOptions, Session, Turn};
+use fanwire_hub::{Audience, Context, Ending, Hub, HubOptions, Reservation, Session, Turn};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -156,13 +156,16 @@ fn connect(hub: &Hub<Echo>, deaf: bool) -> Client {
 }
 
 fn attach(hub: &Hub<Echo>, deaf: bool, early: &[u8]) -> Client {
+    hand_over(hub, hub.reserve().unwrap(), deaf, early)
+}
+
+fn hand_over(hub: &Hub<Echo>, reservation: Reservation<Echo>, deaf: bool, early: &[u8]) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let (served, _) = listener.accept().unwrap();
     served.set_nonblocking(true).unwrap();
     let (sender, news) = channel();
-    let reservation = hub.reserve().unwrap();
     let id = reservation.id();
     let session = Echo { news: sender, deadline: None, deaf };
     hub.attach(reservation, served, session, early.to_vec());
@@ -174,6 +177,36 @@ fn bytes_that_came_before_the_hand_over_are_not_lost() {
     let hub = hub(&HubOptions::default());
     let mut client = attach(&hub, false, b"early");
     client.expect(b"helloearly");
+    hub.stop(PATIENCE);
+}
+
+#[test]
+fn what_is_sent_between_the_handshake_and_the_hand_over_is_not_lost() {
+    let hub = hub(&HubOptions::default());
+    let mut reservation = hub.reserve().unwrap();
+    let id = reservation.id();
+    hub.broadcast(Audience(0), Bytes::from_static(b"before"), 6).unwrap();
+    reservation.expect(Audience(0));
+    hub.broadcast(Audience(0), Bytes::from_static(b"one"), 3).unwrap();
+    hub.broadcast(Audience(1), Bytes::from_static(b"for others"), 10).unwrap();
+    hub.command(id, Command::Send(Bytes::from_static(b"two")), 3).unwrap();
+    hub.broadcast(Audience(0), Bytes::from_static(b"three"), 5).unwrap();
+    let mut client = hand_over(&hub, reservation, false, b"");
+    client.expect(b"helloonetwothree");
+    hub.stop(PATIENCE);
+}
+
+#[test]
+fn what_waits_for_a_connection_that_does_not_come_is_not_for_the_next_in_its_place() {
+    let hub = Hub::<Echo>::start(HubOptions { shards: 1, ..HubOptions::default() }).unwrap();
+    let mut left = hub.reserve().unwrap();
+    left.expect(Audience(0));
+    hub.broadcast(Audience(0), Bytes::from_static(b"for it"), 6).unwrap();
+    drop(left);
+    let mut client = attach(&hub, false, b"");
+    client.expect(b"hello");
+    hub.broadcast(Audience(0), Bytes::from_static(b"next"), 4).unwrap();
+    client.expect(b"next");
     hub.stop(PATIENCE);
 }
 

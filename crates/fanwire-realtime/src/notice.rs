@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::Message;
 use crate::broker::DirectError;
+use crate::directory::Group;
 use crate::durable::{RecoveredSession, Transit};
 use crate::listing::SessionInfo;
 use crate::mesh::{Incoming, Node, Sent};
@@ -139,6 +140,8 @@ pub struct Part {
 /// A message for a session that was chosen among those of a shared subscription.
 #[derive(Debug)]
 pub struct Chosen {
+    /// Where another is chosen if it is gone.
+    pub(crate) group: Arc<Group>,
     pub(crate) client_id: Arc<str>,
     pub(crate) message: Arc<Message>,
     /// What the subscription was granted.

@@ -475,9 +475,11 @@ impl Connecting {
         &self,
         api: &Api,
         peer: Peer,
-        reservation: Reservation<WebSocketSession>,
+        mut reservation: Reservation<WebSocketSession>,
         answer: Option<Answer>,
     ) -> Handshake {
+        // Before the client can hear of it, and tell somebody else.
+        reservation.expect(Audience(peer.api));
         let mut headers = answer.map(|answer| answer.headers).unwrap_or_default();
         let offers = self.client.header("Sec-WebSocket-Extensions");
         let deflate = offers.filter(|_| api.model.limits.compression).and_then(negotiate_deflate);

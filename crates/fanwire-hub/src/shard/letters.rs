@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use mio::{Interest, Registry};
 
+use super::expected::Early;
 use super::{Counted, EVENTS_PER_TURN, Letter, Shard};
 use crate::connection::{Connection, Wishes};
 use crate::outbound::{Flushed, Outbound};
@@ -48,10 +49,15 @@ impl<S: Session> Shard<S> {
             Letter::Attach { id, transport, session, early } => {
                 self.attach(id, transport, session, early);
             }
+            Letter::Expect { id, audience } => self.expected.add(id, audience),
+            // What waited is dropped, as for a connection that is gone.
+            Letter::Forget { id } => drop(self.expected.take(id)),
             Letter::Command { id, command } => {
                 let current = self.connection(id.slot).is_some_and(|found| found.id == id);
                 if current {
                     self.call(id.slot, |session, cx| session.commanded(command, cx));
+                } else {
+                    self.expected.command(id, command);
                 }
             }
             Letter::Broadcast { .. } => {}
@@ -112,6 +118,14 @@ impl<S: Session> Shard<S> {
         }));
         self.live += 1;
         self.call(slot, |session, cx| session.opened(cx));
+        for early in self.expected.take(id) {
+            match early {
+                Early::Command(command) => {
+                    self.call(slot, |session, cx| session.commanded(command, cx));
+                }
+                Early::Message(message) => self.give_one(slot, &message),
+            }
+        }
         if self.stop_at.is_some() {
             self.call(slot, |session, cx| session.stopping(cx));
         } else if self.drain.is_some() {
@@ -136,27 +150,60 @@ impl<S: Session> Shard<S> {
             let form = connection.session.form().filter(|form| *form < MAX_FORMS);
             let Some(form) = form else { continue };
             let bytes = forms[form].get_or_insert_with(|| join::<S>(burst, form, &mut self.shared));
-            if !connection.outbound.is_empty()
-                && connection.outbound.len() + bytes.len() > connection.session.outbound_limit()
-            {
-                self.handle.counted.dropped.add(burst.len() as u64);
-                reach.full.push(connection.id);
-                continue;
-            }
-            match deliver(connection, bytes, self.poll.registry(), &self.handle.counted) {
-                Ok(()) => {
+            let counted = &self.handle.counted;
+            match give(connection, bytes, self.poll.registry(), counted, burst.len()) {
+                Ok(true) => {
                     reach.sent += 1;
-                    self.handle.counted.broadcast.add(burst.len() as u64);
                     connection.session.broadcast_sent(self.now);
                 }
+                Ok(false) => reach.full.push(connection.id),
                 Err(error) => failed.push((slot, error)),
             }
         }
+        let (kept, full) = self.expected.broadcast(audience, burst);
+        reach.sent += kept;
+        self.handle.counted.dropped.add((full.len() * burst.len()) as u64);
+        reach.full.extend(full);
         burst.drain(..).for_each(|message| S::broadcast_done(&message, &reach));
         for (slot, error) in failed {
             self.close(slot, Ending::Failed(error));
         }
     }
+}
+
+impl<S: Session> Shard<S> {
+    /// Sends a message that was broadcast before its receiver was here.
+    fn give_one(&mut self, slot: u32, message: &S::Message) {
+        let Some(connection) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let form = connection.session.form().filter(|form| *form < MAX_FORMS);
+        let Some(form) = form else { return };
+        let bytes = S::encode(message, form, &mut self.shared);
+        match give(connection, &bytes, self.poll.registry(), &self.handle.counted, 1) {
+            Ok(true) => connection.session.broadcast_sent(self.now),
+            Ok(false) => {}
+            Err(error) => self.close(slot, Ending::Failed(error)),
+        }
+    }
+}
+
+/// Gives `bytes`, which are so many messages, to a receiver. `false`: it has too much waiting.
+fn give<S: Session>(
+    connection: &mut Connection<S>,
+    bytes: &Bytes,
+    registry: &Registry,
+    counted: &Counted,
+    messages: usize,
+) -> io::Result<bool> {
+    let waiting = connection.outbound.len();
+    if waiting > 0 && waiting + bytes.len() > connection.session.outbound_limit() {
+        counted.dropped.add(messages as u64);
+        return Ok(false);
+    }
+    deliver(connection, bytes, registry, counted)?;
+    counted.broadcast.add(messages as u64);
+    Ok(true)
 }
 
 /// The messages of a burst in one wire form, joined.

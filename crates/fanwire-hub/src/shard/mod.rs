@@ -6,6 +6,7 @@
 //! between the socket and the session is `transport`'s business.
 
 mod drain;
+mod expected;
 mod handle;
 mod letters;
 mod reading;
@@ -25,6 +26,7 @@ use crate::members::Members;
 use crate::{Audience, ConnectionId, Ending, HubOptions, Session, Transport, Turn};
 
 use self::drain::Drain;
+use self::expected::Expected;
 pub(crate) use self::handle::{Counted, ShardHandle};
 
 /// Readiness events taken from the system at once.
@@ -42,6 +44,15 @@ pub(crate) enum Letter<S: Session> {
         transport: Transport,
         session: S,
         early: Vec<u8>,
+    },
+    /// The peer of a connection that is not here yet may know of it from now on.
+    Expect {
+        id: ConnectionId,
+        audience: Audience,
+    },
+    /// It does not come.
+    Forget {
+        id: ConnectionId,
     },
     Command {
         id: ConnectionId,
@@ -74,6 +85,7 @@ pub(crate) struct Shard<S: Session> {
     poll: Poll,
     slots: Vec<Option<Box<Connection<S>>>>,
     members: Members,
+    expected: Expected<S>,
     deadlines: Deadlines,
     pub(crate) shared: S::Shared,
     /// The one read buffer.
@@ -201,6 +213,7 @@ impl<S: Session> ShardParts<S> {
             poll: self.poll,
             slots: Vec::new(),
             members: Members::default(),
+            expected: Expected::default(),
             deadlines: Deadlines::new(now),
             shared: make_shared(),
             scratch: vec![0; self.read_buffer_bytes].into_boxed_slice(),

@@ -8,7 +8,7 @@ use super::flow::{Ids, InFlight, Queued, Step};
 use super::route::{Route, Target};
 use super::session::{Live, Presence};
 use super::{Broker, Key};
-use crate::directory::{Choice, Elsewhere, Member};
+use crate::directory::{Choice, Elsewhere, Group, Member};
 use crate::durable::Entry;
 use crate::mesh::Mesh;
 use crate::notice::{Chosen, Notice, Part};
@@ -183,7 +183,8 @@ impl Broker {
         for group in &elsewhere.groups {
             match group.choose(&[]) {
                 Some(Choice::Member(member)) => {
-                    self.deliver_to_member(member, &message, publication.handed_over, None);
+                    let handed_over = publication.handed_over;
+                    self.deliver_to_member(group, member, &message, handed_over, None);
                 }
                 Some(Choice::Node(node)) => self.send_to_group(group, node, &message, Vec::new()),
                 None => {}
@@ -261,14 +262,16 @@ impl Broker {
 
     pub(super) fn deliver_to_member(
         &mut self,
+        group: &Arc<Group>,
         member: Member,
         message: &Arc<Message>,
         handed_over: bool,
         theirs: Option<&Arc<Promise>>,
     ) {
         let Member { shard, client_id, qos, retain_as_published, subscription_id, .. } = member;
-        let message = Arc::clone(message);
-        let chosen = Chosen { client_id, message, qos, retain_as_published, subscription_id };
+        let (group, message) = (Arc::clone(group), Arc::clone(message));
+        let chosen =
+            Chosen { group, client_id, message, qos, retain_as_published, subscription_id };
         if shard == self.shard {
             self.take_part(Part {
                 promises: theirs.into_iter().cloned().collect(),
@@ -295,7 +298,9 @@ impl Broker {
     /// Delivers to the session that was chosen among those of a shared subscription.
     pub(super) fn deliver_chosen(&mut self, chosen: &Chosen) {
         let message = &chosen.message;
-        let Some(&key) = self.by_client.get(&chosen.client_id) else { return };
+        let Some(&key) = self.by_client.get(&chosen.client_id) else {
+            return self.choose_another(chosen);
+        };
         let live = self.sessions[key as usize].live();
         if live.is_some_and(|live| !live.may_receive(&message.topic)) {
             return;

@@ -12,7 +12,7 @@ use crate::Message;
 use crate::directory::{Choice, Elsewhere, Group};
 use crate::durable::Transit;
 use crate::mesh::{Incoming, Item, Node, Sent, Settling, Target};
-use crate::notice::Part;
+use crate::notice::{Chosen, Part};
 use crate::promise::Promise;
 use crate::tap::Reach;
 
@@ -204,15 +204,27 @@ impl Broker {
         promise: Option<&Arc<Promise>>,
     ) -> bool {
         let group = self.directory.find_group(group, filter);
-        let member = group.and_then(|group| group.choose_here());
+        let Some(group) = group else { return false };
+        let member = group.choose_here();
         let online = |online: &std::sync::atomic::AtomicBool| {
             online.load(std::sync::atomic::Ordering::Relaxed)
         };
         let Some(member) = member.filter(|member| firmly || online(&member.online)) else {
             return false;
         };
-        self.deliver_to_member(member, message, false, promise);
+        self.deliver_to_member(&group, member, message, false, promise);
         true
+    }
+
+    /// The session that was chosen for a shared subscription's message is gone: it has ended,
+    /// or lives on another node.
+    pub(super) fn choose_another(&mut self, chosen: &Chosen) {
+        let Chosen { group, message, .. } = chosen;
+        let (name, filter) = (group.name.clone(), group.filter.clone());
+        let target = Target::Member { group: name, filter, firmly: false };
+        let item = Item { message: Arc::clone(message), target };
+        let promise = self.joint_promise();
+        self.choose_again(Sent { item, promise, none_of: Vec::new() });
     }
 
     /// The node that a shared subscription's message was sent to had nobody for it.
@@ -224,7 +236,7 @@ impl Broker {
         let choice = group.choose(&none_of).or_else(|| group.choose(&[]));
         match choice {
             Some(Choice::Member(member)) => {
-                self.deliver_to_member(member, &message, false, promise.as_ref());
+                self.deliver_to_member(&group, member, &message, false, promise.as_ref());
             }
             Some(Choice::Node(node)) => {
                 self.send_to_group_for(&group, node, &message, none_of, promise);

@@ -37,6 +37,8 @@ pub(crate) struct Keep {
     promise: Option<Arc<Promise>>,
     /// Promises, our own and others', that this turn's changes are part of.
     owed: Vec<Arc<Promise>>,
+    /// From where on those are what is being acted on is part of.
+    acting_from: usize,
     /// Tickets of ours that are not kept yet.
     outstanding: BTreeSet<u64>,
     /// Who waits for them: connections, and callers in this process.
@@ -94,6 +96,7 @@ impl Keep {
             ticket: 0,
             promise: None,
             owed: Vec::new(),
+            acting_from: 0,
             outstanding: BTreeSet::new(),
             connections: BTreeMap::new(),
             callers: BTreeMap::new(),
@@ -144,9 +147,14 @@ impl Keep {
         }
     }
 
-    /// What this turn is part of so far.
+    /// What comes next is not part of what this turn was part of so far.
+    pub(super) fn act_on_next(&mut self) {
+        self.acting_from = self.owed.len();
+    }
+
+    /// What that which is being acted on is part of.
     pub(super) fn owed(&self) -> Vec<Arc<Promise>> {
-        self.owed.clone()
+        self.owed.get(self.acting_from..).unwrap_or_default().to_vec()
     }
 
     fn is_outstanding(&self, ticket: u64) -> bool {
@@ -399,6 +407,7 @@ impl Broker {
         keep.owed.extend(keep.promise.take());
         if keep.keeper.is_empty() {
             keep.owed.clear();
+            keep.act_on_next();
             return;
         }
         let owed = keep.owed.clone();
@@ -421,6 +430,7 @@ impl Broker {
         } else {
             keep.again = Some(self.now + AGAIN);
         }
+        keep.act_on_next();
         keep.hold_back(&mut self.output.notices);
     }
 

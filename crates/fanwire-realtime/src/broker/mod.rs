@@ -260,6 +260,13 @@ impl Broker {
 
     /// What another thread tells.
     pub(crate) fn noticed(&mut self, notice: Notice) {
+        self.act_on_notice(notice);
+        if let Some(keep) = &mut self.keep {
+            keep.act_on_next();
+        }
+    }
+
+    fn act_on_notice(&mut self, notice: Notice) {
         match notice {
             Notice::Publish { message, done } => {
                 self.publish_own(&message);

@@ -237,7 +237,7 @@ impl Broker {
     }
 
     /// A promise that is part of all that this turn is part of so far.
-    fn joint_promise(&mut self) -> Option<Arc<Promise>> {
+    pub(super) fn joint_promise(&mut self) -> Option<Arc<Promise>> {
         let far = self.far_promise();
         let mut parts = self.keep.as_ref().map_or_else(Vec::new, super::Keep::owed);
         parts.extend(far);

@@ -9,6 +9,8 @@ use crate::broker::Keep;
 use crate::mesh::{
     Done, Links, Mesh, MeshParts, Node, Record, RecordKey, SessionPieces, SessionRecords,
 };
+use crate::notice::{Chosen, Part};
+use crate::promise::Promise;
 
 /// What is on its way between nodes, and which ways are cut.
 #[derive(Default)]
@@ -345,6 +347,32 @@ fn a_message_for_a_member_that_has_just_gone_goes_to_another() {
 }
 
 #[test]
+fn a_message_whose_member_is_gone_when_it_comes_to_it_goes_to_another() {
+    for (there, node) in [("other", A), ("another", B)] {
+        let mut nodes = Nodes::new();
+        let member = nodes.subscriber(node, there, "$share/g/t");
+        let group = nodes.net(A).brokers[0].directory.find_group("g", "t").unwrap();
+        let message = Message { qos: QoS::AtLeastOnce, ..Message::new("t", "hello") };
+        let chosen = Chosen {
+            group,
+            client_id: "gone".into(),
+            message: Arc::new(message),
+            qos: QoS::AtLeastOnce,
+            retain_as_published: false,
+            subscription_id: None,
+        };
+        let kept = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&kept);
+        let promise = Promise::new(1, Arc::new(move |_, ok| *told.lock().unwrap() = Some(ok)));
+        let part = Part { promises: vec![promise], ..Part::default() };
+        nodes.net(A).told.lock().unwrap().push((0, Notice::Chosen(chosen, part)));
+        nodes.run();
+        assert_eq!(nodes.got(node, member), ["hello"]);
+        assert_eq!(*kept.lock().unwrap(), Some(true));
+    }
+}
+
+#[test]
 fn what_one_node_hears_no_more_is_not_sent_to_it() {
     let mut nodes = Nodes::new();
     let subscriber = nodes.subscriber(B, "there", "t");
@@ -388,6 +416,11 @@ impl Nodes {
     }
 
     fn begin_to_adopt(&mut self, dead: Node, heir: Node) {
+        self.begin_to_adopt_while(dead, heir, |_| {});
+    }
+
+    /// What `meanwhile` tells the heir's shards is told with the sessions.
+    fn begin_to_adopt_while(&mut self, dead: Node, heir: Node, meanwhile: impl FnOnce(&mut Self)) {
         let left = self.left.lock().unwrap().remove(&dead).unwrap_or_default();
         let sessions = left.into_iter().map(|(client_id, pieces)| SessionPieces {
             client_id,
@@ -400,6 +433,7 @@ impl Nodes {
             adopting.as_mut().poll(&mut std::task::Context::from_waker(waker))
         };
         let first = look();
+        meanwhile(self);
         self.run();
         assert!(first.is_ready() || look() == std::task::Poll::Ready(true));
     }
@@ -671,4 +705,29 @@ fn a_client_that_connects_elsewhere_while_its_session_is_adopted_finds_all_of_it
     nodes.run();
     assert_eq!(nodes.got(A, there), ["1", "2"]);
     assert_eq!(nodes.acks(A, publisher), 2);
+}
+
+#[test]
+fn what_comes_with_the_sessions_that_are_adopted_does_not_hold_them_up() {
+    let mut nodes = Nodes::new();
+    let shard = |text: &str| crate::plane::shard_of(text, 2);
+    let topic = ["t", "u", "v", "w"].into_iter().find(|topic| shard(topic) == shard("there"));
+    let topic = topic.unwrap();
+    let there = nodes.join(B, persistent("there"));
+    nodes.subscribe(B, there, topic);
+    let also = nodes.join(C, persistent("also"));
+    nodes.subscribe(C, also, topic);
+    let publisher = nodes.publisher(A);
+    nodes.kill(B);
+    nodes.cut(A, C);
+    nodes.publish(A, publisher, topic, "1", QoS::AtLeastOnce);
+    nodes.begin_to_adopt_while(B, C, |nodes| {
+        let frames = nodes.wires.lock().unwrap().queues.remove(&(A, C)).unwrap();
+        frames.iter().for_each(|frame| nodes.meshes[&C].received(A, frame));
+    });
+    nodes.heal();
+    nodes.end_adoption(B, C);
+    assert_eq!(nodes.acks(A, publisher), 1);
+    let there = nodes.join(C, persistent("there"));
+    assert_eq!(nodes.got(C, there), ["1"]);
 }
