@@ -162,9 +162,9 @@ impl Directory {
     pub(crate) fn set_members(&self, group: &str, filter: &str, node: Node, members: Members) {
         let mut tables = self.write();
         if members.all > 0 {
-            let group = self.group(&mut tables, group, filter);
+            // Under the lock: whoever finds it empty takes it away.
+            self.group(&mut tables, group, filter).set_members(node, members);
             drop(tables);
-            group.set_members(node, members);
         } else if let Some(known) = tables.groups.get_mut(filter) {
             let before = known.len();
             known.retain(|known| {
@@ -223,9 +223,9 @@ impl Directory {
     /// Adds a member to a shared subscription, or replaces its options.
     pub(crate) fn join(&self, group: &str, filter: &str, member: Member) {
         let mut tables = self.write();
-        let joined = self.group(&mut tables, group, filter);
+        // Under the lock: whoever finds it empty takes it away.
+        self.group(&mut tables, group, filter).join(member);
         drop(tables);
-        joined.join(member);
         self.changed(filter);
         self.presence_changed(group, filter);
     }

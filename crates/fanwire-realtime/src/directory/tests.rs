@@ -105,3 +105,25 @@ fn a_group_that_nobody_is_left_of_is_gone() {
     directory.leave("g", "t", "b");
     assert_eq!(groups(), 0);
 }
+
+#[test]
+fn who_joins_a_group_as_the_last_of_it_leaves_is_a_member() {
+    const ROUNDS: usize = 5_000;
+    let directory = Directory::default();
+    let join_and_leave = |name: &str, node: Node| {
+        for _ in 0..ROUNDS {
+            directory.join("g", "t", member(name));
+            let group = directory.find_group("g", "t").expect("it has a member");
+            assert!(group.choose_here().is_some());
+            directory.leave("g", "t", name);
+            directory.set_members("g", "t", node, Members { online: 1, all: 1 });
+            assert!(directory.find_group("g", "t").is_some(), "it has a member elsewhere");
+            directory.set_members("g", "t", node, Members::default());
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| join_and_leave("a", Node { id: 1, boot: 1 }));
+        scope.spawn(|| join_and_leave("b", Node { id: 2, boot: 1 }));
+    });
+    assert!(directory.find_group("g", "t").is_none());
+}
