@@ -38,6 +38,33 @@ describe('nodes that are one broker', () => {
     await Promise.all([...subscribers, publisher].map((peer) => peer.leave()));
   });
 
+  test('bring messages of QoS 0 once and in order, whichever nodes listen and however their filters overlap', async () => {
+    const topic = unique('t');
+    const publisher = await join(url(first));
+    const steady = await join(url(second));
+    await steady.subscribe([`${topic}/#`, `${topic}/+`, `${topic}/n`], { qos: 0 });
+    const sent = [];
+    const send = async (count) => {
+      for (let n = 0; n < count; n += 1) {
+        sent.push(String(sent.length));
+        await publisher.publish(`${topic}/n`, sent.at(-1));
+      }
+    };
+    // Each that comes and goes changes which nodes a message is for.
+    for (let round = 0; round < 10; round += 1) {
+      await send(20);
+      const passing = await join(url(third));
+      await passing.subscribe([`${topic}/#`, `${topic}/n`], { qos: 0 });
+      const from = sent.length;
+      await send(20);
+      await publisher.publish(`${topic}/n`, `end of ${round}`);
+      assert.deepEqual(await passing.until(`end of ${round}`), sent.slice(from));
+      assert.deepEqual(await steady.until(`end of ${round}`), sent.slice(round * 40));
+      await passing.leave();
+    }
+    await Promise.all([publisher, steady].map((peer) => peer.leave()));
+  });
+
   test('know a subscription everywhere once it is acknowledged', async () => {
     const publisher = await join(url(third));
     for (let round = 0; round < 20; round += 1) {

@@ -253,24 +253,24 @@ impl Cluster {
         Requests::ask(&self.shared, to, channel, bytes, patience).await
     }
 
-    /// Publishes to all nodes that listen to a subject (see [`topics`](crate::topics)), but for
-    /// this one, at most once. It does not block.
+    /// Publishes to the nodes of these numbers, at most once, and what one node publishes in
+    /// order: one message of NATS for as many of them as one can be for. It does not block.
     ///
     /// # Errors
     ///
-    /// Where the message is dropped.
-    pub fn publish(&self, subject: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        Publications::publish(&self.shared, subject, bytes)
+    /// Where the message is dropped, for some of them at least.
+    pub fn publish(&self, to: &[NodeId], bytes: &[u8]) -> Result<(), PublishError> {
+        Publications::publish(&self.shared, to, bytes)
     }
 
-    /// Listens to a subject, which may have NATS's wildcards, until what is returned is
-    /// dropped. Outlives the loss of NATS, but for what is published meanwhile.
+    /// Listens to what other nodes publish to the node of a number, this one's, until what is
+    /// returned is dropped. Outlives the loss of NATS, but for what is published meanwhile.
     ///
     /// # Errors
     ///
-    /// Where the subject is none.
-    pub async fn subscribe(&self, subject: &str) -> Result<Subscription, SubscribeError> {
-        Publications::subscribe(&self.shared, subject).await
+    /// Where NATS will not do.
+    pub async fn subscribe(&self, node: NodeId) -> Result<Subscription, SubscribeError> {
+        Publications::subscribe(&self.shared, node).await
     }
 
     /// Waits until the NATS server that this node is connected to knows of all subscriptions

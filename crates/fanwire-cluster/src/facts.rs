@@ -31,7 +31,7 @@ pub struct Facts {
     pub requests: u64,
     /// Requests that had no answer in time.
     pub requests_timed_out: u64,
-    /// Publications to whoever listens.
+    /// Publications to other nodes, each to all that it is for.
     pub published: u64,
     /// Publications that were dropped.
     pub publications_dropped: u64,

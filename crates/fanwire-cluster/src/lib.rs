@@ -12,8 +12,8 @@
 //!   told so ([`Cluster::on_fenced`]) and joins again as another [`Incarnation`].
 //! - `link` is what takes messages to another node in order, acknowledged, once
 //!   ([`Cluster::send`], [`Cluster::on`]); [`Cluster::request`] asks a node and hears at
-//!   once where nobody is there; [`Cluster::publish`] reaches whoever listens, at most once.
-//! - [`topics`] maps MQTT topics and filters to subjects, and many filters to few subjects.
+//!   once where nobody is there; [`Cluster::publish`] takes a message to several nodes, at most
+//!   once: `addressees` has the subjects that name them.
 //! - [`Records`] are what outlives a node: small values under keys, in JetStream.
 //!
 //! # What it is not
@@ -27,6 +27,7 @@
 //! tells of the end, and may be dropped. A dropped [`Cluster::request`] may still be
 //! answered at its other end.
 
+mod addressees;
 mod cluster;
 mod death;
 mod error;
@@ -43,7 +44,6 @@ mod options;
 mod publication;
 mod records;
 mod request;
-pub mod topics;
 
 pub use self::cluster::{Cluster, Event, Events, State};
 pub use self::error::{

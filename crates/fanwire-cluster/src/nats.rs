@@ -154,9 +154,9 @@ impl Nats {
         format!("fw.{}.q.{to}.{channel}", self.names.token)
     }
 
-    /// Where publications on a subject are sent.
-    pub(crate) fn publication_subject(&self, subject: &str) -> String {
-        format!("fw.{}.p.{subject}", self.names.token)
+    /// Where publications are sent; `addressees` are the nodes that they are for.
+    pub(crate) fn publication_subject(&self, addressees: &str) -> String {
+        format!("fw.{}.p.{addressees}", self.names.token)
     }
 
     /// Hears from the server once; what was sent to it before, it has. Says whether it did.

@@ -30,14 +30,6 @@ pub mod limits {
     /// Time for the answer to a request, where the caller says nothing.
     pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// The longest subject that a topic is mapped to as it is, in bytes. NATS takes control
-    /// lines of 4 KB, with the reply's subject and the sizes. Longer ones share a subject,
-    /// and are matched where they arrive.
-    pub const SUBJECT_BYTES: usize = 1_024;
-
-    /// Subjects that the topic filters of a node become at the most.
-    pub const INTEREST_SUBJECTS: usize = 1_024;
-
     /// The longest part of a record's key as it is, in bytes as JetStream has them; longer
     /// ones become their hash.
     pub const KEY_PART_BYTES: usize = 128;

@@ -1,4 +1,4 @@
-//! Messages to whoever listens to a subject, at most once: what QoS 0 needs and costs.
+//! Messages to several nodes, at most once: what QoS 0 needs and costs.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -8,10 +8,11 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
+use crate::addressees::{filter_of, subjects_of};
 use crate::cluster::Shared;
 use crate::facts::count;
 use crate::request::{head_of, with_head};
-use crate::{Incarnation, PublishError, SubscribeError};
+use crate::{Incarnation, NodeId, PublishError, SubscribeError};
 
 /// Publications that wait for the connection to NATS.
 const WAITING: usize = 8_192;
@@ -25,7 +26,7 @@ pub struct Publication {
     pub payload: Bytes,
 }
 
-/// What other nodes publish on a subject, until it is dropped.
+/// What other nodes publish to a node, until it is dropped.
 pub struct Subscription {
     shared: Arc<Shared>,
     subscriber: async_nats::Subscriber,
@@ -42,10 +43,10 @@ pub(crate) struct Publications {
 impl Publications {
     pub(crate) fn publish(
         shared: &Arc<Shared>,
-        subject: &str,
+        to: &[NodeId],
         bytes: &[u8],
     ) -> Result<(), PublishError> {
-        let published = Self::try_publish(shared, subject, bytes);
+        let published = Self::try_publish(shared, to, bytes);
         match published {
             Ok(()) => count(&shared.counters.published, 1),
             Err(_) => count(&shared.counters.publications_dropped, 1),
@@ -53,7 +54,7 @@ impl Publications {
         published
     }
 
-    fn try_publish(shared: &Arc<Shared>, subject: &str, bytes: &[u8]) -> Result<(), PublishError> {
+    fn try_publish(shared: &Arc<Shared>, to: &[NodeId], bytes: &[u8]) -> Result<(), PublishError> {
         let me = shared.me.borrow().ok_or(PublishError::Away)?;
         let limit = shared.nats.max_message();
         if !shared.is_joined() {
@@ -62,21 +63,23 @@ impl Publications {
         if bytes.len() > limit {
             return Err(PublishError::TooLarge { limit });
         }
-        let message = (shared.nats.publication_subject(subject), with_head(me, bytes));
         let queue = shared.publications.queue.get_or_init(|| pump(shared));
-        queue.try_send(message).map_err(|_| PublishError::Busy)
+        let message = with_head(me, bytes);
+        for subject in subjects_of(to) {
+            let subject = shared.nats.publication_subject(&subject);
+            queue.try_send((subject, message.clone())).map_err(|_| PublishError::Busy)?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn subscribe(
         shared: &Arc<Shared>,
-        subject: &str,
+        node: NodeId,
     ) -> Result<Subscription, SubscribeError> {
-        let full = shared.nats.publication_subject(subject);
-        let subscriber = shared.nats.client.subscribe(full).await;
-        let subscriber = subscriber.map_err(|error| SubscribeError {
-            subject: subject.to_owned(),
-            cause: error.to_string(),
-        })?;
+        let subject = shared.nats.publication_subject(&filter_of(node));
+        let subscriber = shared.nats.client.subscribe(subject.clone()).await;
+        let subscriber =
+            subscriber.map_err(|error| SubscribeError { subject, cause: error.to_string() })?;
         Ok(Subscription { shared: Arc::clone(shared), subscriber })
     }
 }

@@ -3,15 +3,19 @@
 //!
 //! It is read when a shard works out where the messages of a topic go, which it then keeps
 //! (`broker::route`). Each change is put on a list; a shard looks at its end once a turn
-//! and forgets what the change makes wrong, so that publishing takes no lock.
+//! and forgets what the change makes wrong, so that publishing takes no lock. `group` has the
+//! members of shared subscriptions, and whose turn it is.
+
+mod group;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use fanwire_wire::mqtt::QoS;
-
+pub(crate) use self::group::{Choice, Group, Member, Members};
 use crate::mesh::Node;
 use crate::tap::{Reach, Tap};
 use crate::topic::{Parent, TopicIndex};
@@ -58,24 +62,6 @@ pub(crate) trait Outward: Send + Sync {
     fn grouped(&self, group: &str, filter: &str, members: Members);
 }
 
-/// How many members of a shared subscription there are at one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Members {
-    /// Those that are connected.
-    pub(crate) online: u32,
-    /// All of them.
-    pub(crate) all: u32,
-}
-
-/// Where the next message of a shared subscription goes.
-#[derive(Debug, Clone)]
-pub(crate) enum Choice {
-    /// To a session of this node.
-    Member(Member),
-    /// To another node, which chooses among its own.
-    Node(Node),
-}
-
 #[derive(Default)]
 struct Tables {
     interests: TopicIndex<Interest>,
@@ -100,30 +86,6 @@ struct Changes {
     bytes: usize,
     /// The generation of the first of them.
     first: u64,
-}
-
-/// The members of one shared subscription (MQTT 5, 4.8.2): each message goes to one of
-/// them.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) name: Box<str>,
-    pub(crate) filter: Box<str>,
-    members: RwLock<Vec<Member>>,
-    /// How many there are on other nodes.
-    nodes: RwLock<Vec<(Node, Members)>>,
-    next: AtomicUsize,
-}
-
-/// A session that takes part in a shared subscription.
-#[derive(Debug, Clone)]
-pub(crate) struct Member {
-    pub(crate) shard: u8,
-    pub(crate) client_id: Arc<str>,
-    pub(crate) qos: QoS,
-    pub(crate) retain_as_published: bool,
-    pub(crate) subscription_id: Option<u32>,
-    /// Whether it is connected.
-    pub(crate) online: Arc<AtomicBool>,
 }
 
 /// Where the messages of a topic go beside the sessions of the shard itself.
@@ -200,9 +162,9 @@ impl Directory {
     pub(crate) fn set_members(&self, group: &str, filter: &str, node: Node, members: Members) {
         let mut tables = self.write();
         if members.all > 0 {
-            let group = self.group(&mut tables, group, filter);
+            // Under the lock: whoever finds it empty takes it away.
+            self.group(&mut tables, group, filter).set_members(node, members);
             drop(tables);
-            group.set_members(node, members);
         } else if let Some(known) = tables.groups.get_mut(filter) {
             let before = known.len();
             known.retain(|known| {
@@ -261,9 +223,9 @@ impl Directory {
     /// Adds a member to a shared subscription, or replaces its options.
     pub(crate) fn join(&self, group: &str, filter: &str, member: Member) {
         let mut tables = self.write();
-        let joined = self.group(&mut tables, group, filter);
+        // Under the lock: whoever finds it empty takes it away.
+        self.group(&mut tables, group, filter).join(member);
         drop(tables);
-        joined.join(member);
         self.changed(filter);
         self.presence_changed(group, filter);
     }
@@ -464,108 +426,6 @@ impl Interest {
     }
 }
 
-// === impl Group ===
-
-impl Group {
-    fn new(name: &str, filter: &str) -> Self {
-        Self {
-            name: name.into(),
-            filter: filter.into(),
-            members: RwLock::default(),
-            nodes: RwLock::default(),
-            next: AtomicUsize::new(0),
-        }
-    }
-
-    fn join(&self, member: Member) {
-        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
-        match members.iter_mut().find(|known| known.client_id == member.client_id) {
-            Some(known) => *known = member,
-            None => members.push(member),
-        }
-    }
-
-    fn has_room_for(&self, client_id: &str, max_members: usize) -> bool {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        members.len() < max_members || members.iter().any(|known| *known.client_id == *client_id)
-    }
-
-    /// Says whether nobody is left, here or elsewhere.
-    fn leave(&self, client_id: &str) -> bool {
-        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
-        members.retain(|member| *member.client_id != *client_id);
-        drop(members);
-        self.is_empty()
-    }
-
-    fn is_empty(&self) -> bool {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        members.is_empty() && nodes.is_empty()
-    }
-
-    fn set_members(&self, node: Node, members: Members) {
-        let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        nodes.retain(|(known, _)| *known != node);
-        if members.all > 0 {
-            nodes.push((node, members));
-        }
-    }
-
-    /// How many members it has on this node.
-    fn here(&self) -> Members {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let online = members.iter().filter(|member| member.online.load(Ordering::Relaxed)).count();
-        let count = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        Members { online: count(online), all: count(members.len()) }
-    }
-
-    /// Where the message whose turn it is goes: each member, wherever it is, gets as many as
-    /// any other that is connected. `none_of` are nodes that have none after all.
-    pub(crate) fn choose(&self, none_of: &[Node]) -> Option<Choice> {
-        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        let nodes = nodes.iter().filter(|(node, _)| !none_of.contains(node));
-        let nodes: Vec<(Node, Members)> = nodes.copied().collect();
-        if nodes.is_empty() {
-            return self.choose_here().map(Choice::Member);
-        }
-        let here = self.here();
-        let anybody_online = here.online > 0 || nodes.iter().any(|(_, there)| there.online > 0);
-        let weight =
-            |members: Members| (if anybody_online { members.online } else { members.all }) as usize;
-        let all: usize = weight(here) + nodes.iter().map(|(_, it)| weight(*it)).sum::<usize>();
-        let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(all)?;
-        let Some(mut left) = turn.checked_sub(weight(here)) else {
-            return self.member_at(turn, anybody_online).map(Choice::Member);
-        };
-        for (node, members) in nodes {
-            match left.checked_sub(weight(members)) {
-                Some(more) => left = more,
-                None => return Some(Choice::Node(node)),
-            }
-        }
-        None
-    }
-
-    /// One of the members here by its place, among those that are connected or among all.
-    fn member_at(&self, at: usize, only_online: bool) -> Option<Member> {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let fits = |member: &&Member| !only_online || member.online.load(Ordering::Relaxed);
-        members.iter().filter(fits).nth(at).or_else(|| members.first()).cloned()
-    }
-
-    /// The member here whose turn it is: the next that is connected, or the next at all where
-    /// none is.
-    pub(crate) fn choose_here(&self) -> Option<Member> {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let count = members.len();
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = || (0..count).map(|step| &members[(turn.wrapping_add(step)) % count]);
-        let online = in_turn().find(|member| member.online.load(Ordering::Relaxed));
-        online.or_else(|| in_turn().next()).cloned()
-    }
-}
-
 // === impl Elsewhere ===
 
 impl Elsewhere {
@@ -594,118 +454,5 @@ impl ShardSet {
         (0..count)
             .filter(move |shard| *shard != usize::from(own))
             .filter(move |shard| self.0 & (1 << (*shard).min(MAX_SHARDS - 1)) != 0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn member(client_id: &str, online: bool) -> Member {
-        Member {
-            shard: 0,
-            client_id: client_id.into(),
-            qos: QoS::AtMostOnce,
-            retain_as_published: false,
-            subscription_id: None,
-            online: Arc::new(AtomicBool::new(online)),
-        }
-    }
-
-    #[test]
-    fn lifecycle_events_are_heard_while_a_filter_may_match_them() {
-        let directory = Directory::default();
-        for deaf in ["#", "+/events/#", "$aws/rules/#", "$aws", "$share/aws/events/x"] {
-            directory.add_interest(deaf, 0);
-        }
-        assert!(!directory.hears_events());
-        for filter in ["$aws/events/presence/+/c", "$aws/#", "$aws/+/presence/connected/c"] {
-            directory.add_interest(filter, 0);
-            directory.add_interest(filter, 0);
-            directory.add_interest(filter, 1);
-            directory.join("g", filter, member("c", true));
-            directory.join("g", filter, member("d", true));
-            let tap =
-                directory.add_tap(filter, Reach::Here, Arc::new(|_: &Arc<crate::Message>| {}));
-            for shard in [0, 0, 1] {
-                assert!(directory.hears_events(), "{filter}");
-                directory.remove_interest(filter, shard);
-            }
-            assert!(directory.hears_events(), "{filter}: the group and the tap are left");
-            directory.leave("g", filter, "c");
-            directory.leave("g", filter, "d");
-            assert!(directory.hears_events(), "{filter}: the tap is left");
-            directory.remove_tap(filter, tap);
-            assert!(!directory.hears_events(), "{filter}");
-        }
-    }
-
-    #[test]
-    fn a_shard_hears_of_each_change_once_and_of_too_many_as_all() {
-        let directory = Directory::default();
-        let mut seen = 0;
-        directory.add_interest("a/b", 1);
-        directory.add_interest("a/b", 1);
-        directory.add_interest("a/#", 0);
-        let mut heard = Vec::new();
-        directory.catch_up(&mut seen, |filter| heard.push(filter.map(str::to_owned)));
-        assert_eq!(heard, [Some("a/b".to_owned()), Some("a/#".to_owned())]);
-        directory.catch_up(&mut seen, |_| panic!("nothing has changed"));
-        for n in 0..=MAX_CHANGES {
-            directory.add_interest(&format!("t/{n}"), 1);
-        }
-        heard.clear();
-        directory.catch_up(&mut seen, |filter| heard.push(filter.map(str::to_owned)));
-        assert_eq!(heard, [None]);
-        directory.catch_up(&mut seen, |_| panic!("nothing has changed"));
-    }
-
-    #[test]
-    fn changes_take_no_more_memory_than_they_may_however_long_their_filters_are() {
-        let directory = Directory::default();
-        let mut seen = 0;
-        for n in 0..100 {
-            directory.add_interest(&format!("{}/{n}", "a".repeat(60_000)), 1);
-        }
-        let changes = directory.changes.lock().unwrap();
-        assert!(changes.bytes <= MAX_CHANGE_BYTES && changes.recent.len() > 10);
-        drop(changes);
-        let mut heard = Vec::new();
-        directory.catch_up(&mut seen, |filter| heard.push(filter.map(str::to_owned)));
-        assert_eq!(heard, [None]);
-    }
-
-    #[test]
-    fn only_other_shards_with_subscribers_are_elsewhere() {
-        let directory = Directory::default();
-        directory.add_interest("a/+", 0);
-        directory.add_interest("a/b", 2);
-        let at = |shard| {
-            let found = directory.elsewhere("a/b", Parent::Matches, shard);
-            found.shards.iter(4, shard).collect::<Vec<_>>()
-        };
-        assert_eq!(at(0), [2]);
-        assert_eq!(at(1), [0, 2]);
-        directory.remove_interest("a/b", 2);
-        assert_eq!(at(1), [0]);
-    }
-
-    #[test]
-    fn a_group_takes_turns_among_its_connected_members() {
-        let directory = Directory::default();
-        for (name, online) in [("a", true), ("b", false), ("c", true)] {
-            directory.join("g", "t", member(name, online));
-        }
-        let group = &directory.elsewhere("t", Parent::Matches, 0).groups[0];
-        let mut chosen: Vec<_> = (0..4).filter_map(|_| group.choose_here()).collect();
-        chosen.sort_by(|a, b| a.client_id.cmp(&b.client_id));
-        assert!(chosen.iter().all(|member| &*member.client_id != "b"));
-        assert!(chosen.iter().any(|member| &*member.client_id == "a"));
-        for name in ["a", "c"] {
-            directory.leave("g", "t", name);
-        }
-        assert_eq!(&*group.choose_here().unwrap().client_id, "b");
-        directory.leave("g", "t", "b");
-        assert!(directory.elsewhere("t", Parent::Matches, 0).groups.is_empty());
     }
 }

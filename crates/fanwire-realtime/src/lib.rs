@@ -11,7 +11,8 @@
 //! - `broker` is what the connections of a shard share, and the heart of it: sessions,
 //!   subscriptions, the ways of messages. It knows no socket and no clock.
 //! - `directory` and `retained` are what the shards share; `durable` is what outlives them.
-//! - [`mesh`] makes several nodes one broker, over links that somebody else has.
+//! - [`mesh`] makes several nodes one broker, over links that somebody else has; `clients` finds
+//!   one client on whichever node it is, and `errand` is what nodes ask each other for that.
 //! - [`topic`] finds filters for a topic, and topics for a filter.
 //! - [`Rules`] calls functions for messages, as topic rules say.
 //! - [`Natives`] are authorizers and subscribers of this process, in place of functions.
@@ -21,8 +22,10 @@
 //! shard, by reference where many get the same bytes; other shards by notice; taps.
 
 mod broker;
+mod clients;
 mod directory;
 mod durable;
+mod errand;
 mod figures;
 mod handshake;
 mod listing;
@@ -44,12 +47,13 @@ pub mod topic;
 
 pub use self::broker::DirectError;
 pub use self::durable::LoadError;
+pub use self::errand::{ClientError, Unreachable};
 pub use self::figures::{DropReason, RealtimeStats};
 pub use self::handshake::{
     Arrival, ClientStream, Credentials, HttpArrival, MAX_PEEKED, SignedBy, Signer, TlsArrival,
     Trial,
 };
-pub use self::listing::{RetainedInfo, SessionInfo, SubscriptionInfo};
+pub use self::listing::{RetainedInfo, SessionInfo, SessionList, SubscriptionInfo};
 pub use self::message::{Message, Origin, Properties, Publisher};
 pub use self::natives::{
     NativeAuthorizer, NativeFailure, NativeFuture, NativeMessage, NativeRequest, NativeSubscriber,

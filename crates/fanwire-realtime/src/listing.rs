@@ -1,16 +1,23 @@
 //! Facts about sessions and retained messages, for people and APIs.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fanwire_policy::Access;
 use fanwire_wire::mqtt::QoS;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Facts about one session.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionInfo {
+    /// What people call the node that has it; `None` where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Whether it is on its way to another node, and may have arrived there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moving: bool,
     /// The client id.
     pub client_id: Arc<str>,
     /// The principal of its last connection; empty where nobody was asked.
@@ -26,7 +33,7 @@ pub struct SessionInfo {
     /// When it was disconnected, in milliseconds since the epoch.
     pub disconnected_at: Option<u64>,
     /// Why it was disconnected last.
-    pub disconnect_reason: Option<&'static str>,
+    pub disconnect_reason: Option<Cow<'static, str>>,
     /// Its keep-alive in seconds; 0 for none.
     pub keep_alive: u16,
     /// Whether its connection began without a session of before.
@@ -46,8 +53,20 @@ pub struct SessionInfo {
     pub(crate) access: Option<Arc<Access>>,
 }
 
+/// The sessions of all nodes, as far as they are known.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SessionList {
+    /// By client id.
+    pub sessions: Vec<SessionInfo>,
+    /// The nodes that did not answer in time, and those that have died and whose sessions
+    /// nobody has taken over yet, by what people call them.
+    pub missing: Vec<String>,
+    /// Whether a node has more sessions than are listed.
+    pub more: bool,
+}
+
 /// Facts about one subscription.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionInfo {
     /// The topic filter, with `$share/…` where it is shared.

@@ -21,14 +21,14 @@ use crate::directory::Directory;
 use crate::durable::{Durable, LoadError};
 use crate::figures::{AllFigures, RealtimeStats};
 use crate::handshake::{Keys, MAX_HANDSHAKES, MAX_PASSWORD_CHECKS};
-use crate::listing::{RetainedInfo, SessionInfo};
-use crate::mesh::{Mesh, MeshParts};
+use crate::listing::RetainedInfo;
+use crate::mesh::{Mesh, MeshParts, Nodes};
 use crate::notice::Notice;
 use crate::retained::Retained;
 use crate::session::{Keepers, MqttSession, Shard, SharedParts};
 use crate::settings::{Settings, SettingsError};
 use crate::tap::{Reach, Subscription, Tap};
-use crate::{DirectError, Message, Natives, Observer};
+use crate::{Message, Natives, Observer};
 
 /// A realtime endpoint: an MQTT broker over a hub. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) policies: Mutex<PolicyPool>,
     /// The other nodes.
     pub(crate) mesh: Option<Arc<Mesh>>,
+    /// The same, to be asked.
+    pub(crate) nodes: Option<Arc<dyn Nodes>>,
     /// What addresses and principals are held to.
     pub(crate) limiter: Arc<Limiter>,
 }
@@ -166,6 +168,7 @@ impl Realtime {
         let directory = Arc::new(Directory::default());
         let retained = Arc::new(Retained::default());
         let shards = parts.hub.shards;
+        let nodes = parts.mesh.as_ref().and_then(|mesh| mesh.nodes.clone());
         let mesh = parts.mesh.map(|mesh| Mesh::new(mesh, &directory, &retained, shards));
         let store = parts.store.as_ref().filter(|_| mesh.is_none());
         let durable = store.map(Durable::open).transpose()?;
@@ -224,6 +227,7 @@ impl Realtime {
             password_checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
             policies: Mutex::default(),
             mesh,
+            nodes,
             limiter: parts.limiter,
         };
         let realtime = Self { inner: Arc::new(inner) };
@@ -283,32 +287,6 @@ impl Realtime {
         }
     }
 
-    /// Sends a message to one client that is connected, whatever it subscribes to (reference:
-    /// iot.md, section 7, SendDirectMessage). With QoS 1 done when the client has acknowledged
-    /// it, for which it has `patience`. Taps and topic rules do not see it.
-    ///
-    /// # Errors
-    ///
-    /// [`DirectError`].
-    pub async fn send_direct(
-        &self,
-        client_id: &str,
-        message: Message,
-        patience: Duration,
-    ) -> Result<(), DirectError> {
-        self.inner.settings.load().check_publication(&message)?;
-        let (done, outcome) = oneshot::channel();
-        let shard = self.shard_of(client_id);
-        let bytes = message.payload.len() + message.topic.len();
-        let (client_id, message) = (client_id.into(), Arc::new(message));
-        let notice = Notice::Direct { client_id, message, done };
-        self.inner.hub.notify(shard, notice, bytes).map_err(|Busy| PublishError::Busy)?;
-        match tokio::time::timeout(patience, outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(DirectError::Unconfirmed),
-        }
-    }
-
     /// Subscribes somebody in this process to a topic filter, until what is returned is
     /// dropped. Retained messages are not delivered: see [`find_retained`](Self::find_retained).
     pub fn subscribe(&self, filter: &str, tap: Arc<dyn Tap>) -> Subscription {
@@ -345,59 +323,6 @@ impl Realtime {
     /// most `limit`.
     pub fn list_retained(&self, after: Option<&str>, limit: usize) -> Vec<RetainedInfo> {
         self.inner.retained.list(after, limit, self.inner.hub.clock().epoch_ms())
-    }
-
-    /// Ends the connection of a client (reference: iot.md, section 7, DeleteConnection).
-    /// Says whether it was connected.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`] where too much waits for its shard.
-    pub async fn disconnect(
-        &self,
-        client_id: &str,
-        clean_session: bool,
-        prevent_will: bool,
-    ) -> Result<bool, Busy> {
-        let (done, answer) = oneshot::channel();
-        let client_id: Arc<str> = client_id.into();
-        let shard = self.shard_of(&client_id);
-        let notice = Notice::Disconnect { client_id, clean_session, prevent_will, done };
-        self.inner.hub.notify(shard, notice, 0)?;
-        Ok(answer.await.unwrap_or(false))
-    }
-
-    /// Facts about the session of a client, connected or not.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`] where too much waits for its shard.
-    pub async fn session(&self, client_id: &str) -> Result<Option<SessionInfo>, Busy> {
-        let (done, answer) = oneshot::channel();
-        let client_id: Arc<str> = client_id.into();
-        let shard = self.shard_of(&client_id);
-        self.inner.hub.notify(shard, Notice::Session { client_id, done }, 0)?;
-        Ok(answer.await.ok().flatten())
-    }
-
-    /// Facts about sessions, at most `limit` a shard.
-    ///
-    /// # Errors
-    ///
-    /// [`Busy`] where too much waits for a shard.
-    pub async fn sessions(&self, limit: usize) -> Result<Vec<SessionInfo>, Busy> {
-        let mut answers = Vec::with_capacity(self.inner.hub.shards());
-        for shard in 0..self.inner.hub.shards() {
-            let (done, answer) = oneshot::channel();
-            self.inner.hub.notify(shard, Notice::Sessions { limit, done }, 0)?;
-            answers.push(answer);
-        }
-        let mut sessions = Vec::new();
-        for answer in answers {
-            sessions.extend(answer.await.unwrap_or_default());
-        }
-        sessions.sort_by(|a, b| a.client_id.cmp(&b.client_id));
-        Ok(sessions)
     }
 
     /// This node's part among others, for who has the links to them; `None` where this is the

@@ -35,6 +35,7 @@ async fn list(args: &SessionListArgs) -> Result<ExitCode, CommandError> {
     } else {
         output(&table(sessions))?;
     }
+    anstream::eprint!("{}", left_out(&found));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -42,29 +43,43 @@ fn table(sessions: &[Value]) -> String {
     if sessions.is_empty() {
         return "no client is connected or has a session\n".to_owned();
     }
-    let mut table = Table::new(&[
-        "CLIENT",
-        "PRINCIPAL",
-        "STATE",
-        "PROTOCOL",
-        "FROM",
-        "SUBSCRIPTIONS",
-        "WAITING",
-    ]);
+    let several = sessions.iter().any(|session| session["node"].is_string());
+    let mut heading = vec!["CLIENT", "PRINCIPAL", "STATE", "PROTOCOL", "FROM"];
+    if several {
+        heading.push("NODE");
+    }
+    heading.extend(["SUBSCRIPTIONS", "WAITING"]);
+    let mut table = Table::new(&heading);
     for session in sessions {
         let subscriptions = session["subscriptions"].as_array().map_or(0, Vec::len);
         let waiting = count(session, "queued") + count(session, "inFlight");
-        table.row([
+        let mut cells = vec![
             text(session, "clientId"),
             text(session, "principal"),
             state(session),
             text(session, "protocol"),
             text(session, "peer"),
-            subscriptions.to_string(),
-            waiting.to_string(),
-        ]);
+        ];
+        if several {
+            cells.push(text(session, "node"));
+        }
+        cells.extend([subscriptions.to_string(), waiting.to_string()]);
+        table.row(cells);
     }
     table.to_string()
+}
+
+/// Whose sessions are not listed, a line each.
+fn left_out(found: &Value) -> String {
+    let missing = found["missing"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut said = String::new();
+    for node in missing {
+        said.push_str(&format!("the sessions of {node} are missing: it does not answer\n"));
+    }
+    if found["more"].as_bool() == Some(true) {
+        said.push_str("there are more sessions than are listed\n");
+    }
+    said
 }
 
 /// Since when it is connected, or away.
@@ -112,6 +127,7 @@ fn described(session: &Value) -> String {
         ("ended by", text(session, "disconnectReason")),
         ("protocol", text(session, "protocol")),
         ("from", text(session, "peer")),
+        ("node", text(session, "node")),
         ("keep-alive", keep_alive),
         ("ends", expiry),
         ("waiting", count(session, "queued").to_string()),
@@ -158,10 +174,28 @@ mod tests {
             assert!(shown.contains(line), "{shown}");
         }
         assert!(!shown.contains("principal"));
+        assert!(!shown.contains("  node"));
         let listed = anstream::adapter::strip_str(&table(&[session])).to_string();
         assert!(
             listed.ends_with("  c       -          away   MQTT 5    -     1              3\n"),
             "{listed}"
         );
+    }
+
+    #[test]
+    fn sessions_of_several_nodes_say_which_and_whose_are_missing_is_said() {
+        let session = json!({ "clientId": "c", "connected": false, "node": "eu-1" });
+        assert!(described(&session).contains("node         eu-1\n"));
+        let listed = anstream::adapter::strip_str(&table(&[session])).to_string();
+        assert!(listed.contains("NODE  SUBSCRIPTIONS"), "{listed}");
+        assert!(listed.contains("  eu-1  "), "{listed}");
+        let found = json!({ "sessions": [], "missing": ["eu-2", "eu-3"], "more": true });
+        let lines = [
+            "the sessions of eu-2 are missing: it does not answer",
+            "the sessions of eu-3 are missing: it does not answer",
+            "there are more sessions than are listed",
+        ];
+        assert_eq!(left_out(&found).lines().collect::<Vec<_>>(), lines);
+        assert_eq!(left_out(&json!({ "sessions": [], "missing": [], "more": false })), "");
     }
 }

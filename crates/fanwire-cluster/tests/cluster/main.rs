@@ -6,7 +6,6 @@ mod links;
 mod membership;
 mod records;
 mod requests;
-mod topics;
 
 use std::time::Duration;
 

@@ -58,25 +58,39 @@ async fn a_node_that_hangs_is_waited_for_until_patience_ends_and_nats_that_is_aw
     server.kill().await;
     state(&a, State::Away).await;
     assert_eq!(a.request(to, "echo", "x".into(), short).await, Err(RequestError::Away));
-    assert_eq!(a.publish("t.a", b"x"), Err(PublishError::Away));
+    assert_eq!(a.publish(&[to], b"x"), Err(PublishError::Away));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publication_reaches_those_that_listen_but_for_its_own_node() {
+async fn a_publication_reaches_the_nodes_that_it_is_for_once_and_in_order() {
+    const ROUNDS: u32 = 200;
     let server = NatsServer::start().await;
-    let [a, b, c] = nodes(&server).await;
-    let mut of_a = a.subscribe("t.news.>").await.unwrap();
-    let mut of_b = b.subscribe("t.news.*.!").await.unwrap();
-    let mut of_c = c.subscribe("t.other.!").await.unwrap();
-    for node in [&a, &b, &c] {
+    let nodes: [Cluster; 4] = nodes(&server).await;
+    let number = |node: usize| nodes[node].me().unwrap().node;
+    let mut heard = Vec::new();
+    for (at, node) in nodes.iter().enumerate() {
+        heard.push(node.subscribe(number(at)).await.unwrap());
         node.flush().await.unwrap();
     }
-    a.publish("t.news.today.!", b"first").unwrap();
-    b.publish("t.news.today.!", b"second").unwrap();
-    b.publish("t.other.!", b"third").unwrap();
-    let got = soon("at b", of_b.next()).await.unwrap();
-    assert_eq!((got.from, &got.payload[..]), (a.me().unwrap(), &b"first"[..]));
-    let got = soon("at a", of_a.next()).await.unwrap();
-    assert_eq!((got.from, &got.payload[..]), (b.me().unwrap(), &b"second"[..]));
-    assert_eq!(&soon("at c", of_c.next()).await.unwrap().payload[..], b"third");
+    // Now for these, now for those, as subscriptions come and go.
+    let sets: [&[usize]; 6] = [&[1], &[1, 2], &[1, 2, 3], &[3], &[2], &[1, 3]];
+    for round in 0..ROUNDS {
+        let set = sets[round as usize % sets.len()];
+        let to: Vec<NodeId> = set.iter().map(|node| number(*node)).collect();
+        nodes[0].publish(&to, &round.to_be_bytes()).unwrap();
+    }
+    let everybody: Vec<NodeId> = (0..nodes.len()).map(number).collect();
+    nodes[0].publish(&everybody, b"end").unwrap();
+    for (at, heard) in heard.iter_mut().enumerate().skip(1) {
+        let meant = (0..ROUNDS).filter(|round| sets[*round as usize % sets.len()].contains(&at));
+        let meant = meant.map(|round| Bytes::copy_from_slice(&round.to_be_bytes()));
+        for payload in meant.chain([Bytes::from("end")]) {
+            let got = soon("what was published", heard.next()).await.unwrap();
+            assert_eq!((got.from, got.payload), (nodes[0].me().unwrap(), payload), "at {at}");
+        }
+    }
+    // What a node publishes to all does not come back to it.
+    nodes[1].publish(&everybody, b"by another").unwrap();
+    let got = soon("what another published", heard[0].next()).await.unwrap();
+    assert_eq!((got.from, &got.payload[..]), (nodes[1].me().unwrap(), &b"by another"[..]));
 }

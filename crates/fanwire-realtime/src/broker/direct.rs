@@ -8,7 +8,7 @@ use super::deliver::When;
 use super::flow::{InFlight, Step};
 use super::session::Presence;
 use super::{Broker, Key};
-use crate::{Message, PublishError};
+use crate::{Message, PublishError, Unreachable};
 
 /// Why a message did not reach the client that it was for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum DirectError {
     /// The client is not connected. Messages do not wait for it.
     #[error("the client is not connected")]
     Away,
+    /// It may be connected where nobody can ask. It may have got the message.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
     /// The client's policy does not let it receive the topic.
     #[error("the client's policy does not allow iot:Receive on the topic")]
     Forbidden,

@@ -33,6 +33,8 @@ fn info(session: &Session) -> SessionInfo {
     });
     let websocket = live.is_some_and(|live| live.form.websocket);
     SessionInfo {
+        node: None,
+        moving: session.moves_to.is_some(),
         client_id: session.client_id.clone(),
         principal,
         connected: live.is_some(),
@@ -40,7 +42,7 @@ fn info(session: &Session) -> SessionInfo {
         peer: live.map(|live| live.peer),
         connected_at: live.map(|live| live.connected_at),
         disconnected_at: away.map(|away| away.since),
-        disconnect_reason: away.and_then(|away| away.reason).map(|reason| reason.as_str()),
+        disconnect_reason: away.and_then(|away| away.reason).map(|reason| reason.as_str().into()),
         keep_alive: live.map_or(0, |live| live.keep_alive),
         clean_start: live.is_some_and(|live| live.clean_start),
         session_expiry: session.expiry,

@@ -96,13 +96,13 @@ impl Realtime {
         Ok(Some(Trial { principal: found.principal.into(), access: found.access }))
     }
 
-    /// What a client that is connected may do. `None` where it is not.
+    /// What a client that is connected to this node may do. `None` where it is not.
     ///
     /// # Errors
     ///
     /// [`Busy`](fanwire_hub::Busy) where too much waits for its shard.
     pub async fn try_client(&self, client_id: &str) -> Result<Option<Trial>, fanwire_hub::Busy> {
-        let session = self.session(client_id).await?.filter(|session| session.connected);
+        let session = self.session_here(client_id).await?.filter(|session| session.connected);
         Ok(session.map(|session| Trial { principal: session.principal, access: session.access }))
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! # Brief overview
 //!
-//! - [`Links`], [`SessionRecords`] and [`RetainedRecords`] are what the plane needs of
+//! - [`Links`], [`Nodes`], [`SessionRecords`] and [`RetainedRecords`] are what the plane needs of
 //!   whatever connects the nodes. It knows no network.
 //! - [`Mesh`] is a node's part: it turns what shards have for other nodes into frames, and
 //!   frames into what shards are told. It knows no clock and does not wait.
@@ -25,6 +25,7 @@
 mod claims;
 mod frame;
 mod heard;
+mod nodes;
 mod own;
 mod passing;
 mod replica;
@@ -38,6 +39,7 @@ use fanwire_wire::mqtt::PacketId;
 pub(crate) use self::claims::Claim;
 pub(crate) use self::claims::encode as encode_session;
 pub(crate) use self::frame::{Answer, Item, Target};
+pub use self::nodes::{Asking, Nodes};
 pub use self::state::{Incoming, Mesh};
 pub(crate) use self::state::{Outgoing, Sent, Settling};
 
@@ -69,6 +71,8 @@ pub struct MeshParts {
     pub node: Node,
     /// The links to the others.
     pub links: Arc<dyn Links>,
+    /// What asks the others about clients; `None` where only this node's are known.
+    pub nodes: Option<Arc<dyn Nodes>>,
     /// What outlives this node of its sessions; `None` where nothing does.
     pub sessions: Option<Arc<dyn SessionRecords>>,
     /// The retained messages of all nodes; `None` where each has its own.

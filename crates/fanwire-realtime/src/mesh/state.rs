@@ -260,7 +260,7 @@ impl Mesh {
 
     /// The other nodes: those that live, and those that have died and whose sessions nobody has
     /// yet.
-    pub(super) fn peers(&self) -> (Vec<Node>, Vec<Node>) {
+    pub(crate) fn peers(&self) -> (Vec<Node>, Vec<Node>) {
         let state = self.state();
         let dead = state.peers.iter().filter(|(_, peer)| peer.dead).map(|(node, _)| *node);
         (state.living().collect(), dead.collect())

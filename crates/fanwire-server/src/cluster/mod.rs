@@ -3,8 +3,10 @@
 //!
 //! `nodes` is what the WebSocket plane asks of others and is asked; `journal` keeps what is
 //! owed to its connections when their node is gone, and pays it for nodes that are. `realtime` is
-//! what the realtime plane needs, and `records` what it keeps in JetStream.
+//! what the realtime plane needs, `clients` what it asks of others and is asked, and `records` what
+//! it keeps in JetStream.
 
+mod clients;
 mod journal;
 mod nodes;
 mod realtime;
@@ -17,6 +19,7 @@ use fanwire_hub::Hub;
 use fanwire_realtime::mesh::MeshParts;
 use fanwire_websocket::{Plane, Stay, WebSocketSession};
 
+use self::clients::ClientNodes;
 use self::journal::Journal;
 pub(crate) use self::nodes::ClusterNodes;
 use self::realtime::Wire;
@@ -29,6 +32,8 @@ const CHANNEL: &str = "ws";
 /// This server's place in its cluster.
 pub(crate) struct ClusterHost {
     cluster: Cluster,
+    /// What people call this node.
+    name: String,
     journal: Arc<Journal>,
     sessions: Arc<Sessions>,
     retained: Arc<Retained>,
@@ -48,13 +53,14 @@ impl ClusterHost {
         if options.address.is_empty() {
             options.address = place;
         }
+        let name = options.node_name.clone();
         let cluster = Cluster::join(options).await?;
         let of_joined = hub.clone();
         cluster.on_joined(move |me| of_joined.set_node(me.node.0));
         let journal = Journal::open(&cluster).await?;
         let (sessions, retained) =
             (Sessions::open(&cluster).await?, Retained::open(&cluster).await?);
-        Ok(Self { cluster, journal, sessions, retained })
+        Ok(Self { cluster, name, journal, sessions, retained })
     }
 
     /// The other nodes, for the WebSocket plane.
@@ -67,14 +73,17 @@ impl ClusterHost {
     pub(crate) fn mesh(&self) -> Option<MeshParts> {
         let node = realtime::node(self.cluster.me()?);
         let links = Wire::new(&self.cluster);
+        let nodes = ClientNodes { cluster: self.cluster.clone(), own_name: self.name.clone() };
+        let nodes = Some(Arc::new(nodes) as _);
         let sessions: Arc<Sessions> = Arc::clone(&self.sessions);
         let retained: Arc<Retained> = Arc::clone(&self.retained);
-        Some(MeshParts { node, links, sessions: Some(sessions), retained: Some(retained) })
+        Some(MeshParts { node, links, nodes, sessions: Some(sessions), retained: Some(retained) })
     }
 
     /// Does what others ask from now on.
     pub(crate) async fn start(&self, plane: &Plane, realtime: &Arc<RealtimeHost>) {
         realtime::start(&self.cluster, realtime, &self.sessions);
+        clients::answer(&self.cluster, realtime);
         realtime::know_retained(realtime, &self.retained).await;
         let of_requests = plane.clone();
         self.cluster.on_request(CHANNEL, move |_, errand| {

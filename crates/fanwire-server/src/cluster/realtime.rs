@@ -15,7 +15,7 @@ use super::records::{self, Retained, Sessions};
 use crate::realtime::RealtimeHost;
 
 /// The name of the realtime plane among what nodes say to each other.
-const CHANNEL: &str = "mqtt";
+pub(super) const CHANNEL: &str = "mqtt";
 
 /// The longest piece that a frame goes in, in bytes. NATS takes messages of a megabyte.
 const PIECE_BYTES: usize = 512 * 1024;
@@ -124,10 +124,9 @@ impl Links for Wire {
     }
 
     fn cast(&self, to: &[Node], frame: Bytes) {
-        for node in to {
-            // It may be lost.
-            let _ = self.cluster.publish(&subject(incarnation(*node)), &frame);
-        }
+        let to: Vec<NodeId> = to.iter().map(|node| NodeId(node.id)).collect();
+        // It may be lost.
+        let _ = self.cluster.publish(&to, &frame);
     }
 
     fn is_behind(&self) -> bool {
@@ -268,13 +267,13 @@ fn tell_of_peers(cluster: &Cluster, host: &std::sync::Weak<RealtimeHost>) {
     peers.values().for_each(|peer| mesh.joined(node(peer.incarnation)));
 }
 
-/// Takes what is sent to this node in its present stay and may be lost, until it is dropped.
+/// Takes what is sent to this node's present number and may be lost, until it is dropped.
 struct Casts(Option<tokio::task::JoinHandle<()>>);
 
 impl Casts {
     async fn of(cluster: &Cluster, host: std::sync::Weak<RealtimeHost>) -> Self {
         let Some(me) = cluster.me() else { return Self(None) };
-        let Ok(subscription) = cluster.subscribe(&subject(me)).await else { return Self(None) };
+        let Ok(subscription) = cluster.subscribe(me.node).await else { return Self(None) };
         // Others cast to this node once they know what it hears: by then NATS knows, too.
         let _ = cluster.flush().await;
         Self(Some(tokio::spawn(take_casts(subscription, host))))
@@ -296,11 +295,6 @@ async fn take_casts(mut subscription: Subscription, host: std::sync::Weak<Realti
             mesh.received(node(publication.from), &publication.payload);
         }
     }
-}
-
-/// Where a node takes what may be lost.
-fn subject(node: Incarnation) -> String {
-    format!("n.{}.{}", node.node.0, node.boot)
 }
 
 fn mesh_of(host: &RealtimeHost) -> Option<Arc<Mesh>> {

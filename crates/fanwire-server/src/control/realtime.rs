@@ -62,8 +62,8 @@ impl Router {
                 self.control_parts().subscribers.listen(plane, &filters)
             }
             (&Method::GET, ["sessions"]) => {
-                let sessions = plane.sessions(MAX_SESSIONS).await.map_err(DataError::from)?;
-                Ok(super::json(&json!({ "sessions": sessions })))
+                let list = plane.sessions(MAX_SESSIONS).await.map_err(DataError::from)?;
+                Ok(super::json(&list))
             }
             (&Method::GET, ["sessions", id]) => {
                 let session = plane.session(id).await.map_err(DataError::from)?;

@@ -60,6 +60,7 @@ impl From<DirectError> for DataError {
         match error {
             DirectError::Message(error) => error.into(),
             DirectError::Away => Self::not_found(text),
+            DirectError::Unreachable(_) => Self::unavailable(text),
             DirectError::Forbidden => Self::forbidden(text),
             DirectError::Busy => Self::busy(text),
             DirectError::TooLong => Self::too_large(text),

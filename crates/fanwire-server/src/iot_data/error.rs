@@ -1,5 +1,6 @@
 //! Errors of the data plane, as SDKs know them.
 
+use fanwire_realtime::ClientError;
 use http::StatusCode;
 
 use crate::response::{self, Answer};
@@ -58,6 +59,11 @@ impl DataError {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "GatewayTimeoutException", message)
     }
 
+    /// For what another node would know, or do, that cannot be reached.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableException", message)
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailureException", message)
     }
@@ -83,6 +89,15 @@ impl DataError {
 impl From<fanwire_hub::Busy> for DataError {
     fn from(busy: fanwire_hub::Busy) -> Self {
         Self::busy(busy.to_string())
+    }
+}
+
+impl From<ClientError> for DataError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Busy(busy) => busy.into(),
+            ClientError::Unreachable(unreachable) => Self::unavailable(unreachable.to_string()),
+        }
     }
 }
 

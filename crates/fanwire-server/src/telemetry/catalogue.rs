@@ -141,7 +141,7 @@ pub(super) static METRICS: &[Metric] = &[
     gauge("cluster_link_waiting_bytes", &[], "bytes that other nodes have yet to acknowledge"),
     counter("cluster_requests", &[], "requests to other nodes"),
     counter("cluster_requests_timed_out", &[], "those that had no answer in time"),
-    counter("cluster_publications", &[], "publications to whichever node listens"),
+    counter("cluster_publications", &[], "publications to other nodes, each to all that it is for"),
     counter("cluster_publications_dropped", &[], "those that could not be sent"),
     counter("cluster_messages_lost", &[], "messages of NATS that this node was too slow for"),
     gauge(

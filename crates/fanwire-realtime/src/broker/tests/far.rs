@@ -99,7 +99,7 @@ impl Nodes {
     fn start(&mut self, node: Node) {
         let links = Arc::new(Wire { from: node, wires: Arc::clone(&self.wires) });
         let legacy = Arc::new(Legacy { node, all: Arc::clone(&self.left) });
-        let parts = MeshParts { node, links, sessions: Some(legacy), retained: None };
+        let parts = MeshParts { node, links, nodes: None, sessions: Some(legacy), retained: None };
         let (net, mesh) = net(parts);
         for (other, known) in &self.meshes {
             known.joined(node);
