@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     /// Who this node is; `None` between a stay and the next.
     pub(crate) me: watch::Sender<Option<Incarnation>>,
     pub(crate) peers: watch::Sender<Arc<Peers>>,
+    /// Whether these are all that were there when this node came.
+    pub(crate) knows_peers: watch::Sender<bool>,
     pub(crate) state: watch::Sender<State>,
     pub(crate) events: broadcast::Sender<Event>,
     /// Until when nobody can have declared this node dead.
@@ -127,6 +129,12 @@ impl Cluster {
     /// The nodes that are in the cluster now, but for this one.
     pub fn peers(&self) -> watch::Receiver<Arc<Peers>> {
         self.shared.peers.subscribe()
+    }
+
+    /// Waits until [`peers`](Self::peers) has all nodes that were there when this one came.
+    pub async fn knows_peers(&self) {
+        // The sender is part of what this has.
+        let _ = self.shared.knows_peers.subscribe().wait_for(|knows| *knows).await;
     }
 
     /// Whether what needs the other nodes works.
@@ -322,6 +330,7 @@ impl Shared {
             runtime,
             me: watch::Sender::new(None),
             peers: watch::Sender::default(),
+            knows_peers: watch::Sender::default(),
             state: watch::Sender::new(State::Out),
             events: broadcast::Sender::new(limits::UNREAD_EVENTS),
             safe_until: Mutex::default(),

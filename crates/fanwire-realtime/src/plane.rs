@@ -22,7 +22,7 @@ use crate::durable::{Durable, LoadError};
 use crate::figures::{AllFigures, RealtimeStats};
 use crate::handshake::{Keys, MAX_HANDSHAKES, MAX_PASSWORD_CHECKS};
 use crate::listing::RetainedInfo;
-use crate::mesh::{Mesh, MeshParts, Nodes};
+use crate::mesh::{MEETING_PATIENCE, Mesh, MeshParts, Nodes};
 use crate::notice::Notice;
 use crate::retained::Retained;
 use crate::session::{Keepers, MqttSession, Shard, SharedParts};
@@ -275,6 +275,11 @@ impl Realtime {
         settings.cap_expiry(&mut message);
         if message.published_at == 0 {
             message.published_at = self.inner.hub.clock().epoch_ms();
+        }
+        if let Some(mesh) = &self.inner.mesh {
+            // Else nobody knows where it is to be kept.
+            let met = tokio::time::timeout(MEETING_PATIENCE, mesh.met()).await;
+            met.map_err(|_| PublishError::NotKept)?;
         }
         let (done, kept) = oneshot::channel();
         let shard = self.shard_of(&message.topic);

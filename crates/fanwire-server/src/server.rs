@@ -313,6 +313,10 @@ impl Server {
         let (closed, closing) = watch::channel(false);
         guard.follow(watching.clone());
         let telling = telemetry::open(&options.telemetry, &telemetry)?;
+        if let Some(cluster) = &cluster {
+            cluster.start(router.plane(), router.realtime_host()).await;
+            telemetry.follow(cluster.cluster().clone());
+        }
         for (listener, port) in ports {
             let (router, stopped) = (Arc::clone(&router), watching.clone());
             door::open(listener, router, port, stopped.clone(), stopped)
@@ -336,10 +340,6 @@ impl Server {
                 stopped: watching.clone(),
             });
             nitric.apply(app).await;
-        }
-        if let Some(cluster) = &cluster {
-            cluster.start(router.plane(), router.realtime_host()).await;
-            telemetry.follow(cluster.cluster().clone());
         }
         if let Some(certificates) = options.certificates {
             tokio::spawn(certificates.keep(watching.clone()));

@@ -24,7 +24,13 @@ pub(crate) struct Bucket {
 }
 
 /// A record as it was seen.
-pub(crate) type Observed = (NodeId, Revision, Option<Lease>);
+pub(crate) struct Observed {
+    pub(crate) node: NodeId,
+    pub(crate) revision: Revision,
+    pub(crate) lease: Option<Lease>,
+    /// Whether nothing older is still to come.
+    pub(crate) is_current: bool,
+}
 
 /// What is seen of the bucket. Ends where it cannot go on.
 pub(crate) type Watch = Pin<Box<dyn Stream<Item = Observed> + Send>>;
@@ -114,8 +120,9 @@ fn is_nothing(kind: &LastRawMessageErrorKind) -> bool {
 
 fn observed(prefix: &str, message: &async_nats::jetstream::Message) -> Option<Observed> {
     let node = NodeId(message.subject.strip_prefix(prefix)?.parse().ok()?);
-    let revision = message.info().ok()?.stream_sequence;
+    let info = message.info().ok()?;
+    let (revision, is_current) = (info.stream_sequence, info.pending == 0);
     let is_put = message.headers.as_ref().is_none_or(records::is_put);
     let lease = is_put.then(|| serde_json::from_slice(&message.payload).ok()).flatten();
-    Some((node, revision, lease))
+    Some(Observed { node, revision, lease, is_current })
 }

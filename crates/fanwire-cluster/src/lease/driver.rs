@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::bucket::{Bucket, Found, Watch};
+use super::bucket::{Bucket, Found, Observed, Watch};
 use super::{become_member, take_number};
 use crate::cluster::{Event, Shared, State};
 use crate::facts::count;
@@ -105,11 +105,14 @@ impl Driver {
                 () = tokio::time::sleep_until(tick) => {}
                 Some(reach) = self.reach.recv() => self.reached(reach),
                 seen = next(&mut watch) => match seen {
-                    Some((node, revision, lease)) => {
+                    Some(Observed { node, revision, lease, is_current }) => {
                         let now = Instant::now();
                         let actions = self.membership.observed(node, revision, lease, now);
                         if self.act(actions).await {
                             return true;
+                        }
+                        if is_current {
+                            shared.knows_peers.send_replace(true);
                         }
                     }
                     None => {
@@ -335,6 +338,7 @@ impl Driver {
         self.running.clear();
         *self.shared.safe_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.me.send_replace(None);
+        self.shared.knows_peers.send_replace(false);
         self.shared.peers.send_replace(Arc::default());
         self.shared.state.send_replace(State::Out);
         self.shared.links.end_all();
@@ -383,7 +387,7 @@ impl Drop for AbortOnDrop {
 }
 
 /// The next of what is watched; for ever nothing where nothing is.
-async fn next(watch: &mut Option<Watch>) -> Option<super::bucket::Observed> {
+async fn next(watch: &mut Option<Watch>) -> Option<Observed> {
     match watch {
         Some(watch) => watch.next().await,
         None => std::future::pending().await,

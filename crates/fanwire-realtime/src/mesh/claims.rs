@@ -26,6 +26,9 @@ const SESSION_PATIENCE: Duration = Duration::from_secs(20);
 /// How long one that begins anew waits: what it had elsewhere ends anyway, only later.
 const CLEAN_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a client waits for a node that comes to meet the others.
+pub(crate) const MEETING_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Claims that are not answered by all, at the most.
 const MAX_CLAIMS: usize = 65_536;
 
@@ -71,6 +74,8 @@ impl Mesh {
         clean: bool,
         at: u64,
     ) -> Option<Claim> {
+        // A node that has just come, or was taken for dead, cannot know whom to ask.
+        tokio::time::timeout(MEETING_PATIENCE, self.met()).await.ok()?;
         let (answered, all_have) = oneshot::channel();
         let number = self.ask_all(client_id, clean, at, answered)?;
         let claim = Claim { mesh: Arc::clone(self), number };

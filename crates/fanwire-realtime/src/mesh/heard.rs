@@ -84,6 +84,7 @@ impl Mesh {
             };
         }
         drop(all);
+        self.meeting.go_on(Some(from));
         self.links.send(from, Frame::Taken { version }.encode());
     }
 

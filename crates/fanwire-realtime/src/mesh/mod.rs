@@ -25,6 +25,7 @@
 mod claims;
 mod frame;
 mod heard;
+mod meeting;
 mod nodes;
 mod own;
 mod passing;
@@ -36,8 +37,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fanwire_wire::mqtt::PacketId;
 
-pub(crate) use self::claims::Claim;
 pub(crate) use self::claims::encode as encode_session;
+pub(crate) use self::claims::{Claim, MEETING_PATIENCE};
 pub(crate) use self::frame::{Answer, Item, Target};
 pub use self::nodes::{Asking, Nodes};
 pub use self::state::{Incoming, Mesh};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::claims::Claims;
 use super::frame::{Frame, Item, Target};
 use super::heard::Heard;
+use super::meeting::Meeting;
 use super::own::Own;
 use super::passing::Barriers;
 use super::{Links, MeshParts, Node, RetainedRecords, SessionRecords};
@@ -60,6 +61,7 @@ pub struct Mesh {
     /// Clients that are being let in. Taken before the lock of `state`.
     pub(super) claims: Mutex<Claims>,
     pub(super) barriers: Mutex<Barriers>,
+    pub(super) meeting: Meeting,
 }
 
 #[derive(Default)]
@@ -149,6 +151,7 @@ impl Mesh {
             heard: Mutex::default(),
             claims: Mutex::default(),
             barriers: Mutex::default(),
+            meeting: Meeting::default(),
         });
         mesh.directory.tell_outward(Arc::clone(&mesh) as Arc<dyn Outward>);
         mesh
@@ -199,6 +202,7 @@ impl Mesh {
         for shard in 0..self.shards {
             self.tell(shard, Notice::NodeDied(node), 0);
         }
+        self.meeting.go_on(Some(node));
         self.passed_all(node);
         self.let_go();
     }
@@ -210,6 +214,7 @@ impl Mesh {
         state.peers.remove(&node);
         let batches = state.batches_to(node);
         drop(state);
+        self.meeting.go_on(Some(node));
         let sent = batches.into_iter().flat_map(|batch| batch.sent);
         // What was for its sessions is for nobody: dropping it keeps the promise.
         for sent in sent.filter(|sent| matches!(sent.item.target, Target::Member { .. })) {
@@ -223,6 +228,7 @@ impl Mesh {
     /// This node was taken for dead: others look after its clients. Done when all that it had
     /// of them is gone here; then it is nobody until it [has joined again](Self::rejoined).
     pub async fn fenced(&self) {
+        self.meeting.begin_anew();
         let (gone, all_gone) = oneshot::channel();
         let gone = Mutex::new(Some(gone));
         let told = move |_, _| {

@@ -80,7 +80,8 @@ impl ClusterHost {
         Some(MeshParts { node, links, nodes, sessions: Some(sessions), retained: Some(retained) })
     }
 
-    /// Does what others ask from now on.
+    /// Does what others ask from now on. Done when this node knows what they listen to: before
+    /// that no client is to be let in.
     pub(crate) async fn start(&self, plane: &Plane, realtime: &Arc<RealtimeHost>) {
         realtime::start(&self.cluster, realtime, &self.sessions);
         clients::answer(&self.cluster, realtime);
@@ -102,6 +103,7 @@ impl ClusterHost {
             async move { journal.tell_ends(&plane, peer.incarnation).await }
         });
         self.cluster.start();
+        realtime::meet_others(realtime).await;
     }
 
     pub(crate) fn cluster(&self) -> &Cluster {

@@ -238,7 +238,7 @@ pub(super) async fn know_retained(host: &Arc<RealtimeHost>, retained: &Retained)
 async fn follow(cluster: Cluster, host: std::sync::Weak<RealtimeHost>, pieces: Arc<Pieces>) {
     let mut events = cluster.events();
     let mut casts = Casts::of(&cluster, host.clone()).await;
-    tell_of_peers(&cluster, &host);
+    meet(&cluster, &host).await;
     while let Some(event) = events.next().await {
         let Some(mesh) = host.upgrade().and_then(|host| mesh_of(&host)) else { continue };
         match event {
@@ -253,12 +253,29 @@ async fn follow(cluster: Cluster, host: std::sync::Weak<RealtimeHost>, pieces: A
             }
             Event::Rejoined(_) => {
                 casts = Casts::of(&cluster, host.clone()).await;
-                tell_of_peers(&cluster, &host);
+                meet(&cluster, &host).await;
             }
             _ => {}
         }
     }
     drop(casts);
+}
+
+/// Has the plane know all who are in the cluster.
+async fn meet(cluster: &Cluster, host: &std::sync::Weak<RealtimeHost>) {
+    cluster.knows_peers().await;
+    tell_of_peers(cluster, host);
+    if let Some(mesh) = host.upgrade().and_then(|host| mesh_of(&host)) {
+        mesh.knows_all();
+    }
+}
+
+/// Waits until the plane knows what the others listen to, for a while: clients wait for the
+/// rest, one by one.
+pub(super) async fn meet_others(host: &Arc<RealtimeHost>) {
+    if let Some(mesh) = mesh_of(host) {
+        let _ = tokio::time::timeout(KNOW_PATIENCE, mesh.met()).await;
+    }
 }
 
 fn tell_of_peers(cluster: &Cluster, host: &std::sync::Weak<RealtimeHost>) {

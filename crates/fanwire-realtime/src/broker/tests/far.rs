@@ -105,6 +105,7 @@ impl Nodes {
             known.joined(node);
             mesh.joined(*other);
         }
+        mesh.knows_all();
         self.nets.insert(node, net);
         self.meshes.insert(node, mesh);
         self.run();
@@ -730,4 +731,31 @@ fn what_comes_with_the_sessions_that_are_adopted_does_not_hold_them_up() {
     assert_eq!(nodes.acks(A, publisher), 1);
     let there = nodes.join(C, persistent("there"));
     assert_eq!(nodes.got(C, there), ["1"]);
+}
+
+#[test]
+fn a_node_lets_nobody_in_before_it_knows_what_the_others_listen_to() {
+    let mut nodes = Nodes::new();
+    nodes.kill(A);
+    nodes.meshes.values().for_each(|mesh| mesh.left(A));
+    let again = Node { boot: 2, ..A };
+    for other in [B, C] {
+        nodes.cut(other, again);
+    }
+    nodes.start(again);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _inside = runtime.enter();
+    let mesh = Arc::clone(&nodes.meshes[&again]);
+    let mut met = Box::pin(async move { mesh.met().await });
+    let mut look = || {
+        let waker = std::task::Waker::noop();
+        met.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_ready()
+    };
+    assert!(!look());
+    nodes.wires.lock().unwrap().cut.remove(&(B, again));
+    nodes.run();
+    assert!(!look());
+    // Who dies tells no more.
+    nodes.kill(C);
+    assert!(look());
 }
