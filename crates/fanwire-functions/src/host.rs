@@ -249,7 +249,8 @@ impl Host {
     }
 
     async fn invoke(&self, entry: Arc<Entry>, request: &Request) -> Result<Outcome, InvokeError> {
-        let Some(span) = request.span() else { return self.give(entry, request).await };
+        let span = if entry.spec.observer.wants_spans() { request.span() } else { None };
+        let Some(span) = span else { return self.give(entry, request).await };
         let request = Request { trace_id: span.context.xray(), ..request.clone() };
         let spec = Arc::clone(&entry.spec);
         let tracing = Tracing::begin(&spec, &request.id, span);

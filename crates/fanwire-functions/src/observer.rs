@@ -15,6 +15,12 @@ pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn observe(&self, event: FunctionEvent<'_>);
 
+    /// Whether spans are wanted. Asked for every event, so it has to cost nothing. Where they are
+    /// not, a function is told the trace that its caller named.
+    fn wants_spans(&self) -> bool {
+        false
+    }
+
     /// An event that is part of a trace whose spans are kept is done with.
     fn traced(&self, _invocation: &Invocation<'_>) {}
 }

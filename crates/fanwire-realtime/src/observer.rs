@@ -13,7 +13,7 @@ pub trait Observer: Send + Sync + 'static {
     fn observe(&self, event: &RealtimeEvent<'_>);
 
     /// A function is about to be called for something that its client says is part of a trace,
-    /// or of none: the span of that, where it is kept.
+    /// or of none: the span of that, kept or not, where traces are made.
     fn span(&self, _parent: Option<TraceContext>) -> Option<Span> {
         None
     }

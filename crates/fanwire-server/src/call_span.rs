@@ -14,7 +14,7 @@ use crate::telemetry::{Telemetry, parent_of};
 /// What functions are told a trace in.
 const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// A call that is part of a trace whose spans are kept.
+/// A call, where traces are made.
 pub(crate) struct CallSpan {
     telemetry: Arc<Telemetry>,
     span: Span,
@@ -31,7 +31,7 @@ impl Router {
         request: &mut Request<B>,
     ) -> Option<CallSpan> {
         let what = route_of(target)?;
-        let span = self.telemetry().traces()?.begin(parent_of(request.headers()))?;
+        let span = self.telemetry().traces()?.begin(parent_of(request.headers()));
         if let Ok(header) = HeaderValue::try_from(span.context.xray()) {
             request.headers_mut().insert(XRAY, header);
         }

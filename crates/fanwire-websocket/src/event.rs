@@ -26,7 +26,7 @@ pub(crate) struct Request {
     /// Only messages have one.
     pub(crate) message_id: Option<String>,
     pub(crate) kind: EventType,
-    /// What it is as part of a trace whose spans are kept.
+    /// What it is as part of a trace, where traces are made.
     pub(crate) span: Option<Span>,
 }
 

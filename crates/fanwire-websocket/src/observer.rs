@@ -22,8 +22,8 @@ pub trait Observer: Send + Sync + 'static {
     /// Something that an API, or a handler of it, got wrong and that no request shows.
     fn trouble(&self, api: &WebSocketApi, text: &str);
 
-    /// A request begins that its client says is part of a trace, or of none: its span, where
-    /// that is kept.
+    /// A request begins that its client says is part of a trace, or of none: its span,
+    /// kept or not, where traces are made.
     fn span(&self, _parent: Option<TraceContext>) -> Option<Span> {
         None
     }

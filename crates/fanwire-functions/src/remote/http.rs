@@ -3,12 +3,15 @@
 //!
 //! That is enough for `cargo lambda watch`, AWS's runtime interface emulator and hosts of
 //! people's own. `X-Amz-Function-Error` on an answer marks its body as an error payload.
+//! What is part of a trace says so in W3C's `traceparent`, too, which is what servers read.
+//!
 //! An answer outside 200–299 means that the function was not run, so the function is
 //! [`Unreachable`](InvokeError::Unreachable). One that takes longer than the function's
 //! time-out is a function error, as on Lambda.
 
 use std::time::Instant;
 
+use fanwire_wire::trace::TraceContext;
 use http::header::CONTENT_TYPE;
 use http::{Request as HttpRequest, Response, Uri};
 use http_body_util::Full;
@@ -47,10 +50,14 @@ impl HttpFunction {
             InvokeError::Unreachable { key, address, source }
         };
         let started = Instant::now();
-        let posted = HttpRequest::post(self.url.clone())
+        let mut posted = HttpRequest::post(self.url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header("x-amzn-requestid", &request.id)
-            .header("x-amzn-trace-id", &request.trace_id)
+            .header("x-amzn-trace-id", &request.trace_id);
+        if let Some(context) = TraceContext::from_xray(&request.trace_id) {
+            posted = posted.header("traceparent", context.traceparent());
+        }
+        let posted = posted
             .body(Full::new(request.event.clone()))
             .map_err(|error| unreachable(error.into()))?;
         let limit = spec.options.max_payload;

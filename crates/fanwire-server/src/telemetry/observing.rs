@@ -25,6 +25,10 @@ impl fanwire_functions::Observer for Counting<dyn fanwire_functions::Observer> {
         self.inner.observe(event);
     }
 
+    fn wants_spans(&self) -> bool {
+        self.telemetry.traces().is_some()
+    }
+
     fn traced(&self, invocation: &Invocation<'_>) {
         if let Some(traces) = self.telemetry.traces() {
             traces.invocation(invocation);
@@ -50,7 +54,7 @@ impl fanwire_realtime::Observer for Counting<dyn fanwire_realtime::Observer> {
     }
 
     fn span(&self, parent: Option<TraceContext>) -> Option<Span> {
-        self.telemetry.traces()?.begin(parent)
+        Some(self.telemetry.traces()?.begin(parent))
     }
 
     fn traced(&self, call: &TracedCall<'_>) {
@@ -90,7 +94,7 @@ impl fanwire_websocket::Observer for Counting<dyn fanwire_websocket::Observer> {
     }
 
     fn span(&self, parent: Option<TraceContext>) -> Option<Span> {
-        self.telemetry.traces()?.begin(parent)
+        Some(self.telemetry.traces()?.begin(parent))
     }
 
     fn access(&self, api: &WebSocketApi, line: &str) {

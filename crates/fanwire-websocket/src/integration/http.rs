@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanwire_app::model::HttpIntegration;
+use fanwire_wire::trace::TraceContext;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -32,6 +33,8 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct HttpRequest<'a> {
     pub(crate) body: &'a str,
     pub(crate) parameters: &'a dyn Parameters,
+    /// The trace that it is told to be part of.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// The client that all HTTP integrations share. Made when the first of them is
@@ -140,6 +143,10 @@ fn build(http: &HttpIntegration, input: &HttpRequest<'_>) -> Result<Request<Full
     let mut request = Request::new(Full::new(Bytes::copy_from_slice(input.body.as_bytes())));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
+    // Before the parameters: one that names this header has the last word.
+    if let Some(Ok(value)) = input.trace.map(|trace| HeaderValue::try_from(trace.traceparent())) {
+        request.headers_mut().insert("traceparent", value);
+    }
     for (name, value) in headers {
         let name: HeaderName = name.parse().map_err(|_| format!("`{name}` is no header name"))?;
         let value = HeaderValue::from_str(&value)
@@ -217,7 +224,10 @@ mod tests {
             ("integration.request.path.id", "context.connectionId"),
             ("integration.request.querystring.q", "'a b'"),
         ]);
-        let request = build(&http, &HttpRequest { body: "hi", parameters: &Fixed }).unwrap();
+        let trace = TraceContext { trace_id: 10, span_id: 11, sampled: true };
+        let input = HttpRequest { body: "hi", parameters: &Fixed, trace: Some(trace) };
+        let request = build(&http, &input).unwrap();
+        assert_eq!(request.headers()["traceparent"], trace.traceparent());
         assert_eq!(request.uri(), "http://127.0.0.1:9/c/abc%3D?a=1&q=a%20b");
         assert_eq!(request.headers()["connectionId"], "abc=");
     }
@@ -225,7 +235,8 @@ mod tests {
     #[test]
     fn an_unknown_target_is_named() {
         let http = integration(&[("header.x", "'1'")]);
-        let error = build(&http, &HttpRequest { body: "", parameters: &Fixed }).unwrap_err();
+        let error =
+            build(&http, &HttpRequest { body: "", parameters: &Fixed, trace: None }).unwrap_err();
         assert!(error.contains("`header.x`"), "{error}");
     }
 }

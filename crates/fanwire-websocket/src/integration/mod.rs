@@ -12,6 +12,7 @@ use bytes::Bytes;
 use fanwire_app::model::{Integration, MockIntegration};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions, Outcome};
 use fanwire_hub::ConnectionId;
+use fanwire_wire::trace::TraceContext;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
@@ -131,7 +132,9 @@ impl Integrations {
                     Event::None => Err(Failure::of_function("no event was made".to_owned())),
                 },
                 Integration::Http(http) => {
-                    let request = HttpRequest { body: input.body, parameters: input.parameters };
+                    let (body, parameters) = (input.body, input.parameters);
+                    let trace = input.trace_id.as_deref().and_then(TraceContext::from_xray);
+                    let request = HttpRequest { body, parameters, trace };
                     self.http.call(http, request).await
                 }
                 Integration::Mock(mock) => Ok(answer_of_mock(mock, &input)),

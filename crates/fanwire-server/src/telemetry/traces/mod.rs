@@ -124,16 +124,18 @@ impl Traces {
         Ok(Self { sample, believe_clients, queue, counts })
     }
 
-    /// A span, where it is kept: as its client's trace is, else as the lot falls.
-    pub(crate) fn begin(&self, parent: Option<TraceContext>) -> Option<Span> {
+    /// A span, kept as its client's trace is, else as the lot falls. One that is not kept is
+    /// told to functions all the same: so they keep none of theirs either, and what a client says
+    /// that is not believed does not reach them.
+    pub(crate) fn begin(&self, parent: Option<TraceContext>) -> Span {
         match parent.filter(|_| self.believe_clients) {
-            Some(parent) => parent.sampled.then(|| parent.child(span_id())),
-            None if fastrand::f64() < self.sample => {
+            Some(parent) => parent.child(span_id()),
+            None => {
+                let sampled = fastrand::f64() < self.sample;
                 let context =
-                    TraceContext { trace_id: trace_id(), span_id: span_id().get(), sampled: true };
-                Some(Span { context, parent: None })
+                    TraceContext { trace_id: trace_id(), span_id: span_id().get(), sampled };
+                Span { context, parent: None }
             }
-            None => None,
         }
     }
 

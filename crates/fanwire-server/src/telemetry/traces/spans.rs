@@ -39,7 +39,7 @@ struct Told<'a> {
 impl Traces {
     /// A handshake, message or disconnect is done with.
     pub(in crate::telemetry) fn request(&self, record: &RequestRecord<'_>) {
-        let Some(span) = record.span else { return };
+        let Some(span) = record.span.filter(|span| span.context.sampled) else { return };
         let RequestRecord { api, route_key, connection_id, request_id, status, .. } = *record;
         let mut attributes = vec![
             KeyValue::new("fanwire.api", api.name.clone()),
@@ -86,6 +86,9 @@ impl Traces {
 
     /// The realtime plane has called a function.
     pub(in crate::telemetry) fn realtime(&self, call: &TracedCall<'_>) {
+        if !call.span.context.sampled {
+            return;
+        }
         let mut attributes = vec![KeyValue::new("network.protocol.name", "mqtt")];
         if !call.client_id.is_empty() {
             attributes.push(KeyValue::new("messaging.client.id", call.client_id.to_owned()));
@@ -113,6 +116,9 @@ impl Traces {
         status: StatusCode,
         took: Duration,
     ) {
+        if !span.context.sampled {
+            return;
+        }
         self.tell(Told {
             span,
             name: format!("{method} {what}").into(),
