@@ -1,7 +1,9 @@
 """The traces of `fanwire serve`, as OpenTelemetry's own packages for Python read them."""
 
+import base64
 import http.server
 import json
+import re
 import subprocess
 import tempfile
 import threading
@@ -69,13 +71,27 @@ class Traced:
     def __init__(self, folder, collector, more=""):
         settings = '[access]\nallow_anonymous = ["connections", "mqtt", "invoke"]\n[telemetry]\naddress = "127.0.0.1:0"\n'
         config = Path(folder, "fanwire.serve.toml")
-        config.write_text(f'{settings}traces = "{collector}"\n{more}')
+        traces = f'traces = "{collector}"\n' if collector else ""
+        config.write_text(f"{settings}{traces}{more}")
         app = ROOT / "tests/apps/traces"
         command = [FANWIRE, "serve", app, "--config", config, "--listen", "127.0.0.1:0", "--data", Path(folder, "data"), "--json"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.ready = next(r for r in map(json.loads, self.process.stdout) if r["type"] == "ready")
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         self.url = self.ready["apis"][0]["url"]
+
+    def invoke(self, **headers):
+        """What a function is told of the trace that it is invoked in, as it logs that."""
+        host = self.url.removeprefix("ws://").split("/")[0]
+        functions = boto3.client("lambda", endpoint_url=f"http://{host}", region_name="eu-west-1", config=Config(signature_version=UNSIGNED))
+
+        def add(request, **_):
+            for name, value in headers.items():
+                request.headers[name.replace("_", "-")] = value
+
+        functions.meta.events.register("before-send", add)
+        answer = functions.invoke(FunctionName="heard", Payload=b"{}", LogType="Tail")
+        return re.search(r"heard in (\S+)", base64.b64decode(answer["LogResult"]).decode())[1]
 
     def connect(self, **headers):
         return websocket.create_connection(self.url, timeout=PATIENCE_SECONDS, header=headers)
@@ -191,14 +207,37 @@ def test_a_message_of_mqtt_is_part_of_its_publishers_trace(server, collector):
 
 
 def test_a_call_of_an_sdk_is_a_span_and_what_it_invokes_a_part_of_it(server, collector):
-    host = server.url.removeprefix("ws://").split("/")[0]
-    functions = boto3.client("lambda", endpoint_url=f"http://{host}", region_name="eu-west-1", config=Config(signature_version=UNSIGNED))
     header = f"Root=1-{'12' * 4}-{'34' * 12};Parent={PARENT};Sampled=1"
-    functions.meta.events.register("before-send", lambda request, **_: request.headers.__setitem__("X-Amzn-Trace-Id", header))
-    functions.invoke(FunctionName="heard", Payload=b"{}")
+    told = of_function(server.invoke(X_Amzn_Trace_Id=header))
     call = collector.find(lambda s: s.name == "POST /functions/{name}/invocations")
     assert ids(call)[0] == "12" * 4 + "34" * 12 and ids(call)[2] == PARENT
-    assert collector.find(lambda s: s.parent_span_id == call.span_id).name == "heard"
+    invocation = collector.find(lambda s: s.parent_span_id == call.span_id)
+    assert invocation.name == "heard" and told == ids(invocation)[:2]
+
+
+def test_a_function_is_told_that_its_trace_is_not_kept(server):
+    told = server.invoke(traceparent=UNSAMPLED.replace(TRACE, "ba" * 16))
+    assert re.fullmatch(rf"Root=1-{'ba' * 4}-{'ba' * 12};Parent=[0-9a-f]{{16}};Sampled=0", told)
+
+
+def test_where_no_traces_are_made_a_function_is_told_its_callers():
+    with tempfile.TemporaryDirectory() as folder:
+        server = Traced(folder, None)
+        header = f"Root=1-{'12' * 4}-{'34' * 12};Parent={PARENT};Sampled=1"
+        assert server.invoke(X_Amzn_Trace_Id=header) == header
+        server.stop()
+
+
+def test_a_client_that_is_not_believed_cannot_have_functions_spans_kept(collector):
+    with tempfile.TemporaryDirectory() as folder:
+        more = 'traces_sample = 0\ntraces_of_clients = "ignore"\n'
+        server = Traced(folder, f"http://127.0.0.1:{collector.server_port}", more)
+        header = f"Root=1-{'77' * 4}-{'77' * 12};Parent={PARENT};Sampled=1"
+        server.connect(**{"X-Amzn-Trace-Id": header}).close()
+        server.invoke(X_Amzn_Trace_Id=header)
+        # What waits is sent before the server is gone.
+        server.stop()
+    assert not any(s.trace_id.hex() == "77" * 16 for s in collector.spans)
 
 
 def test_a_sample_and_clients_that_are_not_believed(collector):
@@ -206,7 +245,7 @@ def test_a_sample_and_clients_that_are_not_believed(collector):
         more = 'traces_sample = 0\ntraces_of_clients = "ignore"\n'
         server = Traced(folder, f"http://127.0.0.1:{collector.server_port}", more)
         socket = server.connect(traceparent=SAMPLED.replace(TRACE, "99" * 16))
-        assert "Sampled=1" not in ask(socket, "hello")["trace"]
+        assert ask(socket, "hello")["trace"].endswith(";Sampled=0")
         socket.close()
         assert set(server.spans().values()) == {0}
         server.stop()
