@@ -3,6 +3,7 @@
 import base64
 import http.server
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -68,14 +69,14 @@ class Taking(http.server.BaseHTTPRequestHandler):
 class Traced:
     """A running `fanwire serve` that sends traces."""
 
-    def __init__(self, folder, collector, more=""):
+    def __init__(self, folder, collector, more="", **environment):
         settings = '[access]\nallow_anonymous = ["connections", "mqtt", "invoke"]\n[telemetry]\naddress = "127.0.0.1:0"\n'
         config = Path(folder, "fanwire.serve.toml")
         traces = f'traces = "{collector}"\n' if collector else ""
         config.write_text(f"{settings}{traces}{more}")
         app = ROOT / "tests/apps/traces"
         command = [FANWIRE, "serve", app, "--config", config, "--listen", "127.0.0.1:0", "--data", Path(folder, "data"), "--json"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment)
         self.ready = next(r for r in map(json.loads, self.process.stdout) if r["type"] == "ready")
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         self.url = self.ready["apis"][0]["url"]
@@ -107,6 +108,20 @@ class Traced:
         assert self.process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
+class Backend(http.server.BaseHTTPRequestHandler):
+    """Answers with the trace that it is told."""
+
+    def do_POST(self):
+        body = json.dumps({"traceparent": self.headers["traceparent"]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="module")
 def collector():
     with Collector() as collector:
@@ -116,10 +131,12 @@ def collector():
 
 @pytest.fixture(scope="module")
 def server(collector):
-    with tempfile.TemporaryDirectory() as folder:
-        server = Traced(folder, f"http://127.0.0.1:{collector.server_port}")
+    with tempfile.TemporaryDirectory() as folder, http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend) as backend:
+        threading.Thread(target=backend.serve_forever, daemon=True).start()
+        server = Traced(folder, f"http://127.0.0.1:{collector.server_port}", BACKEND=f"http://127.0.0.1:{backend.server_port}/")
         yield server
         server.stop()
+        backend.shutdown()
 
 
 def ask(socket, text):
@@ -170,6 +187,16 @@ def test_a_message_begins_a_trace_of_its_own_that_its_function_is_told(server, c
     assert ids(message) == (trace_id, invocation.parent_span_id.hex(), "")
     assert message.name == "$default dev-traces-websockets" and "fanwire.connection_id" in attributes(message)
     assert abs(int(trace_id[:8], 16) - time.time()) < 600, "as X-Ray wants it, with the time in front"
+
+
+def test_an_http_backend_is_told_the_messages_span(server, collector):
+    socket = server.connect()
+    context = TraceContextTextMapPropagator().extract(ask(socket, '{"action":"away"}'))
+    socket.close()
+    told = trace.get_current_span(context).get_span_context()
+    assert told.is_valid and told.trace_flags.sampled
+    message = collector.find(lambda s: s.name == "away dev-traces-websockets")
+    assert ids(message) == (trace.format_trace_id(told.trace_id), trace.format_span_id(told.span_id), "")
 
 
 def test_a_function_that_fails_is_told_of_with_why(server, collector):
