@@ -224,6 +224,23 @@ describe('a signal to read everything again', () => {
     assert.equal((await server.stop()).code, 0);
   });
 
+  test('changes the limits of clients, and keeps who is connected', async () => {
+    const server = await served(`[[listen]]\n${ANY}\n${OPEN}`);
+    const config = path.join(server.folder, 'fanwire.serve.toml');
+    const [one, two] = [await connect(server.url()), await connect(server.url())];
+    writeFileSync(config, `[[listen]]\n${ANY}\n${OPEN}[limits]\nmax_connections_per_address = 1\nmax_handshakes = 7\n`);
+    server.child.kill('SIGHUP');
+    const { text } = await lines(server, /only a restart changes/);
+    assert.equal(text, 'only a restart changes: limits.max_handshakes');
+    const first = await connect(server.url());
+    assert.equal((await refused(server.url())).status, 429);
+    for (const client of [one, two, first]) {
+      assert.match(await client.ask('still here?'), /=$/);
+      await client.close();
+    }
+    await server.stop();
+  });
+
   test('keeps what was there where the files are wrong, and says where', async () => {
     const server = await served(`[[listen]]\n${ANY}\n${OPEN}`);
     const config = path.join(server.folder, 'fanwire.serve.toml');

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use fanwire_app::App;
 use fanwire_app::serve::access::Access;
+use fanwire_app::serve::limits::Limits;
 use fanwire_dynamodb::{TableError, TableNote};
 use fanwire_functions::FunctionChanges;
 
@@ -48,6 +49,8 @@ pub struct LiveSettings {
     pub domains: Domains,
     /// Who may call what. Without effect in a server where everything is open.
     pub access: Access,
+    /// What clients are held to. `max_handshakes` stays what the listeners were opened with.
+    pub limits: Limits,
 }
 
 impl Server {
@@ -57,7 +60,7 @@ impl Server {
     ///
     /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
     pub fn update(&self, settings: LiveSettings) -> Result<(), String> {
-        self.router.guard().update(&settings.access)?;
+        self.router.guard().update(&settings.access, settings.limits)?;
         self.router.update(settings.proxies, settings.domains);
         Ok(())
     }

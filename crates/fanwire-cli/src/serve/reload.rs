@@ -49,6 +49,7 @@ impl Reloading<'_> {
                 .map_err(|error| format!("trusted_proxies: {error}"))?,
             domains: Domains::of(&settings.domains, &app).map_err(|error| error.to_string())?,
             access: settings.access.clone(),
+            limits: settings.limits.clone(),
         };
         let changes = self.app.changes(&app);
         let applied = self.server.apply(&app).await.map_err(|error| error.to_string())?;
@@ -66,22 +67,36 @@ impl Reloading<'_> {
             self.console.news(format!("only a restart changes: {}", stay.join(", ")));
         }
         self.app = app;
-        let Serve { trusted_proxies, domains, access, drain, .. } = settings;
-        self.settings = Serve { trusted_proxies, domains, access, drain, ..self.settings.clone() };
+        let Serve { trusted_proxies, domains, access, mut limits, drain, .. } = settings;
+        limits.max_handshakes = self.settings.limits.max_handshakes;
+        self.settings =
+            Serve { trusted_proxies, domains, access, limits, drain, ..self.settings.clone() };
         Ok(())
     }
 
-    /// The sections that say something else than when the server was started, and are not
-    /// looked at again.
+    /// What says something else than when the server was started, and is not looked at again.
     fn unchanged_until_restart(&self, new: &Serve) -> Vec<&'static str> {
         let old = &self.settings;
+        // All are named, so that a new setting does not compile until it is decided about.
+        let Serve {
+            listeners,
+            tls,
+            limits,
+            telemetry,
+            cluster,
+            data,
+            trusted_proxies: _,
+            domains: _,
+            access: _,
+            drain: _,
+        } = new;
         let sections = [
-            ("[[listen]]", old.listeners != new.listeners),
-            ("[tls]", old.tls != new.tls),
-            ("[limits]", old.limits != new.limits),
-            ("[telemetry]", old.telemetry != new.telemetry),
-            ("[cluster]", old.cluster != new.cluster),
-            ("data", old.data != new.data),
+            ("[[listen]]", old.listeners != *listeners),
+            ("[tls]", old.tls != *tls),
+            ("limits.max_handshakes", old.limits.max_handshakes != limits.max_handshakes),
+            ("[telemetry]", old.telemetry != *telemetry),
+            ("[cluster]", old.cluster != *cluster),
+            ("data", old.data != *data),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

@@ -172,16 +172,18 @@ impl Guard {
         }
     }
 
-    /// Has other settings hold from now on, where calls are checked at all.
+    /// Has other settings hold from now on; those of `access` where calls are checked at all.
     ///
     /// # Errors
     ///
     /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
-    pub(crate) fn update(&self, access: &Access) -> Result<(), String> {
+    pub(crate) fn update(&self, access: &Access, limits: Limits) -> Result<(), String> {
         if let Some(credentials) = &self.credentials {
             credentials.replace(access)?;
             self.open.store(Arc::new(access.allow_anonymous.clone()));
         }
+        self.plans.set(limits.usage_plans.clone());
+        self.limiter.set(limits);
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! Usage plans: how often API keys may connect, as API Gateway has it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use fanwire_access::{Buckets, Rate};
 use fanwire_app::serve::limits::{Period, UsagePlan};
 use indexmap::IndexMap;
@@ -15,7 +16,7 @@ const MAX_KEYS: usize = 20_000;
 /// starts.
 #[derive(Debug)]
 pub(super) struct Plans {
-    plans: IndexMap<String, UsagePlan>,
+    plans: ArcSwap<IndexMap<String, UsagePlan>>,
     began: Instant,
     rates: Buckets<String>,
     /// How much of its quota each key has used in which period.
@@ -35,7 +36,17 @@ pub(super) enum Spent {
 
 impl Plans {
     pub(super) fn new(plans: IndexMap<String, UsagePlan>, now: Instant) -> Self {
-        Self { plans, began: now, rates: Buckets::new(MAX_KEYS), used: Mutex::default() }
+        Self {
+            plans: ArcSwap::from_pointee(plans),
+            began: now,
+            rates: Buckets::new(MAX_KEYS),
+            used: Mutex::default(),
+        }
+    }
+
+    /// Has other plans hold from now on. What keys have used of theirs stays used.
+    pub(super) fn set(&self, plans: IndexMap<String, UsagePlan>) {
+        self.plans.store(Arc::new(plans));
     }
 
     /// Counts a handshake with a key. `day` is in days since 1970.
@@ -46,7 +57,8 @@ impl Plans {
         now: Instant,
         day: i64,
     ) -> Result<(), Spent> {
-        let Some(plan) = plan.and_then(|plan| self.plans.get(plan)) else { return Ok(()) };
+        let plans = self.plans.load();
+        let Some(plan) = plan.and_then(|plan| plans.get(plan)) else { return Ok(()) };
         if let Some(rate) = plan.rate {
             let passed = now.saturating_duration_since(self.began).as_millis();
             let passed = u64::try_from(passed).unwrap_or(u64::MAX);
