@@ -35,7 +35,8 @@ pub mod limits {
     pub const KEY_PART_BYTES: usize = 128;
 
     /// Writes of one writer of records that wait for their acknowledgement at once; more wait.
-    pub const WRITES_AT_ONCE: usize = 4_096;
+    /// So few that a disk which takes two milliseconds for each has them all in one second.
+    pub const WRITES_AT_ONCE: usize = 512;
 
     /// Writes of all writers that wait for their acknowledgement at once. Far more than the
     /// writers that there are come to: one that waited here would hold up what it has sent,

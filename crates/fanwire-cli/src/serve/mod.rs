@@ -12,14 +12,16 @@ mod settings;
 mod succession;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use fanwire_app::serve::{LoadedServe, Serve};
 use fanwire_app::{App, Loaded};
 use fanwire_server::{Observers, Server};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::reload::Reloading;
 
@@ -45,109 +47,144 @@ pub(crate) fn run(mut args: ServeArgs) -> ExitCode {
 }
 
 async fn serve(loaded: Loaded, settings: LoadedServe, args: &ServeArgs) -> ExitCode {
-    let (app, settings) = (&loaded.app, settings.serve);
-    if let Err(why) = refuse_open_broker(app, &settings) {
-        anstream::eprintln!("error: {why}");
-        return ExitCode::from(EXIT_USAGE);
+    match Running::start(&loaded.app, settings.serve, args).await {
+        Ok(mut running) => {
+            running.until_told_to_stop(&loaded.app, args).await;
+            running.leave().await
+        }
+        Err(NotStarted { why, status }) => {
+            if let Some(why) = why {
+                anstream::eprintln!("error: {why}");
+            }
+            status
+        }
     }
-    let mut signals = match Signals::catch() {
-        Ok(signals) => signals,
-        Err(error) => {
-            anstream::eprintln!("error: cannot catch signals: {error}");
-            return ExitCode::FAILURE;
+}
+
+/// A server, and who tells it what to do.
+struct Running {
+    server: Server,
+    console: Arc<Console>,
+    printer: JoinHandle<()>,
+    signals: Signals,
+    hangup: Signal,
+    folder: PathBuf,
+    /// Those that hold now.
+    settings: Serve,
+}
+
+/// No server was started.
+struct NotStarted {
+    /// `None` where somebody did not want it any more.
+    why: Option<String>,
+    status: ExitCode,
+}
+
+// === impl NotStarted ===
+
+impl NotStarted {
+    /// What was asked for cannot be.
+    fn misused(why: impl ToString) -> Self {
+        Self { why: Some(why.to_string()), status: ExitCode::from(EXIT_USAGE) }
+    }
+
+    fn failed(why: impl ToString) -> Self {
+        Self { why: Some(why.to_string()), status: ExitCode::FAILURE }
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    async fn start(app: &App, settings: Serve, args: &ServeArgs) -> Result<Self, NotStarted> {
+        refuse_open_broker(app, &settings).map_err(NotStarted::misused)?;
+        let uncaught = |error| NotStarted::failed(format!("cannot catch signals: {error}"));
+        let mut signals = Signals::catch().map_err(uncaught)?;
+        let hangup = signal(SignalKind::hangup()).map_err(uncaught)?;
+        let (console, printer) = Console::start(Style { json: args.json, verbose: args.verbose });
+        let console = Arc::new(console);
+        let folder = data::folder(app, settings.data.as_deref());
+        let options = options::options(app, args, &settings, &folder, &console);
+        let mut options = options.map_err(NotStarted::misused)?;
+        let place = (folder.as_path(), &settings.drain);
+        let waited = tokio::select! {
+            waited = succession::await_folders(app, &mut options, place, &console) => waited,
+            () = signals.next() => {
+                return Err(NotStarted { why: None, status: ExitCode::from(EXIT_INTERRUPTED) });
+            }
+        };
+        waited.map_err(NotStarted::failed)?;
+        let observers = observers(&console);
+        let server = Server::start(app, options, observers).await.map_err(NotStarted::failed)?;
+        let wanted = settings.telemetry.address.address();
+        if let Some(wanted) = wanted.filter(|_| server.telemetry_address().is_none()) {
+            let news = format!("{wanted} is taken: nobody is told metrics; say telemetry.address");
+            console.news(news);
         }
-    };
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            anstream::eprintln!("error: cannot catch signals: {error}");
-            return ExitCode::FAILURE;
+        Ok(Self { server, console, printer, signals, hangup, folder, settings })
+    }
+
+    /// Serves, and reads the settings again whenever it is told to.
+    async fn until_told_to_stop(&mut self, app: &App, args: &ServeArgs) {
+        let Self { server, console, signals, hangup, .. } = self;
+        let mut announced = hosting::announce_to_tools(&self.folder, server.address());
+        if let Err(error) = &announced {
+            console.news(format!("other commands will not find this server: {error}"));
         }
-    };
-    let (console, printer) = Console::start(Style { json: args.json, verbose: args.verbose });
-    let console = Arc::new(console);
-    let observers = Observers {
+        // Until the very end: to send clients away takes longer than a watchdog's patience.
+        tokio::spawn(service_manager::keep_alive());
+        let serving = async {
+            let told = be_ready(console, app, args, server).await;
+            services::tell_of_sockets(server, told, console, args.json).await;
+        };
+        let settings = self.settings.clone();
+        let mut reloading = Reloading { args, server, console, app: app.clone(), settings };
+        let reloads = async {
+            loop {
+                hangup.recv().await;
+                reloading.read_again().await;
+            }
+        };
+        tokio::select! {
+            () = signals.next() => {}
+            () = serving => {}
+            () = reloads => {}
+        }
+        self.settings = reloading.settings;
+        if let Ok(announced) = &mut announced {
+            announced.leave();
+        }
+    }
+
+    /// Sends everybody away, and ends.
+    async fn leave(mut self) -> ExitCode {
+        service_manager::tell(NotifyState::Stopping);
+        let drain = &self.settings.drain;
+        self.console.news(format!("sending clients away over {:?}", drain.window));
+        let leaving = async {
+            self.server.drain(drain.window).await;
+            self.server.stop(drain.grace).await;
+        };
+        let status = tokio::select! {
+            () = leaving => ExitCode::SUCCESS,
+            () = self.signals.next() => ExitCode::from(EXIT_INTERRUPTED),
+        };
+        self.console.finish();
+        // The printer ends once everything is printed.
+        let _ = tokio::task::spawn_blocking(move || self.printer.join()).await;
+        status
+    }
+}
+
+/// All that is told goes to the console, and from there to whoever asks for logs.
+fn observers(console: &Arc<Console>) -> Observers {
+    Observers {
         websocket: console.clone(),
         functions: console.clone(),
         realtime: console.clone(),
         nitric: Some(console.clone()),
         logs: Some(console.journal()),
-    };
-    let folder = data::folder(app, settings.data.as_deref());
-    let mut options = match options::options(app, args, &settings, &folder, &console) {
-        Ok(options) => options,
-        Err(error) => {
-            anstream::eprintln!("error: {error}");
-            return ExitCode::from(EXIT_USAGE);
-        }
-    };
-    let place = (folder.as_path(), &settings.drain);
-    let waited = tokio::select! {
-        waited = succession::await_folders(app, &mut options, place, &console) => waited,
-        () = signals.next() => return ExitCode::from(EXIT_INTERRUPTED),
-    };
-    if let Err(error) = waited {
-        anstream::eprintln!("error: {error}");
-        return ExitCode::FAILURE;
     }
-    let server = match Server::start(app, options, observers).await {
-        Ok(server) => server,
-        Err(error) => {
-            anstream::eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    if let (Some(wanted), None) = (settings.telemetry.address.address(), server.telemetry_address())
-    {
-        console.news(format!("{wanted} is taken: nobody is told metrics; say telemetry.address"));
-    }
-    let mut announced = hosting::announce_to_tools(&folder, server.address());
-    if let Err(error) = &announced {
-        console.news(format!("other commands will not find this server: {error}"));
-    }
-    // Until the very end: to send clients away takes longer than a watchdog's patience.
-    tokio::spawn(service_manager::keep_alive());
-    let serving = async {
-        let told = be_ready(&console, app, args, &server).await;
-        services::tell_of_sockets(&server, told, &console, args.json).await;
-    };
-    let mut reloading = Reloading {
-        args,
-        server: &server,
-        console: &console,
-        app: app.clone(),
-        settings: settings.clone(),
-    };
-    let reloads = async {
-        loop {
-            hangup.recv().await;
-            reloading.read_again().await;
-        }
-    };
-    tokio::select! {
-        () = signals.next() => {}
-        () = serving => {}
-        () = reloads => {}
-    }
-    let settings = reloading.settings;
-    if let Ok(announced) = &mut announced {
-        announced.leave();
-    }
-    service_manager::tell(NotifyState::Stopping);
-    let drain = &settings.drain;
-    console.news(format!("sending clients away over {:?}", drain.window));
-    let leaving = async {
-        server.drain(drain.window).await;
-        server.stop(drain.grace).await;
-    };
-    let status = tokio::select! {
-        () = leaving => ExitCode::SUCCESS,
-        () = signals.next() => ExitCode::from(EXIT_INTERRUPTED),
-    };
-    console.finish();
-    // The printer ends once everything is printed.
-    let _ = tokio::task::spawn_blocking(move || printer.join()).await;
-    status
 }
 
 /// A broker that lets anybody in has to be named: what is open by mistake on a network is found
