@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::death::Deaths;
 use crate::facts::Counters;
 use crate::home::Home;
-use crate::lease::{Hooks, Stop};
+use crate::lease::{Hooks, Parting, Stop};
 use crate::link::{Links, Sending};
 use crate::nats::Nats;
 use crate::publication::Publications;
@@ -309,7 +309,14 @@ impl Cluster {
     /// Leaves the cluster: nothing of this node is left to do. Call it when the planes have
     /// ended.
     pub async fn leave(&self) {
-        self.shared.stop.leave().await;
+        self.shared.stop.leave(Parting::Done).await;
+    }
+
+    /// Leaves the cluster, and to the others what this node has not done: one of them declares
+    /// it dead at once, with no lease to wait for, and [recovers](Self::on_recovery) the rest.
+    /// Call it when the planes have ended, and all that they record is recorded.
+    pub async fn resign(&self) {
+        self.shared.stop.leave(Parting::Owing).await;
     }
 }
 

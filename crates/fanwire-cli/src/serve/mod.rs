@@ -27,6 +27,7 @@ use self::reload::Reloading;
 
 use crate::args::{ProfileArg, ServeArgs};
 use crate::console::{Console, Style};
+use crate::data::Announced;
 use crate::hosting::{EXIT_INTERRUPTED, Signals};
 use crate::{EXIT_USAGE, data, hosting, project, ready, services};
 
@@ -69,6 +70,8 @@ struct Running {
     signals: Signals,
     hangup: Signal,
     folder: PathBuf,
+    /// Stands until the very end: whoever takes this one's place sees by it that it leaves.
+    announced: Option<Announced>,
     /// Those that hold now.
     settings: Serve,
 }
@@ -121,15 +124,18 @@ impl Running {
             let news = format!("{wanted} is taken: nobody is told metrics; say telemetry.address");
             console.news(news);
         }
-        Ok(Self { server, console, printer, signals, hangup, folder, settings })
+        let announced = None;
+        Ok(Self { server, console, printer, signals, hangup, folder, announced, settings })
     }
 
     /// Serves, and reads the settings again whenever it is told to.
     async fn until_told_to_stop(&mut self, app: &App, args: &ServeArgs) {
         let Self { server, console, signals, hangup, .. } = self;
-        let mut announced = hosting::announce_to_tools(&self.folder, server.address());
-        if let Err(error) = &announced {
-            console.news(format!("other commands will not find this server: {error}"));
+        match hosting::announce_to_tools(&self.folder, server.address()) {
+            Ok(announced) => self.announced = Some(announced),
+            Err(error) => {
+                console.news(format!("other commands will not find this server: {error}"));
+            }
         }
         // Until the very end: to send clients away takes longer than a watchdog's patience.
         tokio::spawn(service_manager::keep_alive());
@@ -151,13 +157,13 @@ impl Running {
             () = reloads => {}
         }
         self.settings = reloading.settings;
-        if let Ok(announced) = &mut announced {
-            announced.leave();
-        }
     }
 
     /// Sends everybody away, and ends.
     async fn leave(mut self) -> ExitCode {
+        if let Some(announced) = &mut self.announced {
+            announced.leave();
+        }
         service_manager::tell(NotifyState::Stopping);
         let drain = &self.settings.drain;
         self.console.news(format!("sending clients away over {:?}", drain.window));

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::bucket::{Bucket, Found, Observed, Watch};
-use super::{become_member, take_number};
+use super::{Parting, become_member, take_number};
 use crate::cluster::{Event, Shared, State};
 use crate::facts::count;
 use crate::membership::{Action, Lease, Membership};
@@ -367,9 +367,16 @@ impl Driver {
     }
 
     async fn leave(&mut self) {
-        let revision = self.membership.leave();
+        let node = self.me().node;
+        let (revision, last) = match self.shared.stop.parting() {
+            Parting::Done => (self.membership.leave(), None),
+            Parting::Owing => {
+                let (revision, last) = self.membership.resign();
+                (revision, Some(last))
+            }
+        };
         // Where it does not go, the others find out as if this node had died.
-        let _ = self.bucket.write(self.me().node, None, revision).await;
+        let _ = self.bucket.write(node, last.as_ref(), revision).await;
     }
 
     fn me(&self) -> Incarnation {

@@ -32,6 +32,18 @@ struct Registered {
 pub(crate) struct Stop {
     pub(crate) wanted: Notify,
     left: watch::Sender<bool>,
+    /// A std lock, held to look.
+    parting: Mutex<Parting>,
+}
+
+/// How a node leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Parting {
+    /// All is done.
+    #[default]
+    Done,
+    /// Something is left for the others.
+    Owing,
 }
 
 // === impl Hooks ===
@@ -88,11 +100,16 @@ impl Hooks {
 
 impl Stop {
     /// Asks the driver to end, and waits until it has.
-    pub(crate) async fn leave(&self) {
+    pub(crate) async fn leave(&self, parting: Parting) {
+        *self.parting.lock().unwrap_or_else(PoisonError::into_inner) = parting;
         let mut left = self.left.subscribe();
         self.wanted.notify_one();
         let done = left.wait_for(|left| *left);
         let _ = tokio::time::timeout(limits::JOIN_PATIENCE, done).await;
+    }
+
+    pub(crate) fn parting(&self) -> Parting {
+        *self.parting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn left(&self) {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 pub(crate) use self::bucket::Bucket;
-pub(crate) use self::hooks::{Hooks, Stop};
+pub(crate) use self::hooks::{Hooks, Parting, Stop};
 use crate::cluster::{Shared, State};
 use crate::membership::{Lease, Membership};
 use crate::nats::Reach;

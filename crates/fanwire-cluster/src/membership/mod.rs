@@ -279,6 +279,13 @@ impl Membership {
         self.revision
     }
 
+    /// We leave, and something to do for the others: a record that is over as soon as they see
+    /// it.
+    pub(crate) fn resign(&mut self) -> (Revision, Lease) {
+        let revision = self.leave();
+        (revision, Lease { lease_ms: 0, ..self.own.clone() })
+    }
+
     /// What is due now.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();

@@ -286,6 +286,17 @@ fn a_node_that_leaves_is_not_dead() {
 }
 
 #[test]
+fn a_node_that_resigns_is_declared_dead_by_one_at_once() {
+    let mut world = World::new(&[1, 2, 3]);
+    world.pass(LEASE);
+    let (revision, last) = world.member(2).resign();
+    assert!(world.write(NodeId(2), revision, Some(last)).is_some());
+    world.pass(BEAT);
+    assert_eq!(world.recoveries().len(), 1);
+    assert_eq!([1, 3].map(|node| world.count(node, is_dead)), [1, 1]);
+}
+
+#[test]
 fn a_writing_that_came_late_is_no_fence() {
     let mut world = World::new(&[1, 2]);
     world.pass(BEAT);

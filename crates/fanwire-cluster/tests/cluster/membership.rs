@@ -34,6 +34,27 @@ async fn nodes_see_each_other_come_and_leave_under_numbers_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_that_resigns_owes_is_done_without_waiting_for_its_lease() {
+    let server = NatsServer::start().await;
+    let mut joined = Vec::new();
+    for name in ["stays", "resigns"] {
+        // Longer than this test is waited for.
+        let options = ClusterOptions { lease: Duration::from_secs(600), ..server.options(name) };
+        joined.push(Cluster::join(options).await.unwrap());
+    }
+    joined.iter().for_each(Cluster::start);
+    let (recovered, mut recoveries) = mpsc::unbounded_channel();
+    joined[0].on_recovery(move |peer| {
+        recovered.send(peer.incarnation).unwrap();
+        std::future::ready(())
+    });
+    sees(&joined[0], 1).await;
+    let gone = joined[1].me().unwrap();
+    joined[1].resign().await;
+    assert_eq!(soon("the recovery", recoveries.recv()).await, Some(gone));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_cut_off_is_declared_dead_once_and_comes_again_as_another() {
     let server = NatsServer::start().await;
     let proxy = Proxy::start(server.address()).await;

@@ -110,13 +110,18 @@ impl ClusterHost {
         &self.cluster
     }
 
-    /// Leaves, where nothing is owed any more; else the others find this node gone, and do
-    /// what it did not come to.
+    /// Leaves. Where something is owed still, or sessions outlive this node, another one is to
+    /// see to it at once: clients wait for their sessions.
     pub(crate) async fn leave(&self) {
-        // Sessions that outlive it are the others', who take them over from a node that is gone.
-        let has_left = self.journal.settle().await && self.has_no_sessions().await;
-        if has_left {
+        let owes_nothing = self.journal.settle().await;
+        if !self.sessions.settle().await {
+            // Its records are not whole yet. Its lease gives them the time.
+            return;
+        }
+        if owes_nothing && self.has_no_sessions().await {
             self.cluster.leave().await;
+        } else {
+            self.cluster.resign().await;
         }
     }
 

@@ -15,7 +15,7 @@ use fanwire_cluster::{
 use fanwire_realtime::mesh::{
     Done, Mesh, Record, RecordKey, RetainedRecords, SessionPieces, SessionRecords,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// The buckets.
 const SESSIONS: &str = "sessions";
@@ -26,6 +26,9 @@ const BEHIND_BYTES: usize = 16 * 1024 * 1024;
 
 /// Commits that are written in one go, at the most.
 const COMMITS_AT_ONCE: usize = 512;
+
+/// How long a server that stops waits for what it has of sessions to be kept.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between two attempts at what JetStream did not take.
 const RETRY: Duration = Duration::from_millis(200);
@@ -145,6 +148,17 @@ impl Sessions {
         let records = cluster.records(SESSIONS).await?;
         let writer = Writer::start(cluster, records.clone());
         Ok(Arc::new(Self { cluster: cluster.clone(), writer, records }))
+    }
+
+    /// Waits until all that was to be kept so far is, for a while. Says whether it is.
+    pub(super) async fn settle(&self) -> bool {
+        let (done, kept) = oneshot::channel();
+        let told = Box::new(move |ok| {
+            // Whoever waited may have stopped.
+            let _ = done.send(ok);
+        });
+        self.writer.write(self.cluster.me(), Vec::new(), told);
+        tokio::time::timeout(SETTLE_PATIENCE, kept).await.is_ok_and(|kept| kept == Ok(true))
     }
 
     /// Reads the sessions of a node in one of its stays, however long JetStream is away.
