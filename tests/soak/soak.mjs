@@ -144,6 +144,9 @@ try {
   clearInterval(reload);
 }
 const faults = [];
+// A process that a handler has ended lingers until its last words are read.
+const lingering = async () => (await taken()).processes - settled.processes <= GROWTH.processes;
+await eventually(lingering, 'processes that were ended are gone').catch(() => {});
 const last = await taken();
 for (const [what, allowed] of Object.entries(GROWTH)) {
   if (last[what] - settled[what] > allowed) faults.push(`${what} grew from ${settled[what]} to ${last[what]}`);
