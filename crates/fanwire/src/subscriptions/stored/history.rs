@@ -36,6 +36,13 @@ pub(super) fn items(path: &str, audience: &Audience, sent: &Sent, kept: Duration
     vec![event.lasting(kept.as_secs_f64()), place.lasting(kept.as_secs_f64())]
 }
 
+/// An event that somebody has missed.
+pub(super) struct Missed {
+    pub(super) sent: Sent,
+    /// When it was written, in seconds since the epoch.
+    pub(super) at: f64,
+}
+
 /// What a subscriber has missed since the event that it had last, in order.
 ///
 /// # Errors
@@ -45,7 +52,7 @@ pub(super) async fn missed(
     store: &dyn Store,
     interest: &Interest,
     last: &str,
-) -> Result<Vec<Sent>, TrpcError> {
+) -> Result<Vec<Missed>, TrpcError> {
     let key = Key::new(format!("event#{}", interest.path), last);
     let place = store.get(&key).await?;
     let at = place.as_ref().and_then(|place| place.fields.get("at")).and_then(|at| at.as_str());
@@ -83,11 +90,13 @@ fn places(interest: &Interest) -> Vec<String> {
     places
 }
 
-fn read(item: &Item) -> Option<Sent> {
+fn read(item: &Item) -> Option<Missed> {
+    let milliseconds: f64 = item.key.sort.split('#').next()?.parse().ok()?;
     let text = |name: &str| item.fields.get(name)?.as_str().map(str::to_owned);
     let json = RawValue::from_string(text("data")?).ok()?;
     let meta = text("meta").and_then(|meta| RawValue::from_string(meta).ok());
-    Some(Sent { event_id: Some(text("event")?), data: Payload { json, meta } })
+    let sent = Sent { event_id: Some(text("event")?), data: Payload { json, meta } };
+    Some(Missed { sent, at: milliseconds / 1000.0 })
 }
 
 fn everyone(path: &str) -> String {

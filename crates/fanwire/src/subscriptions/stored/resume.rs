@@ -2,8 +2,9 @@
 //! from the history or published at this very moment.
 //!
 //! Its records say that it is being caught up; publishers leave it alone for so long, since
-//! what they publish is in the history before they look for subscribers. Then its records say
-//! that this is done, and the history is read once more, for what came meanwhile. What is
+//! what they publish is in the history before they look for subscribers. Then what it was given
+//! of late is claimed, for publishers that look only now; its records say that it is caught up,
+//! and the history is read once more, for what came meanwhile. What is
 //! published around that moment both sides find: whoever writes its *claim* first sends it.
 
 use std::collections::HashSet;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use fanwire_wire::trpc::Envelope;
 use serde_json::{Map, Value, json};
 
+use super::history::Missed;
 use super::message::Message;
 use super::records::Written;
 use super::{delivery, history};
@@ -79,9 +81,12 @@ pub(crate) async fn claim(
     subscription: &str,
     event: &str,
 ) -> Result<bool, StoreError> {
+    store.put_if(claim_of(connection, subscription, event), Condition::Absent).await
+}
+
+fn claim_of(connection: &str, subscription: &str, event: &str) -> Item {
     let key = Key::new(format!("claim#{connection}#{subscription}"), event);
-    let claim = Item::new(key, json!({})).lasting(2.0 * CLAIMED.as_secs_f64());
-    store.put_if(claim, Condition::Absent).await
+    Item::new(key, json!({})).lasting(2.0 * CLAIMED.as_secs_f64())
 }
 
 // === impl Message ===
@@ -96,22 +101,30 @@ impl<C: Send + Sync + 'static> Message<'_, C> {
         envelope: &Envelope,
     ) -> Result<(), TrpcError> {
         let store = &*self.stored.store;
-        let mut given = HashSet::new();
-        for sent in history::missed(store, interest, last).await? {
+        let (connection, subscription) =
+            (&self.event.connection.id, &written.by_connection.key.sort);
+        let (mut given, mut claims) = (HashSet::new(), Vec::new());
+        for Missed { sent, at } in history::missed(store, interest, last).await? {
             if !self.is_there(self.give_event(&sent, envelope).await).await? {
                 return Ok(());
             }
-            given.extend(sent.event_id);
+            let Some(event) = sent.event_id else { continue };
+            // Whoever has written it may look for subscribers only now.
+            if now() - at < CLAIMED.as_secs_f64() {
+                claims.push(claim_of(connection, subscription, &event));
+            }
+            given.insert(event);
+        }
+        if !claims.is_empty() {
+            store.put(claims).await?;
         }
         if !self.caught_up(written.clone()).await? {
             return Ok(());
         }
-        let subscription = &written.by_connection.key.sort;
-        for sent in history::missed(store, interest, last).await? {
+        for Missed { sent, .. } in history::missed(store, interest, last).await? {
             let Some(event) = sent.event_id.as_deref().filter(|id| !given.contains(*id)) else {
                 continue;
             };
-            let connection = &self.event.connection.id;
             let is_ours = claim(store, connection, subscription, event).await?;
             if is_ours && !self.is_there(self.give_event(&sent, envelope).await).await? {
                 return Ok(());
