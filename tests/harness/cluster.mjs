@@ -13,19 +13,31 @@ const NATS_SERVER = process.env.NATS_SERVER ?? path.join(ROOT, '.cache/venv/bin/
 
 /** A nats-server whose streams outlive it. */
 export class Nats {
-  static async start() {
+  /** `more` are lines of its configuration, made with the port that it has. */
+  static async start(more = []) {
+    const nats = await Nats.prepare();
+    nats.configure(more);
+    await nats.run();
+    return nats;
+  }
+
+  /** One that has its port and its folder, and does not run yet. */
+  static async prepare() {
     if (!existsSync(NATS_SERVER)) {
       throw new Error(`there is no ${NATS_SERVER}: \`./test clients\` installs it from tests/python/requirements.txt; or set NATS_SERVER`);
     }
     const nats = new Nats();
     nats.port = await freePort();
     nats.folder = temporaryFolder('nats');
-    writeFileSync(path.join(nats.folder, 'nats.conf'), [
-      `listen: "127.0.0.1:${nats.port}"`,
-      `jetstream { store_dir: "${nats.folder}/jetstream", sync_interval: always }`,
-    ].join('\n'));
-    await nats.run();
     return nats;
+  }
+
+  configure(more) {
+    writeFileSync(path.join(this.folder, 'nats.conf'), [
+      `listen: "127.0.0.1:${this.port}"`,
+      `jetstream { store_dir: "${this.folder}/jetstream", sync_interval: always }`,
+      ...more,
+    ].join('\n'));
   }
 
   get url() {
@@ -57,12 +69,14 @@ export class Nats {
 
 /** Several nodes and their NATS server. */
 export class Cluster {
-  static async start(count = 3, { lease = '2s' } = {}) {
+  /** `settings` are lines of `[cluster]`; the NATS server is one of this cluster's own, unless there is `nats`. */
+  static async start(count = 3, { lease = '2s', nats, settings } = {}) {
     const cluster = new Cluster();
     cluster.lease = lease;
     cluster.ends = path.join(temporaryFolder('ends'), 'ends');
     writeFileSync(cluster.ends, '');
-    cluster.nats = await Nats.start();
+    cluster.nats = nats ?? await Nats.start();
+    cluster.settings = settings ?? [`nats = "${cluster.nats.url}"`];
     cluster.nodes = [];
     for (let number = 1; number <= count; number += 1) await cluster.add(`node-${number}`);
     return cluster;
@@ -74,7 +88,7 @@ export class Cluster {
     writeFileSync(config, [
       '[access]', 'allow_anonymous = ["connections", "control", "data", "mqtt"]',
       '[drain]', 'window = "1s"', 'grace = "10s"',
-      '[cluster]', `nats = "${this.nats.url}"`, `node = "${name}"`, `lease = "${this.lease}"`,
+      '[cluster]', `node = "${name}"`, `lease = "${this.lease}"`, ...this.settings,
     ].join('\n'));
     const node = await start(app('cluster'), { command: 'serve', args: ['--config', config], env: { ENDS: this.ends } });
     this.nodes.push(node);

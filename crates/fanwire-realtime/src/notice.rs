@@ -5,7 +5,6 @@ use std::sync::Arc;
 use fanwire_wire::mqtt::QoS;
 use tokio::sync::oneshot;
 
-use crate::Message;
 use crate::broker::DirectError;
 use crate::directory::Group;
 use crate::durable::{RecoveredSession, Transit};
@@ -13,6 +12,7 @@ use crate::listing::SessionInfo;
 use crate::mesh::{Incoming, Node, Sent};
 use crate::promise::Promise;
 use crate::settings::Settings;
+use crate::{Message, Origin};
 
 /// What other threads tell a shard.
 #[derive(Debug)]
@@ -120,10 +120,13 @@ pub enum Notice {
 }
 
 /// Where a session comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restored {
     /// From the node that it lived on.
-    Moved,
+    Moved {
+        /// Messages that it has got, or brings along: what comes of them here comes again.
+        got: Vec<Origin>,
+    },
     /// From what is kept of a node that died.
     Adopted(Node),
 }

@@ -51,7 +51,7 @@ impl Broker {
             // It is where it went, and that node is asked, too.
             return Answer::Nothing;
         }
-        let pieces = self.pieces_of(key);
+        let (pieces, got) = (self.pieces_of(key), self.got_by(key));
         let session = &mut self.sessions[key as usize];
         session.moves_to = Some(to);
         if let Presence::Away(away) = &mut session.presence
@@ -59,7 +59,7 @@ impl Broker {
         {
             self.deadlines.remove(&(at, key));
         }
-        Answer::Moves(encode_session(client_id, &pieces))
+        Answer::Moves(encode_session(client_id, &pieces, &got))
     }
 
     /// A session, and what is on its way to it and from it, piece by piece.
@@ -88,6 +88,19 @@ impl Broker {
         pieces
     }
 
+    /// Which messages a session brings along: another node may have some of them on their way
+    /// to where it goes.
+    fn got_by(&self, key: Key) -> HashSet<Origin> {
+        let session = &self.sessions[key as usize];
+        let mut got = session.arriving.as_ref().map_or_else(HashSet::new, |it| it.got.clone());
+        if let Some(flow) = &session.flow {
+            let sent = flow.in_flight.iter().filter_map(|sent| sent.copy.as_deref());
+            let brought = sent.chain(&flow.queue).filter_map(|queued| queued.message.origin);
+            got.extend(brought.take(MAX_ARRIVING));
+        }
+        got
+    }
+
     /// A session has come from another node, or is one of a node that died.
     pub(super) fn take_in_session(
         &mut self,
@@ -96,9 +109,9 @@ impl Broker {
         promise: Arc<Promise>,
     ) {
         self.take_part(Part { promises: vec![Arc::clone(&promise)], ..Part::default() });
-        let adopted = match how {
-            Restored::Adopted(dead) => Some(dead),
-            Restored::Moved => None,
+        let (adopted, got) = match how {
+            Restored::Adopted(dead) => (Some(dead), Vec::new()),
+            Restored::Moved { got } => (None, got),
         };
         if adopted.is_some() && !self.is_to_be_adopted(&mut recovered) {
             return;
@@ -124,11 +137,11 @@ impl Broker {
         let until = self.now + ARRIVING;
         self.sessions[key as usize].arriving = Some(Box::new(Arriving {
             until,
-            got: HashSet::new(),
+            got: got.into_iter().collect(),
             adopted,
             holding: adopted.map(|_| Holding::default()),
         }));
-        if let (Restored::Moved, Some(mesh)) = (how, &self.mesh) {
+        if let (None, Some(mesh)) = (adopted, &self.mesh) {
             mesh.once_known(promise);
         }
     }

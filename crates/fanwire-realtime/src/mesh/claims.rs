@@ -4,15 +4,16 @@
 //! the client ends it; one that has its session sends it, and from then on sends on what
 //! still comes for it, until this node has kept it and all nodes know what it hears.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::frame::{Answer, Ask, Frame};
+use super::frame::{Answer, Ask, Frame, read_origin, write_origin};
 use super::state::Mesh;
 use super::{Node, RecordKey, SessionPieces};
+use crate::Origin;
 use crate::durable::code::{Corrupt, Reader, Writer};
 use crate::durable::{RecoveredSession, of_pieces};
 use crate::notice::{Notice, Restored};
@@ -162,7 +163,7 @@ impl Mesh {
 
     /// A session is on its way here: it is there before whoever waits for it goes on.
     fn moves_here(self: &Arc<Self>, from: Node, bytes: &[u8]) {
-        let Ok(session) = decode(bytes) else { return };
+        let Ok((session, got)) = decode(bytes) else { return };
         let (mesh, client_id) = (Arc::clone(self), Arc::clone(&session.client_id));
         let arrived = Frame::Arrived { client_id: Arc::clone(&client_id) }.encode();
         let told = move |_, kept| {
@@ -171,7 +172,7 @@ impl Mesh {
             }
         };
         let promise = Promise::new(0, Arc::new(told));
-        self.restore(session, Restored::Moved, promise, bytes.len());
+        self.restore(session, Restored::Moved { got }, promise, bytes.len());
     }
 
     fn restore(
@@ -283,8 +284,12 @@ impl Drop for Claim {
     }
 }
 
-/// A session as it goes to another node.
-pub(crate) fn encode(client_id: &str, pieces: &[(RecordKey, Vec<u8>)]) -> Vec<u8> {
+/// A session as it goes to another node, with what it has got.
+pub(crate) fn encode(
+    client_id: &str,
+    pieces: &[(RecordKey, Vec<u8>)],
+    got: &HashSet<Origin>,
+) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.bytes(client_id.as_bytes());
     writer.count(pieces.len());
@@ -294,10 +299,12 @@ pub(crate) fn encode(client_id: &str, pieces: &[(RecordKey, Vec<u8>)]) -> Vec<u8
         writer.number(number);
         writer.bytes(value);
     }
+    writer.count(got.len());
+    got.iter().for_each(|origin| write_origin(Some(*origin), &mut writer));
     writer.finish()
 }
 
-fn decode(bytes: &[u8]) -> Result<RecoveredSession, Corrupt> {
+fn decode(bytes: &[u8]) -> Result<(RecoveredSession, Vec<Origin>), Corrupt> {
     let mut reader = Reader::new(bytes);
     let client_id: Arc<str> = reader.text()?.into();
     let pieces = (0..reader.count()?).map(|_| {
@@ -306,6 +313,8 @@ fn decode(bytes: &[u8]) -> Result<RecoveredSession, Corrupt> {
         Ok((key, reader.bytes()?.to_vec()))
     });
     let pieces = pieces.collect::<Result<_, _>>()?;
+    let got = (0..reader.count()?).map(|_| read_origin(&mut reader));
+    let got = got.collect::<Result<Vec<_>, _>>()?;
     reader.finish()?;
-    of_pieces(&client_id, pieces)
+    Ok((of_pieces(&client_id, pieces)?, got.into_iter().flatten().collect()))
 }

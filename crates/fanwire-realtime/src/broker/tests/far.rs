@@ -759,3 +759,24 @@ fn a_node_lets_nobody_in_before_it_knows_what_the_others_listen_to() {
     nodes.kill(C);
     assert!(look());
 }
+
+#[test]
+fn what_a_session_brings_along_does_not_come_again_from_its_publisher() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    // The node that it goes to hears of the topic anyway.
+    let other = nodes.join(B, persistent("other"));
+    nodes.subscribe(B, other, "t");
+    let publisher = nodes.publisher(C);
+    nodes.cut(C, B);
+    nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    nodes.heal();
+    let client = nodes.net(B).connect(crate::plane::shard_of("c", 2), persistent("c"));
+    nodes.run();
+    assert_eq!(nodes.got(B, client), ["1"]);
+    assert_eq!(nodes.acks(C, publisher), 1);
+}

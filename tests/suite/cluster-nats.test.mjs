@@ -1,0 +1,118 @@
+// Nodes on NATS servers as one has them in production: with TLS on both sides, with who may
+// come in, and three of them, one of which ends.
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { Authority, put } from '../harness/certificates.mjs';
+import { Cluster, Nats } from '../harness/cluster.mjs';
+import { app, launch } from '../harness/fanwire.mjs';
+import { temporaryFolder } from '../harness/folder.mjs';
+import { join, unique } from '../harness/mqtt.mjs';
+import { eventually } from '../harness/patience.mjs';
+
+const at = (node) => `mqtt://127.0.0.1:${node.port}`;
+
+/** Publishes on one node what somebody on the other hears. */
+async function crosses([here, there]) {
+  const topic = `${unique('crossing')}/x`;
+  const [publisher, subscriber] = [await join(at(here)), await join(at(there))];
+  await subscriber.subscribe(topic, { qos: 1 });
+  await publisher.publish(topic, 'hello', { qos: 1 });
+  await eventually(() => subscriber.messages.items.some(({ payload }) => payload === 'hello'), 'the message comes');
+  await Promise.all([publisher, subscriber].map((peer) => peer.leave()));
+}
+
+/** What `fanwire serve` says of `[cluster]` settings that it does not start with. */
+async function refusal(settings) {
+  const config = path.join(temporaryFolder('refused'), 'fanwire.serve.toml');
+  writeFileSync(config, ['[access]', 'allow_anonymous = ["connections", "mqtt"]', '[cluster]', 'lease = "2s"', ...settings].join('\n'));
+  const args = ['serve', app('cluster'), '--config', config, '--listen', '127.0.0.1:0', '--data', temporaryFolder('data')];
+  const { status, stderr } = await launch(args).exited;
+  assert.notEqual(status, 0);
+  return stderr;
+}
+
+describe('A NATS server that asks who comes', () => {
+  const folder = temporaryFolder('certificates');
+  const password = randomBytes(12).toString('hex');
+  const file = (name) => path.join(folder, name);
+  let [authority, nats, cluster] = [];
+  const settings = (changes = {}) => {
+    const said = {
+      nats: `tls://localhost:${nats.port}`, user: 'fanwire', password_file: file('password'), 'tls.ca': authority.file,
+      'tls.certificate': file('node.crt'), 'tls.key': file('node.key'), ...changes,
+    };
+    return Object.entries(said).filter(([, value]) => value !== undefined).map(([key, value]) => `${key} = "${value}"`);
+  };
+
+  before(async () => {
+    authority = await Authority.make('NATS');
+    await put(folder, await authority.issue(['localhost', '127.0.0.1']), 'nats');
+    await put(folder, await authority.issue(['node'], { client: true }), 'node');
+    writeFileSync(file('password'), `${password}\n`);
+    nats = await Nats.start([
+      `tls { cert_file: "${file('nats.crt')}", key_file: "${file('nats.key')}", ca_file: "${authority.file}", verify: true }`,
+      `authorization { user: fanwire, password: "${password}" }`,
+    ]);
+    cluster = await Cluster.start(2, { nats, settings: settings() });
+  });
+  after(() => cluster?.stop());
+
+  test('has nodes with a certificate, a user and a password work together', async () => {
+    await crosses(cluster.nodes);
+  });
+
+  test('refuses a wrong password, and the node says so', async () => {
+    writeFileSync(file('wrong'), 'guessed');
+    const why = await refusal(settings({ password_file: file('wrong') }));
+    assert.match(why, /cluster/);
+    assert.match(why, /authoriz|password/i);
+  });
+
+  test('is not believed without its authority, and does not believe a node without a certificate', async () => {
+    assert.match(await refusal(settings({ 'tls.ca': undefined })), /certificate/i);
+    const why = await refusal(settings({ 'tls.certificate': undefined, 'tls.key': undefined }));
+    assert.match(why, /cluster\.nats|NATS/);
+  });
+});
+
+test('A NATS server that asks for a token has nodes with it work together', async () => {
+  const token = randomBytes(12).toString('hex');
+  const nats = await Nats.start([`authorization { token: "${token}" }`]);
+  const cluster = await Cluster.start(2, { nats, settings: [`nats = "${nats.url}"`, `token = "${token}"`] });
+  await crosses(cluster.nodes);
+  await cluster.stop();
+});
+
+test('Of three NATS servers one may end: nothing acknowledged is lost', async () => {
+  const servers = await Promise.all([1, 2, 3].map(() => Nats.prepare()));
+  const routes = await Promise.all(servers.map(async () => (await Nats.prepare()).port));
+  const urls = routes.map((port) => `nats://127.0.0.1:${port}`);
+  servers.forEach((nats, n) => nats.configure([
+    `server_name: nats-${n}`,
+    `cluster { name: three, listen: "127.0.0.1:${routes[n]}", routes: [${urls.map((url) => `"${url}"`).join(', ')}] }`,
+  ]));
+  await Promise.all(servers.map((nats) => nats.run()));
+  const cluster = await Cluster.start(2, { nats: servers[0], lease: '6s', settings: [`nats = ${JSON.stringify(servers.map(({ url }) => url))}`, 'replicas = 3'] });
+  const [publisher, subscriber] = [await join(at(cluster.nodes[0])), await join(at(cluster.nodes[1]))];
+  await subscriber.subscribe('three/#', { qos: 1 });
+  const acknowledged = [];
+  const publish = async (to) => {
+    for (let n = acknowledged.length; n < to; n += 1) {
+      await publisher.publish('three/x', String(n), { qos: 1 });
+      acknowledged.push(String(n));
+    }
+  };
+  await publish(20);
+  await servers[2].kill();
+  await publish(60);
+  const got = () => new Set(subscriber.messages.items.map(({ payload }) => payload));
+  await eventually(() => acknowledged.every((payload) => got().has(payload)), 'all that was acknowledged has come');
+  await Promise.all([publisher, subscriber].map((peer) => peer.leave()));
+  await cluster.stop();
+  await servers[1].kill();
+});
