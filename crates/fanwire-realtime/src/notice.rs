@@ -100,6 +100,11 @@ pub enum Notice {
         /// The node.
         at: Node,
     },
+    /// All that came for a session where it was before has come.
+    Followed {
+        /// The client.
+        client_id: Arc<str>,
+    },
     /// All that was on its way to a node that died, and whose sessions live here now, has come.
     AdoptionEnded(Node),
     /// Let go of the promise when the turn is over, and all that it leads to is told.

@@ -1,14 +1,18 @@
-//! Sessions of a node that died, until all that was on its way there has come.
+//! Sessions that come from another node, or from one that died, until all that was on its way
+//! to them there has come.
 //!
 //! Others keep what they have for a dead node until another has its sessions, and send it
-//! then. From when those sessions are there, their node hears of the same topics, too: what is
-//! published now may come before what was published then. It is held until all have said that
-//! they have nothing for the dead node left, and what comes both ways is known by its origin.
+//! then; what comes for a session that has moved is sent after it by its old node. From when a
+//! session is there, its node hears of the same topics, too: what is published now may come
+//! before what was published then. It is held until nothing more can come the other way, and
+//! what comes both ways is known by its origin.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::deliver::{Manner, Publication};
 use super::flow::Queued;
+use super::moving::{ARRIVING, FOLLOWING};
 use super::session::{Arriving, Key};
 use super::{Broker, Keep};
 use crate::mesh::Node;
@@ -42,7 +46,7 @@ impl Broker {
         manner: Manner<'_>,
     ) -> bool {
         // What comes to this session alone is not in the order of what others get, too.
-        if publication.was_for_dead || publication.origin.is_none() {
+        if publication.was_waited_for || publication.origin.is_none() {
             return false;
         }
         let (bytes, messages) = {
@@ -82,6 +86,29 @@ impl Broker {
         for key in waiting.collect::<Vec<_>>() {
             self.release_held(key);
         }
+    }
+
+    /// Nothing comes any more of what came for a session where it was before.
+    pub(super) fn all_has_followed(&mut self, client_id: &str) {
+        let Some(&key) = self.by_client.get(client_id) else { return };
+        if self.is_followed(key) {
+            self.release_held(key);
+        }
+    }
+
+    /// What waits for something that does not come waits no longer.
+    pub(super) fn hold_no_longer(&mut self, key: Key, at: Instant) {
+        let arriving = self.sessions.get(key as usize).and_then(|it| it.arriving.as_ref());
+        let is_due = arriving.is_some_and(|it| it.until <= at + ARRIVING - FOLLOWING);
+        if is_due && self.is_followed(key) {
+            self.release_held(key);
+        }
+    }
+
+    /// Whether a session has come from a node that lives, and sends on what comes for it.
+    fn is_followed(&self, key: Key) -> bool {
+        let arriving = self.sessions.get(key as usize).and_then(|it| it.arriving.as_ref());
+        arriving.is_some_and(|it| it.adopted.is_none() && it.holding.is_some())
     }
 
     fn release_held(&mut self, key: Key) {

@@ -33,8 +33,8 @@ pub(super) struct Publication<'a> {
     pub(super) kept: Option<Arc<Message>>,
     /// Which one of a cluster's it is.
     pub(super) origin: Option<Origin>,
-    /// It was sent to a node that died, for the sessions that live here now.
-    pub(super) was_for_dead: bool,
+    /// It was on its way to where a session was before: others are held until such have come.
+    pub(super) was_waited_for: bool,
 }
 
 /// When a message is sent.
@@ -117,7 +117,7 @@ impl<'a> Publication<'a> {
             handed_over: false,
             kept: Some(Arc::clone(message)),
             origin: message.origin,
-            was_for_dead: false,
+            was_waited_for: false,
         }
     }
 

@@ -203,6 +203,7 @@ impl Broker {
     }
 
     fn due(&mut self, key: Key, at: Instant) {
+        self.hold_no_longer(key, at);
         let session = self.sessions.get_mut(key as usize);
         let Some(Session { presence: Presence::Away(away), .. }) = session else { return };
         let will = away.will.take_if(|(due, _)| *due <= at);

@@ -187,7 +187,7 @@ impl Broker {
             let session = self.sessions.get(target.key as usize);
             let arriving = session.and_then(|session| session.arriving.as_ref());
             if arriving.is_some_and(|arriving| arriving.adopted.is_some()) {
-                let publication = Publication { was_for_dead: true, ..Publication::of(message) };
+                let publication = Publication { was_waited_for: true, ..Publication::of(message) };
                 self.deliver_to_target(target, &mut { publication });
             }
         }

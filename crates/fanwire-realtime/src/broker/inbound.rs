@@ -158,7 +158,7 @@ impl Broker {
             handed_over,
             kept: None,
             origin: None,
-            was_for_dead: false,
+            was_waited_for: false,
         };
         publication.properties.message_expiry = self.cap_message_expiry(&publish.properties);
         let named = self.settings.limits().publisher_properties;

@@ -315,6 +315,7 @@ impl Broker {
                 self.take_in_session(*session, how, promise);
             }
             Notice::Arrived { client_id, at } => self.session_arrived(&client_id, at),
+            Notice::Followed { client_id } => self.all_has_followed(&client_id),
             Notice::AdoptionEnded(dead) => self.adoption_ended(dead),
             Notice::Passing(promise) => self.output.outgoing.passing.push(promise),
             Notice::NodeDied(node) => self.node_died(node),

@@ -19,7 +19,11 @@ use crate::{DisconnectReason, Message, Origin};
 
 /// How long what a session gets that has come from another node may come both ways: from
 /// there, and from whoever sent it.
-const ARRIVING: Duration = Duration::from_secs(30);
+pub(super) const ARRIVING: Duration = Duration::from_secs(30);
+
+/// How long what is published waits for what follows a session that has come from another
+/// node. Beyond, it is not held up any more: a node may be out of reach.
+pub(super) const FOLLOWING: Duration = Duration::from_secs(2);
 
 /// Messages that are remembered for that, at the most; beyond, some may come twice.
 const MAX_ARRIVING: usize = 16_384;
@@ -139,8 +143,11 @@ impl Broker {
             until,
             got: got.into_iter().collect(),
             adopted,
-            holding: adopted.map(|_| Holding::default()),
+            holding: Some(Holding::default()),
         }));
+        if adopted.is_none() {
+            self.deadlines.insert((self.now + FOLLOWING, key));
+        }
         if let (None, Some(mesh)) = (adopted, &self.mesh) {
             mesh.once_known(promise);
         }
@@ -170,6 +177,9 @@ impl Broker {
     /// The session of a client that went to a node is kept there, and nothing more can come for
     /// it here.
     pub(super) fn session_arrived(&mut self, client_id: &str, at: Node) {
+        if let Some(mesh) = &self.mesh {
+            self.output.outgoing.passing.push(mesh.nothing_follows(at, client_id));
+        }
         let Some(&key) = self.by_client.get(client_id) else { return };
         let session = &self.sessions[key as usize];
         if session.moves_to == Some(at) && session.live().is_none() {
@@ -274,7 +284,8 @@ impl Broker {
         };
         if found.qos > QoS::AtMostOnce {
             let manner = Manner::new(found.qos, found.retain, found.ids.as_deref());
-            self.deliver_tracked(key, &mut Publication::of(message), manner);
+            let mut publication = Publication { was_waited_for: true, ..Publication::of(message) };
+            self.deliver_tracked(key, &mut publication, manner);
         }
     }
 }

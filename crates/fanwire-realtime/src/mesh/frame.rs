@@ -39,6 +39,8 @@ pub(super) enum Frame {
     Arrived { client_id: Arc<str> },
     /// The sessions of a node that died live on here.
     Adopted { dead: Node },
+    /// All that came for a client's session where it was has been sent after it.
+    Followed { client_id: Arc<str> },
 }
 
 /// What a node hears.
@@ -101,6 +103,7 @@ mod kind {
     pub(super) const ADOPTED: u8 = 8;
     pub(super) const BARRIER: u8 = 9;
     pub(super) const PASSED: u8 = 10;
+    pub(super) const FOLLOWED: u8 = 11;
 }
 
 // === impl Target ===
@@ -159,6 +162,10 @@ impl Frame {
                 writer.byte(kind::ARRIVED);
                 writer.bytes(client_id.as_bytes());
             }
+            Self::Followed { client_id } => {
+                writer.byte(kind::FOLLOWED);
+                writer.bytes(client_id.as_bytes());
+            }
             Self::Adopted { dead } => {
                 writer.byte(kind::ADOPTED);
                 write_node(*dead, &mut writer);
@@ -196,6 +203,7 @@ impl Frame {
                 Self::Answer { number: reader.number()?, answer: Answer::read(reader)? }
             }
             kind::ARRIVED => Self::Arrived { client_id: reader.text()?.into() },
+            kind::FOLLOWED => Self::Followed { client_id: reader.text()?.into() },
             kind::ADOPTED => Self::Adopted { dead: read_node(reader)? },
             _ => return Err(Corrupt("a frame of a kind that this version does not know")),
         })

@@ -28,6 +28,23 @@ impl Mesh {
         });
     }
 
+    /// Tells the node that a session went to that no more of what came for it here follows: once
+    /// the turn is over, behind all that does.
+    pub(crate) fn nothing_follows(self: &Arc<Self>, to: Node, client_id: &str) -> Arc<Promise> {
+        let (mesh, client_id) = (Arc::clone(self), Arc::<str>::from(client_id));
+        let told = move |_, _| {
+            let frame = Frame::Followed { client_id: Arc::clone(&client_id) };
+            mesh.links.send(to, frame.encode());
+        };
+        Promise::new(0, Arc::new(told))
+    }
+
+    /// Nothing more comes of what others had for a session that has come here.
+    pub(super) fn followed(&self, client_id: Arc<str>) {
+        let shard = shard_of(&client_id, self.shards);
+        self.tell(shard, Notice::Followed { client_id }, 0);
+    }
+
     /// The sessions of a node that died live here, and others know it: what is held for them
     /// is let go once whatever was on its way to that node has come.
     pub(super) fn end_adoption(self: &Arc<Self>, dead: Node) {

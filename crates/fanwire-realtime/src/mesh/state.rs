@@ -302,6 +302,7 @@ impl Mesh {
             Frame::Answer { number, answer } => self.answered(from, number, answer),
             Frame::Arrived { client_id } => self.arrived(from, client_id),
             Frame::Adopted { dead } => self.pass_on(dead, Some(from)),
+            Frame::Followed { client_id } => self.followed(client_id),
         }
     }
 

@@ -646,6 +646,9 @@ fn what_comes_to_a_session_that_has_moved_from_there_and_from_its_publisher_come
         let publishers = [A, B, C].map(|node| (node, nodes.publisher(node)));
         for (node, publisher) in publishers {
             nodes.publish(node, publisher, "t", "hello", qos);
+            // What cannot follow is not waited for for ever.
+            nodes.net(B).pass(3);
+            nodes.run();
             assert_eq!(nodes.got(B, client), ["hello"], "published at {node:?}");
         }
         nodes.heal();
@@ -779,4 +782,23 @@ fn what_a_session_brings_along_does_not_come_again_from_its_publisher() {
     nodes.run();
     assert_eq!(nodes.got(B, client), ["1"]);
     assert_eq!(nodes.acks(C, publisher), 1);
+}
+
+#[test]
+fn what_follows_a_session_comes_before_what_is_published_where_it_is_now() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    let publisher = nodes.publisher(B);
+    nodes.cut(B, A);
+    nodes.publish(B, publisher, "t", "1", QoS::AtLeastOnce);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    nodes.publish(B, publisher, "t", "2", QoS::AtLeastOnce);
+    nodes.heal();
+    let client = nodes.net(B).connect(crate::plane::shard_of("c", 2), persistent("c"));
+    nodes.run();
+    assert_eq!(nodes.got(B, client), ["1", "2"]);
+    assert_eq!(nodes.acks(B, publisher), 2);
 }
