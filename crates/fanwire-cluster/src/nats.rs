@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use async_nats::jetstream::context::{AccountError, AccountErrorKind};
 use async_nats::jetstream::{self, stream};
 use async_nats::{Client, ConnectOptions, Event, RequestErrorKind};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::{ClusterOptions, Credentials, Incarnation, JoinError, NodeId, limits};
 
@@ -94,8 +96,15 @@ impl Nats {
         if !self.client.is_server_compatible(major, minor, patch) {
             return Err(JoinError::Version { found: self.client.server_info().version, needed });
         }
-        let account = self.jetstream.query_account().await;
-        account.map(drop).map_err(|error| JoinError::NoJetStream(error.to_string()))
+        let until = Instant::now() + limits::JOIN_PATIENCE;
+        loop {
+            match self.jetstream.query_account().await {
+                Ok(_) => return Ok(()),
+                // Servers that have just started are about to agree on who leads.
+                Err(error) if is_late(&error) && Instant::now() < until => {}
+                Err(error) => return Err(JoinError::NoJetStream(error.to_string())),
+            }
+        }
     }
 
     /// The stream behind a bucket of records, made where it is not there yet.
@@ -201,6 +210,10 @@ async fn connect_options(options: &ClusterOptions) -> Result<ConnectOptions, Joi
         connect = connect.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(connect)
+}
+
+fn is_late(error: &AccountError) -> bool {
+    error.kind() == AccountErrorKind::TimedOut
 }
 
 /// A name as a token of subjects and buckets: what it has besides letters, digits and
