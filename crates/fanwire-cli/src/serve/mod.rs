@@ -87,11 +87,11 @@ struct NotStarted {
 
 impl NotStarted {
     /// What was asked for cannot be.
-    fn misused(why: impl ToString) -> Self {
+    fn misused(why: &impl ToString) -> Self {
         Self { why: Some(why.to_string()), status: ExitCode::from(EXIT_USAGE) }
     }
 
-    fn failed(why: impl ToString) -> Self {
+    fn failed(why: &impl ToString) -> Self {
         Self { why: Some(why.to_string()), status: ExitCode::FAILURE }
     }
 }
@@ -100,15 +100,15 @@ impl NotStarted {
 
 impl Running {
     async fn start(app: &App, settings: Serve, args: &ServeArgs) -> Result<Self, NotStarted> {
-        refuse_open_broker(app, &settings).map_err(NotStarted::misused)?;
-        let uncaught = |error| NotStarted::failed(format!("cannot catch signals: {error}"));
+        refuse_open_broker(app, &settings).map_err(|why| NotStarted::misused(&why))?;
+        let uncaught = |error| NotStarted::failed(&format!("cannot catch signals: {error}"));
         let mut signals = Signals::catch().map_err(uncaught)?;
         let hangup = signal(SignalKind::hangup()).map_err(uncaught)?;
         let (console, printer) = Console::start(Style { json: args.json, verbose: args.verbose });
         let console = Arc::new(console);
         let folder = data::folder(app, settings.data.as_deref());
         let options = options::options(app, args, &settings, &folder, &console);
-        let mut options = options.map_err(NotStarted::misused)?;
+        let mut options = options.map_err(|error| NotStarted::misused(&error))?;
         let place = (folder.as_path(), &settings.drain);
         let waited = tokio::select! {
             waited = succession::await_folders(app, &mut options, place, &console) => waited,
@@ -116,9 +116,10 @@ impl Running {
                 return Err(NotStarted { why: None, status: ExitCode::from(EXIT_INTERRUPTED) });
             }
         };
-        waited.map_err(NotStarted::failed)?;
+        waited.map_err(|error| NotStarted::failed(&error))?;
         let observers = observers(&console);
-        let server = Server::start(app, options, observers).await.map_err(NotStarted::failed)?;
+        let server = Server::start(app, options, observers).await;
+        let server = server.map_err(|error| NotStarted::failed(&error))?;
         let wanted = settings.telemetry.address.address();
         if let Some(wanted) = wanted.filter(|_| server.telemetry_address().is_none()) {
             let news = format!("{wanted} is taken: nobody is told metrics; say telemetry.address");
