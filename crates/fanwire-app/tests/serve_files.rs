@@ -174,6 +174,8 @@ fn a_cluster_that_could_not_work_is_told_before_nats_is_asked() {
         (cluster("replicas = 2"), "1, 3 or 5"),
         (cluster("lease = \"1s\""), "2s to 600s"),
         (cluster("user = \"a\"\ntoken = \"b\""), "more than one way"),
+        (cluster("password = \"b\""), "`user`"),
+        (cluster("password_file = \"/nowhere/password\""), "`user`"),
         (cluster("token_file = \"/nowhere/token\""), "cannot be read"),
         (cluster("tls = { certificate = \"a.pem\" }"), "`certificate` and `key`"),
     ] {

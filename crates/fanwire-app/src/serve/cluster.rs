@@ -178,6 +178,16 @@ fn credentials(node: &Node, reading: &mut Reading<'_>) -> NatsCredentials {
         reading.issues.push(issue);
         return NatsCredentials::None;
     }
+    let password = node.entry("password").or_else(|| node.entry("password_file"));
+    let user = node.entry("user");
+    if user.is_some() != password.is_some() {
+        let span = user.or(password).map_or(node.span, |given| given.node.span);
+        let message = "to NATS, this node is a user with a password";
+        let issue = Issue::error(span, message)
+            .expected("`user`, and `password` or `password_file` beside it");
+        reading.issues.push(issue);
+        return NatsCredentials::None;
+    }
     // What cannot be read has been told of.
     let mut secret = |name| secret::read(node, name, reading).ok().flatten();
     let (password, token, nkey) = (secret("password"), secret("token"), secret("nkey"));
