@@ -41,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) peers: watch::Sender<Arc<Peers>>,
     /// Whether these are all that were there when this node came.
     pub(crate) knows_peers: watch::Sender<bool>,
+    pub(crate) unrecovered: watch::Sender<Vec<Incarnation>>,
     pub(crate) state: watch::Sender<State>,
     pub(crate) events: broadcast::Sender<Event>,
     /// Until when nobody can have declared this node dead.
@@ -135,6 +136,12 @@ impl Cluster {
     pub async fn knows_peers(&self) {
         // The sender is part of what this has.
         let _ = self.shared.knows_peers.subscribe().wait_for(|knows| *knows).await;
+    }
+
+    /// The nodes that were declared dead, and for which not all is done. Whoever wants these
+    /// and the peers asks for the peers first, and so misses nobody who dies in between.
+    pub fn unrecovered(&self) -> Vec<Incarnation> {
+        self.shared.unrecovered.borrow().clone()
     }
 
     /// Whether what needs the other nodes works.
@@ -338,6 +345,7 @@ impl Shared {
             me: watch::Sender::new(None),
             peers: watch::Sender::default(),
             knows_peers: watch::Sender::default(),
+            unrecovered: watch::Sender::default(),
             state: watch::Sender::new(State::Out),
             events: broadcast::Sender::new(limits::UNREAD_EVENTS),
             safe_until: Mutex::default(),

@@ -155,7 +155,8 @@ impl Driver {
     async fn act(&mut self, actions: Vec<Action>) -> bool {
         // First, so that whoever hears of one that is gone does not find it here.
         let is_change = |action: &Action| {
-            matches!(action, Action::Joined(_) | Action::Left(_) | Action::Dead(..))
+            use Action::{Dead, Joined, Left, Recovered};
+            matches!(action, Joined(_) | Left(_) | Dead(..) | Recovered(_))
         };
         if actions.iter().any(is_change) {
             self.tell_peers();
@@ -194,6 +195,8 @@ impl Driver {
     }
 
     fn tell_peers(&self) {
+        // Before the peers: whoever has died is at no time in neither.
+        self.shared.unrecovered.send_replace(self.membership.unrecovered().collect());
         let peers = self.membership.peers();
         let peers: BTreeMap<_, _> =
             peers.map(|peer| (peer.incarnation.node, peer.clone())).collect();
@@ -340,6 +343,7 @@ impl Driver {
         self.shared.me.send_replace(None);
         self.shared.knows_peers.send_replace(false);
         self.shared.peers.send_replace(Arc::default());
+        self.shared.unrecovered.send_replace(Vec::new());
         self.shared.state.send_replace(State::Out);
         self.shared.links.end_all();
     }

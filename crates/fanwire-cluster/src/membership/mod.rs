@@ -146,6 +146,12 @@ impl Membership {
         alive.map(|seen| &seen.lease.peer)
     }
 
+    /// Those that were declared dead, and for which not all is done.
+    pub(crate) fn unrecovered(&self) -> impl Iterator<Item = Incarnation> {
+        let dead = self.seen.values().filter(|seen| seen.lease.dead_by.is_some());
+        dead.map(|seen| seen.lease.who())
+    }
+
     /// A record was seen to be this; `None`: to be there no more.
     pub(crate) fn observed(
         &mut self,

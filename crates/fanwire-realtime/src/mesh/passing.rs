@@ -69,7 +69,8 @@ impl Mesh {
         self.have_nodes_pass(all_there);
     }
 
-    fn have_nodes_pass(&self, promise: Arc<Promise>) {
+    /// Holds a promise until all others have sent what they had for this node.
+    pub(super) fn have_nodes_pass(&self, promise: Arc<Promise>) {
         let (living, _) = self.peers();
         let mut barriers = self.barriers();
         barriers.last += 1;

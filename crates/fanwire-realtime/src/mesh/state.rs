@@ -191,6 +191,11 @@ impl Mesh {
         state.peers.insert(node, Peer::default());
         let whole = state.own.whole();
         self.links.send(node, Frame::Interest(whole).encode());
+        // It may have seen them die, and wait for that.
+        let me = self.node();
+        for (dead, _) in state.heirs.iter().filter(|(_, heir)| *heir == me) {
+            self.links.send(node, Frame::Adopted { dead: *dead }.encode());
+        }
     }
 
     /// Another node has died, or left. What is on its way to its sessions waits until another
@@ -202,7 +207,6 @@ impl Mesh {
         for shard in 0..self.shards {
             self.tell(shard, Notice::NodeDied(node), 0);
         }
-        self.meeting.go_on(Some(node));
         self.passed_all(node);
         self.let_go();
     }
@@ -276,10 +280,12 @@ impl Mesh {
     /// told. To be called once they are in memory.
     pub fn adopted(self: &Arc<Self>, dead: Node) {
         self.flush();
-        let state = self.state();
+        let mut state = self.state();
         for peer in state.living() {
             self.links.send(peer, Frame::Adopted { dead }.encode());
         }
+        // Whoever joins from now on is told then.
+        state.inherits(dead, self.node());
         drop(state);
         self.pass_on(dead, None);
         self.end_adoption(dead);
@@ -397,7 +403,7 @@ impl Mesh {
 
     /// A shard has decided on messages before it heard that their node has died.
     fn send_to_heir(&self, state: &mut State, dead: Node, mut sent: Vec<Sent>) {
-        let heir = state.heirs.iter().find(|(known, _)| *known == dead).map(|(_, heir)| *heir);
+        let heir = state.heir_of(dead);
         sent.iter_mut().for_each(|sent| sent.item.target.pass_on(dead));
         match heir {
             Some(heir) if heir == self.node() => self.keep_here(sent),
@@ -451,11 +457,7 @@ impl Mesh {
         state.peers.remove(&dead);
         let mut passed_on: Vec<Sent> =
             state.batches_to(dead).into_iter().flat_map(|batch| batch.sent).collect();
-        let heir = to.unwrap_or_else(|| self.node());
-        if state.heirs.len() == MAX_HEIRS {
-            state.heirs.pop_front();
-        }
-        state.heirs.push_back((dead, heir));
+        state.inherits(dead, to.unwrap_or_else(|| self.node()));
         passed_on.iter_mut().for_each(|sent| sent.item.target.pass_on(dead));
         // What followed a session that had not arrived is for that session, which is here still.
         let is_back = |sent: &mut Sent| matches!(sent.item.target, Target::Session { .. });
@@ -466,6 +468,7 @@ impl Mesh {
         }
         drop(state);
         self.keep_here(back);
+        self.meeting.go_on(Some(dead));
         self.ask_heir(dead, to);
         self.let_go();
     }
@@ -531,6 +534,19 @@ impl Outgoing {
 impl State {
     pub(super) fn living(&self) -> impl Iterator<Item = Node> {
         self.peers.iter().filter(|(_, peer)| !peer.dead).map(|(node, _)| *node)
+    }
+
+    /// Who has the sessions of a node that died.
+    pub(super) fn heir_of(&self, dead: Node) -> Option<Node> {
+        self.heirs.iter().find(|(known, _)| *known == dead).map(|(_, heir)| *heir)
+    }
+
+    fn inherits(&mut self, dead: Node, heir: Node) {
+        self.heirs.retain(|(known, _)| *known != dead);
+        if self.heirs.len() == MAX_HEIRS {
+            self.heirs.pop_front();
+        }
+        self.heirs.push_back((dead, heir));
     }
 
     /// Takes out what was sent to a node and is not settled, in order.

@@ -251,6 +251,7 @@ async fn follow(cluster: Cluster, host: std::sync::Weak<RealtimeHost>, pieces: A
                 pieces.forget(peer.incarnation);
                 mesh.died(node(peer.incarnation));
             }
+            Event::PeerRecovered(who) => mesh.recovered(node(who)),
             Event::Rejoined(_) => {
                 casts = Casts::of(&cluster, host.clone()).await;
                 meet(&cluster, &host).await;
@@ -264,10 +265,10 @@ async fn follow(cluster: Cluster, host: std::sync::Weak<RealtimeHost>, pieces: A
 /// Has the plane know all who are in the cluster.
 async fn meet(cluster: &Cluster, host: &std::sync::Weak<RealtimeHost>) {
     cluster.knows_peers().await;
-    tell_of_peers(cluster, host);
-    if let Some(mesh) = host.upgrade().and_then(|host| mesh_of(&host)) {
-        mesh.knows_all();
-    }
+    let Some(mesh) = host.upgrade().and_then(|host| mesh_of(&host)) else { return };
+    let peers = Arc::clone(&cluster.peers().borrow());
+    peers.values().for_each(|peer| mesh.joined(node(peer.incarnation)));
+    mesh.knows_all(cluster.unrecovered().into_iter().map(node));
 }
 
 /// Waits until the plane knows what the others listen to, for a while: clients wait for the
@@ -276,12 +277,6 @@ pub(super) async fn meet_others(host: &Arc<RealtimeHost>) {
     if let Some(mesh) = mesh_of(host) {
         let _ = tokio::time::timeout(KNOW_PATIENCE, mesh.met()).await;
     }
-}
-
-fn tell_of_peers(cluster: &Cluster, host: &std::sync::Weak<RealtimeHost>) {
-    let Some(mesh) = host.upgrade().and_then(|host| mesh_of(&host)) else { return };
-    let peers = Arc::clone(&cluster.peers().borrow());
-    peers.values().for_each(|peer| mesh.joined(node(peer.incarnation)));
 }
 
 /// Takes what is sent to this node's present number and may be lost, until it is dropped.

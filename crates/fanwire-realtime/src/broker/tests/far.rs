@@ -1,6 +1,8 @@
 //! Several nodes without a network: what they send each other arrives when a test says so.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
@@ -97,6 +99,11 @@ impl Nodes {
     }
 
     fn start(&mut self, node: Node) {
+        self.start_after(node, &[]);
+    }
+
+    /// A node comes after some have died whose sessions nobody has yet.
+    fn start_after(&mut self, node: Node, dead: &[Node]) {
         let links = Arc::new(Wire { from: node, wires: Arc::clone(&self.wires) });
         let legacy = Arc::new(Legacy { node, all: Arc::clone(&self.left) });
         let parts = MeshParts { node, links, nodes: None, sessions: Some(legacy), retained: None };
@@ -105,7 +112,7 @@ impl Nodes {
             known.joined(node);
             mesh.joined(*other);
         }
-        mesh.knows_all();
+        mesh.knows_all(dead.iter().copied());
         self.nets.insert(node, net);
         self.meshes.insert(node, mesh);
         self.run();
@@ -396,14 +403,11 @@ impl Nodes {
         let shard = crate::plane::shard_of(&id, 2);
         let clean = how.clean_start;
         let mut claim = Box::pin(async move { mesh.claim(&id, clean, 1).await });
-        let mut look = || {
-            let waker = std::task::Waker::noop();
-            claim.as_mut().poll(&mut std::task::Context::from_waker(waker))
-        };
+        let mut look = || claim.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let first = look();
         self.run();
         let answered = if first.is_ready() { first } else { look() };
-        let std::task::Poll::Ready(Some(claim)) = answered else { panic!("nobody answers") };
+        let Poll::Ready(Some(claim)) = answered else { panic!("nobody answers") };
         let client = self.net(node).connect(shard, how);
         drop(claim);
         self.run();
@@ -411,6 +415,12 @@ impl Nodes {
     }
 
     /// A node takes over the sessions of one that died.
+    /// Whether a node lets clients in.
+    fn has_met(&self, node: Node) -> bool {
+        let met = pin!(self.meshes[&node].met());
+        met.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
     fn adopt(&mut self, dead: Node, heir: Node) {
         self.begin_to_adopt(dead, heir);
         self.end_adoption(dead, heir);
@@ -429,14 +439,11 @@ impl Nodes {
         });
         let (mesh, sessions) = (Arc::clone(&self.meshes[&heir]), sessions.collect());
         let mut adopting = Box::pin(async move { mesh.adopt(dead, sessions).await });
-        let mut look = || {
-            let waker = std::task::Waker::noop();
-            adopting.as_mut().poll(&mut std::task::Context::from_waker(waker))
-        };
+        let mut look = || adopting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let first = look();
         meanwhile(self);
         self.run();
-        assert!(first.is_ready() || look() == std::task::Poll::Ready(true));
+        assert!(first.is_ready() || look() == Poll::Ready(true));
     }
 
     /// The others hear of it.
@@ -594,10 +601,7 @@ fn a_client_that_comes_before_its_session_is_taken_over_waits_for_that() {
     let _inside = runtime.enter();
     let mesh = Arc::clone(&nodes.meshes[&A]);
     let mut claim = Box::pin(async move { mesh.claim(&"c".into(), false, 2).await });
-    let mut look = || {
-        let waker = std::task::Waker::noop();
-        claim.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_ready()
-    };
+    let mut look = || claim.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
     assert!(!look());
     nodes.run();
     assert!(!look());
@@ -746,21 +750,60 @@ fn a_node_lets_nobody_in_before_it_knows_what_the_others_listen_to() {
         nodes.cut(other, again);
     }
     nodes.start(again);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let _inside = runtime.enter();
-    let mesh = Arc::clone(&nodes.meshes[&again]);
-    let mut met = Box::pin(async move { mesh.met().await });
-    let mut look = || {
-        let waker = std::task::Waker::noop();
-        met.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_ready()
-    };
-    assert!(!look());
+    assert!(!nodes.has_met(again));
     nodes.wires.lock().unwrap().cut.remove(&(B, again));
     nodes.run();
-    assert!(!look());
-    // Who dies tells no more.
-    nodes.kill(C);
-    assert!(look());
+    assert!(!nodes.has_met(again));
+    // Who leaves tells no more.
+    nodes.meshes.values().for_each(|mesh| mesh.left(C));
+    assert!(nodes.has_met(again));
+}
+
+#[test]
+fn a_node_that_comes_after_a_death_lets_nobody_in_before_somebody_has_the_sessions() {
+    // Whether it has seen the other alive, and whether its heir knows of it when it adopts.
+    for (has_seen_it, comes_first) in [(true, true), (false, true), (false, false)] {
+        let mut nodes = Nodes::new();
+        let there = nodes.join(A, persistent("there"));
+        nodes.subscribe(A, there, "t");
+        let new = Node { id: 4, boot: 1 };
+        if has_seen_it {
+            nodes.cut(A, new);
+            nodes.start(new);
+        }
+        nodes.kill(A);
+        if !has_seen_it {
+            nodes.cut(B, new);
+            nodes.start_after(new, &[A]);
+        }
+        assert!(!nodes.has_met(new));
+        if comes_first {
+            nodes.heal();
+            assert!(!nodes.has_met(new));
+        }
+        nodes.adopt(A, B);
+        nodes.heal();
+        assert!(nodes.has_met(new));
+        let publisher = nodes.publisher(new);
+        nodes.publish(new, publisher, "t", "hello", QoS::AtLeastOnce);
+        let there = nodes.join(C, persistent("there"));
+        assert_eq!(nodes.got(C, there), ["hello"]);
+    }
+}
+
+#[test]
+fn a_node_lets_clients_in_where_all_is_done_for_a_dead_one_that_had_no_heir() {
+    let mut nodes = Nodes::new();
+    nodes.kill(A);
+    let new = Node { id: 4, boot: 1 };
+    nodes.start_after(new, &[A]);
+    // What the others have said so far is heard first.
+    nodes.cut(B, new);
+    nodes.meshes[&new].recovered(A);
+    nodes.run();
+    assert!(!nodes.has_met(new));
+    nodes.heal();
+    assert!(nodes.has_met(new));
 }
 
 #[test]
