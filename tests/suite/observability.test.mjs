@@ -222,6 +222,24 @@ test('calls are written down: who, what and whether, and no secret', async () =>
   await server.stop();
 });
 
+test('calls to an API that is open to everybody are written down, with nobody as who calls', async () => {
+  const server = await served(`${OPEN}${ANY}audit_file = "calls.log"\n`);
+  const client = await connect(server.url());
+  const { connectionId } = JSON.parse(await client.ask('x'));
+  const url = new URL(`@connections/${connectionId}`, `${server.management().replace(/\/*$/, '')}/`);
+  const post = async (headers) => (await fetch(url, { method: 'POST', body: 'the body', headers })).status;
+  assert.equal(await post({}), 200);
+  assert.equal(await post({ origin: 'https://elsewhere.example' }), 403);
+  const text = readFileSync(path.join(server.folder, 'calls.log'), 'utf8');
+  const [allowed, denied] = text.trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual([allowed.result, allowed.caller, allowed.action], ['allowed', null, 'execute-api:ManageConnections']);
+  assert.match(allowed.resource, /POST\/@connections/);
+  assert.equal(allowed.sourceIp, '127.0.0.1');
+  assert.deepEqual([denied.result, denied.caller, denied.error], ['denied', null, 'ForbiddenException']);
+  await client.close();
+  await server.stop();
+});
+
 describe('what is shipped with it', () => {
   const documented = new Set([...readFileSync(path.join(ROOT, 'docs/metrics.md'), 'utf8').matchAll(/^\| `(fanwire_\w+)`/gm)].map(([, name]) => name));
   const isKnown = (name) => documented.has(name) || documented.has(name.replace(/_(bucket|sum|count)$/, ''));

@@ -40,14 +40,7 @@ impl Router {
         let (_, api) = services(target);
         let credentials = guard.credentials.as_ref().filter(|_| !guard.is_open(api));
         let Some(credentials) = credentials else {
-            if request.headers().contains_key(ORIGIN) {
-                // Any website can make a visitor's browser send a request to a server on the
-                // visitor's machine. Browsers say so by this header; SDKs do not send it.
-                let body = response::message("this API does not answer web pages");
-                let error = response::error(StatusCode::FORBIDDEN, "ForbiddenException", body);
-                return Err(Box::new(error));
-            }
-            return Ok(request.map(Either::Left));
+            return self.admit_anybody(target, request, source);
         };
         let source_ip = self.client(source, request.headers()).address.ip();
         match self.admit_known(target, request, credentials, source_ip).await {
@@ -68,6 +61,39 @@ impl Router {
                 Err(Box::new(refusal.into_answer(target)))
             }
         }
+    }
+
+    /// Lets a request to an API that is open through, unless a web page makes it.
+    fn admit_anybody(
+        &self,
+        target: &Target,
+        request: Request<Incoming>,
+        source: &Source,
+    ) -> Result<Request<CallBody>, Box<Answer>> {
+        let guard = self.guard();
+        let (head, body) = request.into_parts();
+        let source_ip = self.client(source, &head.headers).address.ip();
+        if head.headers.contains_key(ORIGIN) {
+            // Any website can make a visitor's browser send a request to a server on the
+            // visitor's machine. Browsers say so by this header; SDKs do not send it.
+            let (name, why) = ("ForbiddenException", "this API does not answer web pages");
+            guard.tell(&GuardEvent::Denied {
+                caller: None,
+                action: None,
+                resource: None,
+                source_ip,
+                error: name,
+                why,
+            });
+            let body = response::message(why);
+            return Err(Box::new(response::error(StatusCode::FORBIDDEN, name, body)));
+        }
+        if guard.wants_open_calls() {
+            for Question { action, arn, .. } in &self.questions(target, &head, &Bytes::new()) {
+                guard.tell(&GuardEvent::Open { action, resource: arn, source_ip });
+            }
+        }
+        Ok(Request::from_parts(head, Either::Left(body)))
     }
 
     async fn admit_known(

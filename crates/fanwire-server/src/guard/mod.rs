@@ -58,6 +58,12 @@ impl fmt::Debug for GuardOptions {
 pub trait GuardObserver: Send + Sync + 'static {
     /// Takes note. It is called where requests are answered, and must not wait.
     fn observe(&self, event: &GuardEvent<'_>);
+
+    /// Whether it wants to be told of calls that nobody is asked for, too
+    /// ([`GuardEvent::Open`]): what they are about is found out for it alone.
+    fn wants_open_calls(&self) -> bool {
+        false
+    }
 }
 
 /// What happens to calls.
@@ -69,6 +75,15 @@ pub enum GuardEvent<'e> {
         /// Who calls: the name of a key or a token.
         caller: &'e str,
         /// What for, such as `iot:Publish`.
+        action: &'e str,
+        /// On what: an ARN.
+        resource: &'e str,
+        /// Where it comes from.
+        source_ip: IpAddr,
+    },
+    /// A call to an API that is open to everybody.
+    Open {
+        /// What for. Of DynamoDB, only the operation is known.
         action: &'e str,
         /// On what: an ARN.
         resource: &'e str,
@@ -200,6 +215,11 @@ impl Guard {
     /// Whether everybody may call an API, by the name that settings have for it.
     fn is_open(&self, api: &str) -> bool {
         self.credentials.is_none() || self.open.load().iter().any(|open| open == api)
+    }
+
+    /// Whether somebody wants to be told of calls to APIs that are open.
+    fn wants_open_calls(&self) -> bool {
+        self.observer.as_ref().is_some_and(|observer| observer.wants_open_calls())
     }
 
     pub(crate) fn tell(&self, event: &GuardEvent<'_>) {

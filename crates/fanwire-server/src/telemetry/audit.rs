@@ -1,4 +1,4 @@
-//! Who called which API, as JSON lines in a file: the calls that ask who calls, and those that
+//! Who called which API, as JSON lines in a file: the calls that are let through, and those that
 //! are refused. What is asked for is named; what was sent, and secrets, are never in it.
 
 use std::fs::{self, File, OpenOptions};
@@ -117,6 +117,14 @@ fn record(event: &GuardEvent<'_>) -> Option<Value> {
             "time": time,
             "result": "allowed",
             "caller": cut(caller),
+            "action": cut(action),
+            "resource": cut(resource),
+            "sourceIp": source_ip,
+        })),
+        GuardEvent::Open { action, resource, source_ip } => Some(json!({
+            "time": time,
+            "result": "allowed",
+            "caller": Value::Null,
             "action": cut(action),
             "resource": cut(resource),
             "sourceIp": source_ip,

@@ -139,4 +139,8 @@ impl GuardObserver for CountingCalls {
             inner.observe(event);
         }
     }
+
+    fn wants_open_calls(&self) -> bool {
+        self.telemetry.audit.is_some()
+    }
 }
