@@ -436,3 +436,18 @@ fn files_that_are_not_read_yet_are_named() {
         assert!(shown.contains("there is no such file or folder"), "{shown}");
     }
 }
+
+#[test]
+fn a_generated_route_that_is_changed_to_what_cannot_be_is_refused() {
+    let events = "    events: [{websocket: $connect}]\n";
+    let text = |properties: &str| {
+        format!(
+            "{HEAD}  a:\n    handler: a.b\n{events}resources:\n  extensions:\n    \
+             SconnectWebsocketsRoute:\n      Properties: {{{properties}}}\n"
+        )
+    };
+    let shown = fault(&text("AuthorizationType: IAM"));
+    assert!(shown.contains("AWS_IAM"), "{shown}");
+    let shown = fault(&text("AuthorizationType: CUSTOM, AuthorizerId: x"));
+    assert!(shown.contains("`authorizer`"), "{shown}");
+}

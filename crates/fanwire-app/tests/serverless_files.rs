@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use fanwire_app::model::{Code, ExecutionLogLevel, IdentitySource, Limits, Profile, Runtime};
+use fanwire_app::model::{
+    Code, ConnectRules, ExecutionLogLevel, IdentitySource, Limits, Profile, Runtime,
+};
 use fanwire_app::{App, LoadOptions, Loaded, load};
 
 /// Loads a file or folder of `tests/serverless`.
@@ -328,4 +330,47 @@ fn lookups_in_aws_take_their_fallback() {
     let app = load(folder.path(), &LoadOptions::default()).unwrap().app;
     let values: Vec<_> = app.functions["a"].environment.values().collect();
     assert_eq!(values, ["one", "two", "three"]);
+}
+
+/// What a handshake has to show, and what is said, where `resources` change what the framework
+/// generates.
+fn with_resources(resources: &str) -> (ConnectRules, Option<String>, Vec<String>, App) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serverless.yml");
+    let text = format!(
+        "service: chat\nprovider: {{name: aws, runtime: nodejs20.x}}\nfunctions:\n  \
+         auth: {{handler: a.b}}\n  connect:\n    handler: a.b\n    events:\n      \
+         - websocket: {{route: $connect, authorizer: auth}}\nresources:\n{resources}"
+    );
+    std::fs::write(&file, text).unwrap();
+    let Loaded { app, warnings, .. } = load(&file, &LoadOptions::default()).unwrap();
+    let api = &app.websocket_apis[0];
+    let warnings = warnings.iter().map(|warning| warning.message.clone()).collect();
+    (api.connect.clone(), api.routes["$connect"].authorizer.clone(), warnings, app)
+}
+
+#[test]
+fn signatures_and_api_keys_are_asked_for_where_the_generated_route_is_changed() {
+    for place in ["extensions", "Resources"] {
+        let (connect, authorizer, warnings, app) = with_resources(&format!(
+            "  {place}:\n    SconnectWebsocketsRoute:\n      Properties:\n        \
+             AuthorizationType: AWS_IAM\n        ApiKeyRequired: true\n"
+        ));
+        assert!(connect.iam && connect.api_key, "{place}");
+        assert_eq!(authorizer, None);
+        assert!(warnings[0].contains("signatures are asked for by `fanwire serve`"));
+        assert!(app.not_served.is_empty(), "{:?}", app.not_served);
+    }
+    let (connect, authorizer, warnings, _) = with_resources("  Resources: {}\n");
+    assert_eq!((connect, authorizer.as_deref()), (ConnectRules::default(), Some("auth")));
+    assert_eq!(warnings, [""; 0]);
+}
+
+#[test]
+fn other_changes_of_what_is_generated_are_listed_as_not_served() {
+    let (_, _, _, app) = with_resources(
+        "  extensions:\n    WebsocketsDeploymentStage:\n      Properties: {AutoDeploy: true}\n",
+    );
+    assert_eq!(app.not_served[0].kind, "resources.extensions");
+    assert_eq!(app.not_served[0].used_by, ["WebsocketsDeploymentStage"]);
 }

@@ -100,6 +100,13 @@ pub(crate) fn check_authorizer_route(route: &str, authorizer: Span, issues: &mut
     }
 }
 
+/// Says that signatures are not looked at everywhere.
+pub(crate) fn note_signatures(place: Span, issues: &mut Issues) {
+    let message =
+        "signatures are asked for by `fanwire serve` alone; `fanwire dev` lets everybody in";
+    issues.push(Issue::warning(place, message));
+}
+
 /// A route selection expression; the default one where the node has none or a
 /// malformed one, which is reported.
 pub(crate) fn route_selection(node: Option<&Node>, issues: &mut Issues) -> RouteSelection {

@@ -155,6 +155,21 @@ static PACKAGE: Table = Table {
     keys: &[Key::new("artifact", Kind::Any, "a zip file that is built already")],
 };
 
+/// The properties of the generated route `$connect`; the framework sets the others itself.
+pub(super) static CONNECT_ROUTE: Table = Table {
+    name: "a route's properties",
+    doc: "What the file changes of the route $connect.",
+    others: Others::Ignored,
+    keys: &[
+        Key::new(
+            "AuthorizationType",
+            Kind::Choice(&["NONE", "AWS_IAM", "CUSTOM"]),
+            "who decides about connections",
+        ),
+        Key::new("ApiKeyRequired", Kind::Boolean, "whether clients need an API key"),
+    ],
+};
+
 /// One function.
 pub(super) static FUNCTION: Table = Table {
     name: "a function",

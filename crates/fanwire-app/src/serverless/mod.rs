@@ -69,7 +69,7 @@ pub(crate) fn import(reading: &mut Reading<'_>, root: &Node) -> Option<App> {
     let resources = stack.existing(&resources);
     let tables = tables::build(&resources, &stack, issues);
     let mut functions = functions::build(&mut service, &stack, reading);
-    let api = websocket::build(&mut service, &stack, &mut functions, reading);
+    let api = websocket::build(&mut service, &stack, &resources, &mut functions, reading);
     let realtime = realtime::build(&mut service, &stack, &resources, &mut functions, reading);
     let options = reading.options;
     let dynamodb = options.dynamodb.clone().unwrap_or_default().in_region(&service.region);

@@ -16,6 +16,9 @@ use super::{Service, functions, merged};
 /// The logical id of the WebSocket API.
 pub(super) const WEBSOCKETS_API: &str = "WebsocketsApi";
 
+/// That of its route `$connect`.
+pub(super) const CONNECT_ROUTE: &str = "SconnectWebsocketsRoute";
+
 /// Models the stack, and lists the declared resources that are not served.
 pub(super) fn build(service: &mut Service<'_>, declared: &Map) -> Stack {
     let prefix = format!("{}-{}", service.name, service.stage);
@@ -33,11 +36,25 @@ pub(super) fn build(service: &mut Service<'_>, declared: &Map) -> Stack {
     }
     for (id, entry) in &stack.existing(declared) {
         let kind = type_of(&entry.node);
-        if !is_silent(kind) && !is_table(&entry.node) && !realtime::is_part(kind) {
+        if id != CONNECT_ROUTE
+            && !is_silent(kind)
+            && !is_table(&entry.node)
+            && !realtime::is_part(kind)
+        {
             service.not_served.add(kind, id);
         }
     }
+    for id in extensions(service, &mut Issues::default()).keys() {
+        if id != CONNECT_ROUTE {
+            service.not_served.add("resources.extensions", id);
+        }
+    }
     stack
+}
+
+/// What the file changes of resources that the framework generates, by their logical ids.
+pub(super) fn extensions(service: &Service<'_>, issues: &mut Issues) -> Map {
+    section(service, "extensions", issues)
 }
 
 /// The resources that the file declares, by logical id. Where a part of them cannot be

@@ -6,10 +6,10 @@ use crate::cloudformation::{Stack, targets};
 use crate::decode::{check, refuse};
 use crate::diagnostic::{Issue, Issues};
 use crate::model::{
-    AccessLog, Authorizer, ExecutionLogLevel, Function, IdentitySource, Integration, Limits,
-    LogSettings, Route, WebSocketApi,
+    AccessLog, Authorizer, ConnectRules, ExecutionLogLevel, Function, IdentitySource, Integration,
+    Limits, LogSettings, Route, WebSocketApi,
 };
-use crate::node::{Node, Value};
+use crate::node::{Map, Node, Value};
 use crate::reading::Reading;
 use crate::rules;
 use crate::source::Span;
@@ -33,6 +33,7 @@ pub(super) fn api_name(service: &Service<'_>) -> String {
 pub(super) fn build(
     service: &mut Service<'_>,
     stack: &Stack,
+    resources: &Map,
     functions: &mut IndexMap<String, Function>,
     reading: &mut Reading<'_>,
 ) -> Option<WebSocketApi> {
@@ -47,7 +48,13 @@ pub(super) fn build(
         places: IndexMap::new(),
     };
     routes.collect();
-    let Routes { routes, authorizers, .. } = routes;
+    let Routes { mut routes, authorizers, .. } = routes;
+    let connect = routes.get_mut("$connect").map(|route| {
+        let rules = connect_rules(service, resources, issues);
+        // A route has one kind of authorization.
+        route.authorizer = route.authorizer.take().filter(|_| !rules.iam);
+        rules
+    });
     let selection = service.tree.at(&["provider", "websocketsApiRouteSelectionExpression"]);
     let selection = rules::route_selection(selection, issues);
     let logs = logs(service);
@@ -56,7 +63,7 @@ pub(super) fn build(
     }
     let id = stack.resources.get(stack::WEBSOCKETS_API).map(|api| api.reference.clone());
     Some(WebSocketApi {
-        connect: crate::model::ConnectRules::default(),
+        connect: connect.unwrap_or_default(),
         id: id.unwrap_or_default(),
         name: api_name(service),
         stage: service.stage.clone(),
@@ -69,6 +76,31 @@ pub(super) fn build(
         logs,
         limits: Limits::of(reading.options.profile.unwrap_or_default()),
     })
+}
+
+/// What a handshake has to show. Events have no form for it: people change the route that the
+/// framework generates, under `resources.extensions` or as a resource of the same logical id.
+fn connect_rules(service: &Service<'_>, resources: &Map, issues: &mut Issues) -> ConnectRules {
+    let mut rules = ConnectRules::default();
+    let extensions = stack::extensions(service, issues);
+    for changes in [resources, &extensions] {
+        let Some(changed) = changes.get(stack::CONNECT_ROUTE) else { continue };
+        let Some(properties) = changed.node.get("Properties") else { continue };
+        check(properties, &keys::CONNECT_ROUTE, issues);
+        if let Some(required) = properties.get("ApiKeyRequired").and_then(Node::boolean) {
+            rules.api_key = required;
+        }
+        let Some(kind) = properties.get("AuthorizationType") else { continue };
+        rules.iam = kind.as_str() == Some("AWS_IAM");
+        if rules.iam {
+            crate::rules::note_signatures(kind.span, issues);
+        } else if kind.as_str() == Some("CUSTOM") {
+            let message = "an authorizer of one's own on the generated route is not served";
+            let expected = "`authorizer` in the websocket event";
+            issues.push(Issue::error(kind.span, message).expected(expected));
+        }
+    }
+    rules
 }
 
 /// `provider.logs.websocket`: nothing unless it is given; everything where it is true.

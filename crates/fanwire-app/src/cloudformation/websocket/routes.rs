@@ -111,9 +111,7 @@ impl<'a> Builder<'a, '_> {
         match kind.as_deref() {
             Some("AWS_IAM") => {
                 rules::check_authorizer_route(key, place, self.issues);
-                let message = "signatures are asked for by `fanwire serve` alone; `fanwire dev` \
-                    lets everybody in";
-                self.issues.push(Issue::warning(place, message));
+                rules::note_signatures(place, self.issues);
                 connect.iam |= key == CONNECT;
                 return None;
             }
