@@ -257,3 +257,35 @@ impl opentelemetry_http::HttpClient for Poster {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_collector_and_what_does_not_fit_is_counted() {
+        // Nobody takes anything out, as with a collector that does not answer.
+        let (queue, mut waiting) = mpsc::channel(2);
+        let counts = Arc::<TraceCounts>::default();
+        let traces = Traces { sample: 1.0, believe_clients: false, queue, counts };
+        for _ in 0..5 {
+            let call = (&http::Method::POST, "/@connections");
+            traces.call(traces.begin(None), call, http::StatusCode::OK, Duration::ZERO);
+        }
+        let count = |outcome| traces.counts().iter().find(|(name, _)| *name == outcome);
+        assert_eq!(count("dropped"), Some(("dropped", 3)));
+        assert!(matches!(waiting.try_recv(), Ok(Waiting::Span(_))));
+        assert!(matches!(waiting.try_recv(), Ok(Waiting::Span(_))));
+        assert!(waiting.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stops_does_not_wait_long_for_a_collector() {
+        let (queue, _waiting) = mpsc::channel(1);
+        let counts = Arc::<TraceCounts>::default();
+        let traces = Traces { sample: 1.0, believe_clients: false, queue, counts };
+        let began = tokio::time::Instant::now();
+        traces.flush().await;
+        assert_eq!(began.elapsed(), FLUSH_PATIENCE);
+    }
+}
