@@ -2,36 +2,23 @@
 // and WebSockets. And mqtt.js in a page.
 
 import assert from 'node:assert/strict';
-import http from 'node:http';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { iot, mqtt, mqtt5 } from 'aws-iot-device-sdk-v2';
-import esbuild from 'esbuild';
-import { chromium } from 'playwright-core';
 
 import { ROOT } from '../harness/fanwire.mjs';
 import { saying, startIot } from '../harness/iot.mjs';
 import { broker, unique } from '../harness/mqtt.mjs';
+import { Browser, deviceSdk } from '../harness/page.mjs';
 import { Feed, within } from '../harness/patience.mjs';
 
 let server;
 let browser;
-let origin;
 before(async () => {
-  [server, browser] = await Promise.all([
-    process.env.MQTT_BROKER ? broker() : startIot(),
-    chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
-    }),
-  ]);
-  // A page of this machine may use all that a page over https may.
-  origin = http.createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<!doctype html>'));
-  await new Promise((resolve) => origin.listen(0, '127.0.0.1', resolve));
+  [server, browser] = await Promise.all([process.env.MQTT_BROKER ? broker() : startIot(), Browser.open()]);
 });
 after(async () => {
-  origin.close();
   await browser?.close();
   const { code } = await server.stop();
   assert.equal(code, 0);
@@ -117,19 +104,10 @@ describe('aws-iot-device-sdk-v2 on Node', () => {
   }
 });
 
-/** A page of its own with a script's bundle in it. */
-async function page(script) {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true });
-  const tab = await context.newPage();
-  await tab.goto(`http://127.0.0.1:${origin.address().port}/`);
-  await tab.addScriptTag(script);
-  return tab;
-}
-
 describe('in a page', () => {
   for (const [version, over] of [[4, 'ws'], [5, 'ws'], [5, 'wss']]) {
     test(`mqtt.js speaks MQTT ${version} over ${over}, as SST's example has it`, async () => {
-      const tab = await page({ path: path.join(ROOT, 'tests/node_modules/mqtt/dist/mqtt.min.js') });
+      const tab = await browser.page({ path: path.join(ROOT, 'tests/node_modules/mqtt/dist/mqtt.min.js') });
       const endpoint = (server.other ? server[over] : `${over}://localhost:${server.port}/mqtt`);
       const heard = await within(tab.evaluate(([url, protocolVersion, password, topic]) => new Promise((resolve, reject) => {
         const connection = globalThis.mqtt.connect(url, {
@@ -152,11 +130,7 @@ describe('in a page', () => {
   }
 
   test('aws-iot-device-sdk-v2 speaks MQTT 3.1.1 and 5 over wss', async () => {
-    const { outputFiles: [{ text }] } = await esbuild.build({
-      stdin: { contents: "export { iot, mqtt, mqtt5 } from 'aws-iot-device-sdk-v2';", resolveDir: path.join(ROOT, 'tests') },
-      bundle: true, write: false, platform: 'browser', format: 'iife', globalName: 'sdk', define: { global: 'globalThis' }, logLevel: 'error',
-    });
-    const tab = await page({ content: text });
+    const tab = await browser.page(await deviceSdk());
     const heard = await within(tab.evaluate(async ([port, password]) => {
       const { iot, mqtt, mqtt5 } = globalThis.sdk;
       const older = new mqtt.MqttClient().new_connection(
