@@ -46,18 +46,18 @@ export class Nats {
 
   /** Starts it, or starts it again with what it had on its disk. */
   async run() {
-    let output = '';
+    this.output = '';
     this.child = spawn(NATS_SERVER, ['-c', path.join(this.folder, 'nats.conf')], { stdio: ['ignore', 'ignore', 'pipe'] });
     const { child } = this;
     process.once('exit', () => child.kill('SIGKILL'));
     child.unref();
     child.stderr.unref();
     child.stderr.setEncoding('utf8').on('data', (text) => {
-      output += text;
+      this.output += text;
     });
     this.exited = new Promise((resolve) => child.on('exit', resolve));
-    await eventually(() => output.includes('Server is ready'), 'NATS is ready').catch((error) => {
-      throw new Error(`${error.message}: ${output}`);
+    await eventually(() => this.output.includes('Server is ready'), 'NATS is ready').catch((error) => {
+      throw new Error(`${error.message}: ${this.output}`);
     });
   }
 

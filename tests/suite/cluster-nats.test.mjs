@@ -12,7 +12,9 @@ import { Cluster, Nats } from '../harness/cluster.mjs';
 import { app, launch } from '../harness/fanwire.mjs';
 import { temporaryFolder } from '../harness/folder.mjs';
 import { join, unique } from '../harness/mqtt.mjs';
+import { NKey, Operator } from '../harness/nkeys.mjs';
 import { eventually } from '../harness/patience.mjs';
+import { connect } from '../harness/websocket.mjs';
 
 const at = (node) => `mqtt://127.0.0.1:${node.port}`;
 
@@ -24,6 +26,34 @@ async function crosses([here, there]) {
   await publisher.publish(topic, 'hello', { qos: 1 });
   await eventually(() => subscriber.messages.items.some(({ payload }) => payload === 'hello'), 'the message comes');
   await Promise.all([publisher, subscriber].map((peer) => peer.leave()));
+}
+
+/** Posts on one node to who is connected to the other. */
+async function reaches([here, there]) {
+  const client = await connect(there.url());
+  const id = await client.ask('who am I?');
+  const { status } = await fetch(`${here.management()}/@connections/${encodeURIComponent(id)}`, { method: 'POST', body: 'hello' });
+  assert.equal(status, 200);
+  assert.equal(await client.next(), 'hello');
+  await client.close();
+}
+
+/** Leaves a message on one node, and a session that goes on at the other. */
+async function remembers([here, there]) {
+  const topic = `${unique('remembered')}/x`;
+  const session = { clientId: unique('client'), clean: false, properties: { sessionExpiryInterval: 60 } };
+  const gone = await join(at(here), session);
+  await gone.subscribe(topic, { qos: 1 });
+  await gone.leave();
+  const publisher = await join(at(there));
+  await publisher.publish(topic, 'hello', { qos: 1, retain: true });
+  const back = await join(at(there), session);
+  assert.equal(back.connack.sessionPresent, true);
+  assert.equal((await back.next()).payload, 'hello');
+  await publisher.subscribe(topic, { qos: 1 });
+  assert.equal((await publisher.next()).retain, true);
+  await back.leave({ properties: { sessionExpiryInterval: 0 } });
+  await publisher.leave();
 }
 
 /** What `fanwire serve` says of `[cluster]` settings that it does not start with. */
@@ -86,6 +116,97 @@ test('A NATS server that asks for a token has nodes with it work together', asyn
   const cluster = await Cluster.start(2, { nats, settings: [`nats = "${nats.url}"`, `token = "${token}"`] });
   await crosses(cluster.nodes);
   await cluster.stop();
+});
+
+describe('A NATS server that knows nodes by the NKey of their user', () => {
+  const folder = temporaryFolder('nkeys');
+  const user = new NKey('user');
+  let [nats, cluster] = [];
+  const settings = (seed) => {
+    const file = path.join(folder, unique('seed'));
+    writeFileSync(file, `${seed}\n`);
+    return [`nats = "${nats.url}"`, `nkey_file = "${file}"`];
+  };
+
+  before(async () => {
+    nats = await Nats.start([`authorization { users: [{ nkey: ${user.public} }] }`]);
+    cluster = await Cluster.start(2, { nats, settings: settings(user.seed) });
+  });
+  after(() => cluster?.stop());
+
+  test('has nodes with its seed work together', async () => {
+    await crosses(cluster.nodes);
+    await reaches(cluster.nodes);
+  });
+
+  for (const [what, seed, why] of [
+    ['that of another user', new NKey('user').seed, /authorization violation/],
+    ['the public key', user.public, /NATS/],
+    ['no key at all', 'guessed', /NATS/],
+  ]) {
+    test(`refuses a node whose file has ${what}, and the node says so`, async () => {
+      const said = await refusal(settings(seed));
+      assert.match(said, why);
+      assert.doesNotMatch(said, new RegExp(seed));
+    });
+  }
+});
+
+describe('A NATS server that believes an operator', () => {
+  const folder = temporaryFolder('credentials');
+  const operator = new Operator();
+  let [nats, cluster] = [];
+  const settings = (credentials, url = nats.url) => {
+    const file = path.join(folder, `${unique('node')}.creds`);
+    writeFileSync(file, credentials);
+    return [`nats = "${url}"`, 'name = "chat"', `credentials = "${file}"`];
+  };
+
+  before(async () => {
+    nats = await Nats.start(operator.lines);
+    // What docs/cluster.md says that a node needs, and nothing else.
+    const records = ['nodes', 'connections', 'sessions', 'retained'].map((bucket) => `$KV.fw_chat_${bucket}.>`);
+    const subjects = ['fw.chat.>', '$JS.API.>', ...records, '_INBOX.>'];
+    cluster = await Cluster.start(2, { nats, settings: settings(operator.credentials({ subjects })) });
+  });
+  after(() => cluster?.stop());
+
+  test('has nodes with its credentials work together, with no more permissions than they need', async () => {
+    await crosses(cluster.nodes);
+    await reaches(cluster.nodes);
+    await remembers(cluster.nodes);
+    assert.doesNotMatch(nats.output, /Permissions Violation|Publish Violation|Subscription Violation/);
+  });
+
+  for (const [what, credentials] of [
+    ['of an account of another operator', new Operator().credentials()],
+    ['with the seed of another user', operator.credentials({ seed: new NKey('user').seed })],
+    ['that are over', operator.credentials({ exp: 1_000_000_000 })],
+  ]) {
+    test(`refuses a node with credentials ${what}, and the node says so`, async () => {
+      const said = await refusal(settings(credentials));
+      assert.match(said, /authorization violation/);
+      assert.match(said, /credentials/);
+    });
+  }
+
+  for (const [what, credentials] of [
+    ['no credentials', 'guessed'],
+    ['a token and no seed', operator.credentials().split('\n\n')[0]],
+    ['a seed that is none', operator.credentials({ seed: 'SUGUESSED' })],
+  ]) {
+    test(`a node whose file has ${what} says which file that is`, async () => {
+      assert.match(await refusal(settings(credentials)), /credentials for NATS in .*\.creds: /);
+    });
+  }
+
+  test('has to let the account use JetStream', async () => {
+    const without = new Operator({ jetstream: false });
+    const other = await Nats.start(without.lines);
+    const said = await refusal(settings(without.credentials(), other.url));
+    assert.match(said, /NATS has no JetStream for this node: .*enable it for the account/);
+    await other.kill();
+  });
 });
 
 test('Of three NATS servers one may end: nothing acknowledged is lost', async () => {
