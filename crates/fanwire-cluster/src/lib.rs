@@ -34,6 +34,8 @@ mod error;
 mod facts;
 #[cfg(feature = "fixture")]
 pub mod fixture;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod home;
 mod identity;
 mod lease;

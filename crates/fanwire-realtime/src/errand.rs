@@ -203,7 +203,7 @@ impl Errand {
         writer.finish().into()
     }
 
-    fn decode(bytes: &[u8]) -> Result<(Self, Option<Message>), Corrupt> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<(Self, Option<Message>), Corrupt> {
         let mut reader = Reader::new(bytes);
         let errand = serde_json::from_slice(reader.bytes()?);
         let errand = errand.map_err(|_| Corrupt("an errand that this version does not know"))?;

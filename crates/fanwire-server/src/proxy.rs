@@ -4,19 +4,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use fanwire_wire::proxy::{self, NoHeader, Progress};
 use http::HeaderMap;
 use http::header::HeaderName;
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-
-/// The longest header of version 1, its end of line included (PROXY protocol, section 2.1).
-const MAX_TEXT_BYTES: usize = 107;
-
-/// What a header of version 2 begins with, up to the length of its rest (section 2.2).
-const BINARY_HEAD_BYTES: usize = 16;
-
-/// The longest rest of such a header that is taken: two addresses, and what proxies add.
-const MAX_BINARY_REST: usize = 4096;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -32,58 +24,21 @@ const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 pub(crate) async fn read_header(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<Option<SocketAddr>> {
-    let mut header = vec![stream.read_u8().await?];
-    match header[0] {
-        b'P' => {
-            while !header.ends_with(b"\r\n") {
-                if header.len() >= MAX_TEXT_BYTES {
-                    return Err(malformed());
-                }
-                header.push(stream.read_u8().await?);
+    let mut header = Vec::new();
+    loop {
+        match proxy::read(&header).map_err(invalid)? {
+            Progress::Client(client) => return Ok(client),
+            Progress::Wants(more) => {
+                let had = header.len();
+                header.resize(had + more, 0);
+                stream.read_exact(&mut header[had..]).await?;
             }
-            text_client(&header)
         }
-        b'\r' => {
-            header.resize(BINARY_HEAD_BYTES, 0);
-            stream.read_exact(&mut header[1..]).await?;
-            let rest = usize::from(u16::from_be_bytes([header[14], header[15]]));
-            if rest > MAX_BINARY_REST {
-                return Err(malformed());
-            }
-            header.resize(BINARY_HEAD_BYTES + rest, 0);
-            stream.read_exact(&mut header[BINARY_HEAD_BYTES..]).await?;
-            binary_client(&header)
-        }
-        _ => Err(malformed()),
     }
 }
 
-fn malformed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the connection does not begin with a PROXY header")
-}
-
-fn text_client(header: &[u8]) -> io::Result<Option<SocketAddr>> {
-    use ppp::v1::{Addresses, Header};
-    let header = Header::try_from(header).map_err(|_| malformed())?;
-    Ok(match header.addresses {
-        Addresses::Tcp4(both) => Some((both.source_address, both.source_port).into()),
-        Addresses::Tcp6(both) => Some((both.source_address, both.source_port).into()),
-        Addresses::Unknown => None,
-    })
-}
-
-fn binary_client(header: &[u8]) -> io::Result<Option<SocketAddr>> {
-    use ppp::v2::{Addresses, Command, Header};
-    let header = Header::try_from(header).map_err(|_| malformed())?;
-    Ok(match (header.command, header.addresses) {
-        (Command::Proxy, Addresses::IPv4(both)) => {
-            Some((both.source_address, both.source_port).into())
-        }
-        (Command::Proxy, Addresses::IPv6(both)) => {
-            Some((both.source_address, both.source_port).into())
-        }
-        _ => None,
-    })
+fn invalid(error: NoHeader) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// The proxies whose `X-Forwarded-*` headers are believed.
@@ -175,43 +130,22 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    async fn header(bytes: &[u8]) -> (io::Result<Option<SocketAddr>>, Vec<u8>) {
-        let mut left = bytes;
-        let read = read_header(&mut left).await;
-        (read, left.to_vec())
+    #[tokio::test]
+    async fn a_header_is_taken_off_and_what_follows_is_left() {
+        let mut stream = b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\nGET /".as_slice();
+        let client = read_header(&mut stream).await.unwrap();
+        assert_eq!(client, Some("192.0.2.7:56324".parse().unwrap()));
+        assert_eq!(stream, b"GET /");
     }
 
     #[tokio::test]
-    async fn a_header_of_either_version_says_who_the_client_is_and_leaves_the_rest() {
-        let (read, rest) = header(b"PROXY TCP4 192.0.2.7 192.0.2.1 56324 443\r\nGET /").await;
-        assert_eq!(read.unwrap(), Some("192.0.2.7:56324".parse().unwrap()));
-        assert_eq!(rest, b"GET /");
-        let (read, _) = header(b"PROXY TCP6 2001:db8::7 2001:db8::1 1 443\r\n").await;
-        assert_eq!(read.unwrap(), Some("[2001:db8::7]:1".parse().unwrap()));
-        let mut binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0f".to_vec();
-        // Two addresses and ports, and a value that a proxy added.
-        binary.extend([192, 0, 2, 7, 192, 0, 2, 1, 0, 80, 1, 187, 0x04, 0, 0]);
-        binary.extend(b"\x10");
-        let (read, rest) = header(&binary).await;
-        assert_eq!(read.unwrap(), Some("192.0.2.7:80".parse().unwrap()));
-        assert_eq!(rest, b"\x10");
-    }
-
-    #[tokio::test]
-    async fn a_proxy_that_speaks_for_itself_names_nobody() {
-        assert_eq!(header(b"PROXY UNKNOWN\r\n").await.0.unwrap(), None);
-        let local = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
-        assert_eq!(header(local).await.0.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn what_is_no_header_is_refused() {
-        let endless = [b"PROXY ".as_slice(), &[b'x'; 200]].concat();
-        let long = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff";
-        for bytes in
-            [b"GET / HTTP/1.1\r\n".as_slice(), b"PROXY TCP4 x\r\n", &endless, long, b"", b"PRO"]
-        {
-            assert!(header(bytes).await.0.is_err(), "{}", String::from_utf8_lossy(bytes));
+    async fn a_connection_that_ends_in_its_header_or_has_none_is_refused() {
+        for (bytes, kind) in [
+            (b"PROXY TCP4 192.0.2.7".as_slice(), io::ErrorKind::UnexpectedEof),
+            (b"GET / HTTP/1.1\r\n", io::ErrorKind::InvalidData),
+        ] {
+            let mut stream = bytes;
+            assert_eq!(read_header(&mut stream).await.unwrap_err().kind(), kind);
         }
     }
 

@@ -9,6 +9,7 @@
 //! - [`mqtt`] is MQTT 3.1, 3.1.1 and 5.0, both sides of it: [`mqtt::Framer`] cuts
 //!   bytes into packets, [`mqtt::Frame::decode`] reads one, and every packet has an
 //!   `encode`.
+//! - [`proxy`] is the header by which a proxy says whose connection one is.
 //! - [`trace`] is where a piece of work is in a trace, as headers tell it.
 //! - [`trpc`] is what tRPC sends over WebSockets, v10 and v11, as a server speaks it:
 //!   [`trpc::ClientFrame::parse`] reads what clients send, [`trpc::Response`] is what they
@@ -19,6 +20,7 @@
 //!   [`ws::handshake`] judges the HTTP request that comes first.
 
 pub mod mqtt;
+pub mod proxy;
 pub mod trace;
 pub mod trpc;
 pub mod ws;

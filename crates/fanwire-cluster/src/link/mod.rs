@@ -10,7 +10,7 @@
 //! on the wire, and this module drives them: a task for each peer that something is sent to
 //! and one for each that something comes from.
 
-mod frame;
+pub(crate) mod frame;
 mod incoming;
 mod outgoing;
 mod receiving;

@@ -304,7 +304,7 @@ pub(crate) fn encode(
     writer.finish()
 }
 
-fn decode(bytes: &[u8]) -> Result<(RecoveredSession, Vec<Origin>), Corrupt> {
+pub(super) fn decode(bytes: &[u8]) -> Result<(RecoveredSession, Vec<Origin>), Corrupt> {
     let mut reader = Reader::new(bytes);
     let client_id: Arc<str> = reader.text()?.into();
     let pieces = (0..reader.count()?).map(|_| {

@@ -24,6 +24,8 @@
 
 mod claims;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod heard;
 mod meeting;
 mod nodes;
