@@ -123,7 +123,7 @@ describe('A NATS server that knows nodes by the NKey of their user', () => {
   const user = new NKey('user');
   let [nats, cluster] = [];
   const settings = (seed) => {
-    const file = path.join(folder, unique('seed'));
+    const file = path.join(folder, unique('key'));
     writeFileSync(file, `${seed}\n`);
     return [`nats = "${nats.url}"`, `nkey_file = "${file}"`];
   };
@@ -141,12 +141,13 @@ describe('A NATS server that knows nodes by the NKey of their user', () => {
 
   for (const [what, seed, why] of [
     ['that of another user', new NKey('user').seed, /authorization violation/],
-    ['the public key', user.public, /NATS/],
-    ['no key at all', 'guessed', /NATS/],
+    ['the public key', user.public, /seed/],
+    ['no key at all', 'guessed', /seed/],
   ]) {
     test(`refuses a node whose file has ${what}, and the node says so`, async () => {
       const said = await refusal(settings(seed));
       assert.match(said, why);
+      assert.match(said, /nkey_file/);
       assert.doesNotMatch(said, new RegExp(seed));
     });
   }
@@ -186,9 +187,16 @@ describe('A NATS server that believes an operator', () => {
     test(`refuses a node with credentials ${what}, and the node says so`, async () => {
       const said = await refusal(settings(credentials));
       assert.match(said, /authorization violation/);
-      assert.match(said, /credentials/);
+      assert.match(said, /`credentials`|node-\w+\.creds/);
     });
   }
+
+  test('has a node say which permission it lacks', async () => {
+    const subjects = ['fw.chat.>', '$JS.API.>', '_INBOX.>'];
+    const said = await refusal(settings(operator.credentials({ subjects })));
+    assert.match(said, /permissions violation/i);
+    assert.match(said, /\$KV\.fw_chat_nodes/);
+  });
 
   for (const [what, credentials] of [
     ['no credentials', 'guessed'],

@@ -8,6 +8,12 @@ pub enum JoinError {
     /// The settings cannot be used.
     #[error("the cluster's settings: {0}")]
     Settings(String),
+    /// The seed of an NKey is none.
+    #[error(
+        "the seed in `nkey_file` is none: {0}; expected that of a user, as `nk -gen user` prints it: \
+         SU, and 56 letters and digits"
+    )]
+    Seed(String),
     /// The file with the credentials cannot be read.
     #[error("the credentials for NATS in {path}: {cause}")]
     Credentials {
@@ -18,11 +24,14 @@ pub enum JoinError {
     },
     /// NATS is not reached, or does not let this node in.
     #[error(
-        "NATS at {servers}: {cause}; is it running there, and do `nats` and the credentials fit it?"
+        "NATS at {servers}: {cause}; is it running there, and does this node come with what it \
+         wants? It comes with {credentials}"
     )]
     Connect {
         /// The servers, without what is secret in their URLs.
         servers: String,
+        /// The settings that say who this node is to NATS.
+        credentials: &'static str,
         /// What NATS, or the network, said.
         cause: String,
     },

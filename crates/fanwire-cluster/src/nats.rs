@@ -1,7 +1,8 @@
 //! The connection to NATS: how it is made, what is asked of the server, and what things are
 //! called there.
 
-use std::sync::Arc;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::jetstream::context::{AccountError, AccountErrorKind};
 use async_nats::jetstream::{self, stream};
@@ -23,7 +24,13 @@ pub(crate) struct Nats {
     pub(crate) jetstream: jetstream::Context,
     names: Arc<Names>,
     replicas: usize,
+    said: Said,
 }
+
+/// What NATS said last that was wrong, such as which permission is missing. What it does not
+/// permit it does not answer either.
+#[derive(Debug, Clone, Default)]
+struct Said(Arc<Mutex<Option<String>>>);
 
 #[derive(Debug)]
 struct Names {
@@ -56,39 +63,46 @@ impl Nats {
         }
         // Bounded by what happens to one connection: each event is taken at once.
         let (tell, events) = mpsc::unbounded_channel();
+        let said = Said::default();
+        let hears = said.clone();
         let connect = connect_options(options).await?.event_callback(move |event| {
-            let tell = tell.clone();
+            let (tell, said) = (tell.clone(), hears.clone());
             async move {
                 let reach = match event {
                     Event::Connected => Reach::Connected,
                     Event::Disconnected | Event::Closed => Reach::Disconnected,
                     Event::SlowConsumer(_) => Reach::Slow,
+                    Event::ServerError(error) => return said.hear(&error.to_string()),
                     _ => return,
                 };
                 // The driver has ended where nobody hears this.
                 let _ = tell.send(reach);
             }
         });
-        let failed = |cause: String| JoinError::Connect { servers: shown(&options.servers), cause };
+        let failed = |cause: String| JoinError::Connect {
+            servers: shown(&options.servers),
+            credentials: options.credentials.setting(),
+            cause,
+        };
         let connecting = connect.connect(options.servers.clone());
         let client = match tokio::time::timeout(limits::JOIN_PATIENCE, connecting).await {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Err(_) => return Err(failed("no answer in ten seconds".to_owned())),
         };
-        let nats = Self::new(client, options);
+        let nats = Self::new(client, said, options);
         nats.check_server().await?;
         Ok((nats, events))
     }
 
-    fn new(client: Client, options: &ClusterOptions) -> Self {
+    fn new(client: Client, said: Said, options: &ClusterOptions) -> Self {
         let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(options.lease.min(std::time::Duration::from_secs(5)))
             .max_ack_inflight(limits::WRITES_IN_FLIGHT)
             .backpressure_on_inflight(true)
             .build(client.clone());
         let names = Arc::new(Names { token: token(&options.name) });
-        Self { client, jetstream, names, replicas: options.replicas }
+        Self { client, jetstream, names, replicas: options.replicas, said }
     }
 
     async fn check_server(&self) -> Result<(), JoinError> {
@@ -102,7 +116,7 @@ impl Nats {
                 Ok(_) => return Ok(()),
                 // Servers that have just started are about to agree on who leads.
                 Err(error) if is_late(&error) && Instant::now() < until => {}
-                Err(error) => return Err(JoinError::NoJetStream(error.to_string())),
+                Err(error) => return Err(JoinError::NoJetStream(self.beside_said(error))),
             }
         }
     }
@@ -125,7 +139,7 @@ impl Nats {
         };
         let fault = |cause: String| JoinError::Bucket { bucket: bucket.clone(), cause };
         let stream = self.jetstream.get_or_create_stream(config).await;
-        let stream = stream.map_err(|error| fault(error.to_string()))?;
+        let stream = stream.map_err(|error| fault(self.beside_said(error)))?;
         let found = &stream.cached_info().config;
         if !found.allow_message_ttl || !found.allow_rollup || found.max_messages_per_subject != 1 {
             return Err(fault(
@@ -142,6 +156,14 @@ impl Nats {
             )));
         }
         Ok(stream)
+    }
+
+    /// A fault, and what NATS said last that was wrong.
+    pub(crate) fn beside_said(&self, fault: impl Display) -> String {
+        match self.said.last() {
+            Some(said) => format!("{fault}; NATS says: {said}"),
+            None => fault.to_string(),
+        }
     }
 
     /// What comes before a key of a bucket in its subject.
@@ -183,6 +205,23 @@ impl Nats {
     }
 }
 
+// === impl Said ===
+
+impl Said {
+    fn hear(&self, what: &str) {
+        *self.lock() = Some(what.to_owned());
+    }
+
+    fn last(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    // A std lock, held for a copy.
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 async fn connect_options(options: &ClusterOptions) -> Result<ConnectOptions, JoinError> {
     let connect = ConnectOptions::new()
         .name(format!("fanwire {} ({})", options.node_name, options.name))
@@ -195,7 +234,12 @@ async fn connect_options(options: &ClusterOptions) -> Result<ConnectOptions, Joi
             connect.user_and_password(user.clone(), password.clone())
         }
         Credentials::Token(token) => connect.token(token.clone()),
-        Credentials::NKey(seed) => connect.nkey(seed.clone()),
+        Credentials::NKey(seed) => {
+            let seed = seed.trim();
+            // Else it would come out where NATS asks for a signature, without a word of why.
+            nkeys::KeyPair::from_seed(seed).map_err(|error| JoinError::Seed(error.to_string()))?;
+            connect.nkey(seed.to_owned())
+        }
         Credentials::File(path) => {
             let shown = path.display().to_string();
             let read = connect.credentials_file(path).await;

@@ -104,6 +104,19 @@ pub enum Credentials {
     NKey(String),
 }
 
+impl Credentials {
+    /// The settings that they come from, as they are told of where NATS does not take them.
+    pub(crate) fn setting(&self) -> &'static str {
+        match self {
+            Self::None => "what the URL in `nats` says",
+            Self::User { .. } => "`user` and its password",
+            Self::Token(_) => "`token`",
+            Self::File(_) => "the file in `credentials`",
+            Self::NKey(_) => "the seed in `nkey_file`",
+        }
+    }
+}
+
 /// TLS with NATS.
 #[derive(Debug, Clone, Default)]
 pub struct NatsTls {

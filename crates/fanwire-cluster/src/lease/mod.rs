@@ -38,7 +38,7 @@ async fn take_number(shared: &Shared, bucket: &Bucket) -> Result<Membership, Joi
     let first = first_number(&shared.options.node_name);
     let fault = |error: RecordsError| JoinError::Bucket {
         bucket: "nodes".to_owned(),
-        cause: error.to_string(),
+        cause: shared.nats.beside_said(error),
     };
     for offset in 0..limits::NODE_IDS_TRIED {
         // Zero is a node that is alone.
