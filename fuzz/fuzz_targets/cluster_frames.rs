@@ -10,10 +10,10 @@ use fanwire_realtime::mesh::fuzzing::{frame, is_errand, is_session};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
+    // What is read may have more than one form, and once it is written it has one.
     if let Some(written) = link_frame(Bytes::copy_from_slice(bytes)) {
-        assert_eq!(written, bytes);
+        assert_eq!(link_frame(written.clone()), Some(written));
     }
-    // Numbers have more than one form here; once written, they have one.
     if let Some(written) = frame(bytes) {
         assert_eq!(frame(&written), Some(written.clone()));
     }
