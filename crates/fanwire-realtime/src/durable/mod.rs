@@ -10,7 +10,7 @@
 //! - `record` says what a session, a message and a queue's entry look like as bytes; `code`
 //!   is the alphabet.
 //!
-//! ```ignore
+//! ```text
 //! let durable = Durable::open(&store)?;
 //! let recovered = durable.load(now_ms, parent)?; // retained messages, sessions with queues
 //! let mut keeper = durable.keeper();         // one for each shard
