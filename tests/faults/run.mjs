@@ -23,6 +23,15 @@ const SCENARIOS = {
     await nodes[0].start();
   },
 
+  'a process that is started again': async ({ nodes }, history) => {
+    history.fault('kill -9');
+    await nodes[0].kill();
+    // Long before others take it for dead.
+    history.fault('started again');
+    await nodes[0].start();
+    await rest(FAULT_MS);
+  },
+
   'a node is cut off': async ({ nodes }, history) => {
     history.fault('cut');
     nodes[1].host.cut();

@@ -75,6 +75,7 @@ export class Cluster {
     cluster.lease = lease;
     cluster.ends = path.join(temporaryFolder('ends'), 'ends');
     writeFileSync(cluster.ends, '');
+    writeFileSync(`${cluster.ends}.heard`, '');
     cluster.nats = nats ?? await Nats.start();
     cluster.settings = settings ?? [`nats = "${cluster.nats.url}"`];
     cluster.nodes = [];
@@ -98,6 +99,11 @@ export class Cluster {
   /** The ids of connections of which the app was told that they have ended, as often as it was. */
   ended() {
     return readFileSync(this.ends, 'utf8').split('\n').filter(Boolean);
+  }
+
+  /** What the app's function has heard on `heard/#`, as often as it did. */
+  heard() {
+    return readFileSync(`${this.ends}.heard`, 'utf8').split('\n').filter(Boolean);
   }
 
   async stop() {

@@ -174,4 +174,75 @@ describe('nodes that are one broker', () => {
     assert.deepEqual(await listener.until('end'), []);
     await Promise.all([now, publisher, listener].map((peer) => peer.leave({ properties: { sessionExpiryInterval: 0 } })));
   });
+
+  test('bring what a client has had of QoS 2 no second time, where the node of its session is killed', async () => {
+    const topic = unique('t');
+    const doomed = await cluster.add('doomed-too');
+    const session = { clientId: unique('client'), clean: false, properties: { sessionExpiryInterval: 3600 } };
+    const before = await join(url(doomed), session);
+    await before.subscribe(topic, { qos: 2 });
+    const publisher = await join(url(first));
+    for (let n = 0; n < 10; n += 1) await publisher.publish(topic, `had ${n}`, { qos: 2 });
+    await before.packets.count(({ cmd }) => cmd === 'pubrel', 10, 'all are released');
+    before.drop();
+    await doomed.kill();
+    const meanwhile = publisher.publish(topic, 'meanwhile', { qos: 2 });
+    const now = await join(url(second), { ...session, connectTimeout: LEASES_MS });
+    assert.equal(now.connack.sessionPresent, true);
+    await meanwhile;
+    await publisher.publish(topic, 'end', { qos: 2 });
+    assert.deepEqual(await now.until('end'), ['meanwhile']);
+    await Promise.all([now, publisher].map((peer) => peer.leave({ properties: { sessionExpiryInterval: 0 } })));
+  });
+
+  test('lose nothing that is published where a node was killed and is started again at once', async () => {
+    const topic = unique('t');
+    const doomed = await cluster.add('doomed-again');
+    const session = { clientId: unique('client'), clean: false, properties: { sessionExpiryInterval: 3600 } };
+    const before = await join(url(doomed), session);
+    await before.subscribe(topic, { qos: 1 });
+    before.drop();
+    await doomed.kill();
+    const again = await cluster.add('doomed-again');
+    const publisher = await eventually(() => join(url(again), { connectTimeout: LEASES_MS }), 'it lets clients in', LEASES_MS);
+    await publisher.publish(topic, 'meanwhile', { qos: 1 });
+    const now = await join(url(second), { ...session, connectTimeout: LEASES_MS });
+    assert.equal(now.connack.sessionPresent, true);
+    assert.equal((await now.next()).payload, 'meanwhile');
+    await Promise.all([now, publisher].map((peer) => peer.leave({ properties: { sessionExpiryInterval: 0 } })));
+  });
+
+  test('leave the will of a client to whoever takes its node for dead, where that only hangs', async () => {
+    const topic = unique('will');
+    const hanging = await cluster.add('hanging');
+    const willing = await join(url(hanging), { will: { topic, payload: 'gone', qos: 1 } });
+    const listener = await join(url(third));
+    await listener.subscribe(topic, { qos: 1 });
+    process.kill(hanging.pid, 'SIGSTOP');
+    assert.equal((await listener.messages.take('the will', LEASES_MS)).payload, 'gone');
+    process.kill(hanging.pid, 'SIGCONT');
+    await willing.end();
+    // It is a node again, and has said what it had to say.
+    const publisher = await eventually(() => join(url(hanging)), 'it lets clients in again', LEASES_MS);
+    await publisher.publish(topic, 'end', { qos: 1 });
+    assert.deepEqual(await listener.until('end'), []);
+    await Promise.all([listener, publisher].map((peer) => peer.leave()));
+  });
+
+  test('call a function that hears once for each message, on whichever node that comes in', async () => {
+    const topic = `heard/${unique('t')}`;
+    const texts = [];
+    for (const [number, node] of [first, second, third].entries()) {
+      const peer = await join(url(node));
+      await peer.subscribe(topic, { qos: 1 });
+      for (let n = 0; n < 5; n += 1) {
+        texts.push(`${topic} ${number} ${n}`);
+        await peer.publish(topic, JSON.stringify({ text: texts.at(-1) }), { qos: 1 });
+      }
+      await peer.leave();
+    }
+    const heard = () => cluster.heard().filter((text) => text.startsWith(topic));
+    await eventually(() => heard().length >= texts.length, 'all are heard');
+    assert.deepEqual(heard().sort(), texts.sort());
+  });
 });

@@ -13,3 +13,6 @@ exports.message = async ({ requestContext, body }) => ({
   statusCode: 200,
   body: body === 'context' ? JSON.stringify(requestContext) : requestContext.connectionId,
 });
+
+/** Writes down what was published, one line each. */
+exports.heard = async ({ text }) => appendFileSync(`${process.env.ENDS}.heard`, `${text}\n`);
