@@ -156,7 +156,14 @@ impl Realtime {
         match Box::pin(self.admit(&first, &arrival)).await {
             Ok(admitted) => {
                 drop(first);
-                let Ok(_claim) = self.claim(&admitted.admission).await else {
+                let claim = tokio::select! {
+                    // Where there is nobody to wait for, nothing more is read here.
+                    biased;
+                    claim = self.claim(&admitted.admission) => claim,
+                    // It tries elsewhere, perhaps, where its claim would wait for this one.
+                    () = reader.left() => return,
+                };
+                let Ok(_claim) = claim else {
                     let refusal = admit::unacceptable(ReasonCode::ServerUnavailable, OUT_OF_REACH);
                     return self.turn_away(reader, &client_id, &arrival, &refusal).await;
                 };

@@ -12,6 +12,9 @@ use super::refusal::{Refusal, refusal};
 /// What is read at once, in bytes: a CONNECT fits.
 const CHUNK: usize = 4096;
 
+/// What is read ahead of a client that waits for its CONNACK, in bytes; more stays with it.
+const MAX_AHEAD: usize = 16 * 1024;
+
 /// A connection whose first packet is being read.
 pub(super) struct Reader<S> {
     stream: S,
@@ -73,6 +76,19 @@ impl<S: ClientStream> Reader<S> {
             chunk.truncate(count);
             self.early = chunk;
         }
+    }
+
+    /// Done when the client has closed its connection, and never where it stays. What it sends
+    /// in the meantime is kept, as far as there is room.
+    pub(super) async fn left(&mut self) {
+        while self.early.len() < MAX_AHEAD {
+            let mut chunk = [0; CHUNK];
+            match self.stream.read(&mut chunk).await {
+                Ok(count @ 1..) => self.early.extend_from_slice(&chunk[..count]),
+                Ok(0) | Err(_) => return,
+            }
+        }
+        std::future::pending().await
     }
 
     async fn take_first(&mut self) -> Result<Option<First>, Refusal> {
@@ -157,4 +173,78 @@ fn masked(payload: &[u8]) -> Vec<u8> {
     masked.extend_from_slice(&[0; 4]);
     masked.extend_from_slice(payload);
     masked
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use fanwire_hub::Transport;
+    use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+    use super::*;
+
+    /// A client, without a socket.
+    struct Piped(DuplexStream);
+
+    impl AsyncRead for Piped {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Piped {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    impl ClientStream for Piped {
+        fn into_transport(self) -> io::Result<Transport> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    fn has_left(reader: &mut Reader<Piped>) -> bool {
+        pin!(reader.left()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_closes_while_it_waits_is_noticed_and_what_it_sends_is_kept() {
+        let (mut client, server) = tokio::io::duplex(MAX_AHEAD);
+        let mut reader = Reader::new(Piped(server), b"ahead".to_vec(), false, 1000);
+        assert!(!has_left(&mut reader));
+        client.write_all(b" of it").await.unwrap();
+        assert!(!has_left(&mut reader));
+        drop(client);
+        assert!(has_left(&mut reader));
+        assert_eq!(reader.into_parts().3, b"ahead of it");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_without_end_while_it_waits_is_read_to_a_limit() {
+        let (mut client, server) = tokio::io::duplex(4 * MAX_AHEAD);
+        let mut reader = Reader::new(Piped(server), Vec::new(), false, 1000);
+        client.write_all(&[0; 4 * MAX_AHEAD]).await.unwrap();
+        drop(client);
+        assert!(!has_left(&mut reader));
+        assert!(reader.early.len() <= MAX_AHEAD + CHUNK);
+    }
 }
