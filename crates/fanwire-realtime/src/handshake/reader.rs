@@ -88,7 +88,7 @@ impl<S: ClientStream> Reader<S> {
                 Ok(0) | Err(_) => return,
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn take_first(&mut self) -> Result<Option<First>, Refusal> {
