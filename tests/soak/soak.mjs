@@ -1,9 +1,11 @@
 // A busy server for as many minutes as asked: clients of WebSockets and MQTT come, talk, are
 // posted to and leave; some never read; handlers end their processes; settings are read again.
-// After the first tenth of the time nothing may grow any more: memory, descriptors, threads,
-// processes, files. At the end, when all have left, what there was has to be gone, and the
-// server's own counters have to add up. Processes are as many as there are events at once, which
-// no minute has in common with another: of these, one of each function may stay.
+// After the first third of the time nothing may grow any more: memory, descriptors, threads,
+// files. Until then what is bounded fills: the store's tables in memory, and for ten minutes
+// the times at which connections that have ended would have been idle too long. At the end,
+// when all have left, what there was has to be gone, and the server's own counters have to add
+// up. Processes are as many as there are events at once, which no minute has in common with
+// another: of these, one of each function may stay.
 
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -26,8 +28,8 @@ const SLOW = 5;
 const RELOAD_MS = 20_000;
 const SLOW_MS = 15_000;
 
-/** What may be more at the end than after the first tenth. */
-const GROWTH = { memory: 16 * MB, descriptors: 16, threads: 2, files: 20 };
+/** What may be more at the end than after the first third. */
+const GROWTH = { memory: 8 * MB, descriptors: 16, threads: 2, files: 20 };
 
 /** Functions of the app: each keeps one process, and stops others that have idled for a minute. */
 const FUNCTIONS = 3;
@@ -131,7 +133,7 @@ async function slowOnes() {
 
 let settled;
 const watch = setInterval(async () => {
-  if (settled === undefined && Date.now() > began + (ends - began) / 10) settled = await taken();
+  if (settled === undefined && Date.now() > began + (ends - began) / 3) settled = await taken();
 }, 1000);
 const reload = setInterval(() => {
   server.child.kill('SIGHUP');
@@ -169,6 +171,6 @@ if (code !== 0) faults.push(`the server ended with ${code}`);
 if (/panicked/.test(server.stderr)) faults.push(server.stderr);
 const shown = ({ memory: bytes, ...rest }) => JSON.stringify({ memory: `${(bytes / MB).toFixed(1)} MB`, ...rest });
 console.log(`${minutes} minutes: ${JSON.stringify(counts)}; ${sent} messages to be sent = ${delivered} delivered + ${dropped} dropped`);
-console.log(`after a tenth ${shown(settled)}, at the end ${shown(last)}, then ${processes} processes`);
+console.log(`after a third ${shown(settled)}, at the end ${shown(last)}, then ${processes} processes`);
 faults.forEach((fault) => console.log(`FAULT: ${fault}`));
 process.exit(faults.length ? 1 : 0);
