@@ -43,7 +43,9 @@ export class Load {
       reconnectPeriod: RECONNECT_MS, connectTimeout: 5_000, resubscribe: false, keepalive: 3,
     });
     let away;
-    client.on('connect', ({ sessionPresent }) => {
+    // The event `connect` comes later: mqtt.js first sends again, one by one, what was not acknowledged.
+    client.on('packetreceive', ({ cmd, reasonCode, sessionPresent }) => {
+      if (cmd !== 'connack' || reasonCode !== 0) return;
       this.history.connected(clientId, client.options.host, { resumed: sessionPresent });
       if (away !== undefined) this.absences.mqtt.push(Date.now() - away);
       away = undefined;
