@@ -76,6 +76,70 @@ def test_the_service_has_the_time_that_its_clients_need_to_leave():
     assert seconds(timeout) > 10 + 2 * 30
 
 
+def test_the_service_is_tried_again_for_ever_unless_its_settings_are_wrong(tmp_path):
+    assert unit_values("Restart") == ["on-failure"]
+    assert unit_values("StartLimitIntervalSec") == ["0"]
+    assert ended_with('[[listen]]\naddres = "127.0.0.1:0"\n', tmp_path) in forgone()
+    assert ended_with('[cluster]\nnats = "nats://127.0.0.1:1"\n', tmp_path) not in forgone() | {0}
+
+
+def forgone():
+    """The exit statuses after which the server is not started again."""
+    [statuses] = unit_values("RestartPreventExitStatus")
+    return {int(status) for status in statuses.split()}
+
+
+def ended_with(settings, tmp_path):
+    config = tmp_path / "chat.serve.toml"
+    config.write_text(f'{settings}[telemetry]\naddress = "none"\n')
+    listen = ["--listen", "127.0.0.1:0"]
+    return run(FANWIRE, "serve", ROOT / "tests/apps/echo", "--config", config, "--data", tmp_path / "data", *listen).returncode
+
+
+def test_a_socket_is_given_up_later_than_the_service_is_tried_again():
+    text = (PACKAGING / "systemd/fanwire@.socket").read_text()
+    [interval] = re.findall(r"^TriggerLimitIntervalSec=(\d+)$", text, re.MULTILINE)
+    [burst] = re.findall(r"^TriggerLimitBurst=(\d+)$", text, re.MULTILINE)
+    [pause] = unit_values("RestartSec")
+    assert int(interval) / seconds(pause) < int(burst)
+
+
+def test_handlers_may_ask_for_the_machines_addresses():
+    [families] = unit_values("RestrictAddressFamilies")
+    assert "AF_NETLINK" in families.split()
+
+
+def test_the_service_may_write_where_the_docs_have_it_write():
+    folders = {key: unit_values(key)[0].replace("%i", "chat") for key in ["LogsDirectory", "RuntimeDirectory"]}
+    [audit] = re.findall(r'^audit_file = "(.*?)"', (ROOT / "docs/observability.md").read_text(), re.MULTILINE)
+    assert Path(audit).parent == Path("/var/log") / folders["LogsDirectory"]
+    sockets = re.findall(r'^unix = "(.*?)"', (ROOT / "docs/deploy.md").read_text(), re.MULTILINE)
+    assert sockets and all(Path(path).parent == Path("/run") / folders["RuntimeDirectory"] for path in sockets)
+    # Its group, which the proxy's user is in, may come in and nobody else.
+    assert unit_values("RuntimeDirectoryMode") == ["0750"]
+
+
+def test_the_hook_for_certbot_gives_the_server_what_its_settings_name(tmp_path):
+    text = (ROOT / "docs/deploy.md").read_text()
+    [hook] = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", text, re.DOTALL)
+    [lineage] = re.findall(r'"\$RENEWED_LINEAGE" = (\S+) \]', hook)
+    renewed = tmp_path / lineage.lstrip("/")
+    renewed.mkdir(parents=True)
+    for name in ["fullchain.pem", "privkey.pem"]:
+        (renewed / name).write_text(name)
+    # Here, and as who runs the tests.
+    ours = hook.replace("/etc/", f"{tmp_path}/etc/")
+    ours = re.sub(r"-[og] (fanwire|root) ", "", ours)
+    (tmp_path / "etc/fanwire").mkdir()
+    must("sh", "-c", ours, env={**os.environ, "RENEWED_LINEAGE": str(renewed)})
+    for key, source in [("certificate", "fullchain.pem"), ("key", "privkey.pem")]:
+        [named] = re.findall(rf'^{key} = "(/etc/fanwire/.*)"$', text, re.MULTILINE)
+        copied = tmp_path / named.lstrip("/")
+        assert copied.read_text() == source
+        assert copied.stat().st_mode & 0o777 == 0o400
+        assert not Path(f"{copied}.new").exists()
+
+
 def started(tmp_path, *, listener=None, **environment):
     """A server that a service manager has started, and what the manager is told."""
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -167,6 +231,16 @@ def test_the_images_start_with_options_that_there_are():
     assert f"FROM rust:{rust}-" in text
 
 
+def test_the_image_with_node_trusts_the_systems_authorities():
+    # The other image's base, Debian's distroless one, has them.
+    text = (PACKAGING / "docker/Dockerfile").read_text()
+    stages = re.split(r"^(?=FROM )", text, flags=re.MULTILINE)
+    [node] = [stage for stage in stages if re.match(r"FROM .* AS fanwire-node$", stage, re.MULTILINE)]
+    root, user, _ = node.partition("\nUSER ")
+    assert user
+    assert re.search(r"apt-get install -y --no-install-recommends ca-certificates=", root)
+
+
 # --- Kubernetes ------------------------------------------------------------
 
 
@@ -198,16 +272,34 @@ def test_the_nodes_ports_and_probes_are_those_of_their_settings():
     assert set(container["args"][::2]) <= known_options()
     drain = settings["drain"]
     leaving = seconds(drain["window"]) + 2 * seconds(drain["grace"]) + container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] > leaving
+    # Functions that do not end, other nodes and traces have 20 seconds more.
+    assert pod["terminationGracePeriodSeconds"] >= leaving + 20
 
 
 def test_the_nodes_settings_are_understood(tmp_path):
     assert_understood(one(manifests("fanwire.yaml"), "ConfigMap")["data"]["fanwire.serve.toml"], tmp_path)
 
 
+def test_what_is_kept_is_on_every_nats_server():
+    settings = tomllib.loads(one(manifests("fanwire.yaml"), "ConfigMap")["data"]["fanwire.serve.toml"])
+    servers = one(manifests("nats.yaml"), "StatefulSet")["spec"]["replicas"]
+    assert settings["cluster"]["replicas"] == len(settings["cluster"]["nats"]) == servers
+
+
 def test_nats_keeps_what_it_acknowledges():
     configuration = one(manifests("nats.yaml"), "ConfigMap")["data"]["nats.conf"]
     assert re.search(r"^\s*sync_interval: always$", configuration, re.MULTILINE)
+
+
+# --- Prometheus ------------------------------------------------------------
+
+
+def test_the_alert_for_a_server_that_is_down_knows_the_job_of_the_docs():
+    alerts = yaml.safe_load((PACKAGING / "prometheus/alerts.yml").read_text())
+    [rules] = [group["rules"] for group in alerts["groups"]]
+    [down] = [rule["expr"] for rule in rules if rule["alert"] == "FanwireDown"]
+    [job] = re.findall(r"job_name: (\S+)", (ROOT / "docs/observability.md").read_text())
+    assert f'up{{job="{job}"}} == 0' in down
 
 
 def assert_understood(settings, tmp_path):
