@@ -57,10 +57,11 @@ pub struct Keyring {
     derived: Mutex<HashMap<Derivation, hmac::Key>>,
 }
 
-/// What a signing key is derived from, beside the secret.
+/// What a signing key is derived from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Derivation {
-    key: String,
+    /// The SHA-256 of the secret: keys may share a name, and an id, and be others.
+    secret: [u8; 32],
     day: String,
     region: String,
     service: String,
@@ -154,7 +155,7 @@ impl Keyring {
         check: impl FnOnce(&hmac::Key) -> bool,
     ) -> bool {
         let derivation = Derivation {
-            key: key.name.clone(),
+            secret: sha256(key.secret.reveal().as_bytes()),
             day: day.to_owned(),
             region: region.to_owned(),
             service: service.to_owned(),
@@ -215,6 +216,23 @@ mod tests {
             assert!(ring.with_signing_key(key, ("20150830", &region, "s"), |_| true));
             assert!(count() <= MAX_DERIVED);
         }
+    }
+
+    #[test]
+    fn keys_of_one_name_and_id_do_not_take_each_others_secret() {
+        let replaced = Key { secret: Secret::new("another secret of some length"), ..key("a") };
+        let ring = Keyring::new([key("a"), replaced], []);
+        let scope = ("20150830", "r", "s");
+        let signatures = ring.keys("AKIDEXAMPLE").iter().map(|key| {
+            let mut signature = None;
+            ring.with_signing_key(key, scope, |signing_key| {
+                signature = Some(hmac::sign(signing_key, b"x").as_ref().to_vec());
+                true
+            });
+            signature.unwrap()
+        });
+        let signatures: Vec<_> = signatures.collect();
+        assert_ne!(signatures[0], signatures[1]);
     }
 
     #[test]

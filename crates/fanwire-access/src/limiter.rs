@@ -21,6 +21,8 @@ pub struct Limiter {
     began: Instant,
     arrivals: Buckets<IpAddr>,
     addresses: Counts<IpAddr>,
+    /// Those that have yet to become a session, or never do.
+    guests: Counts<IpAddr>,
     principals: Counts<Arc<str>>,
     refused: [AtomicU64; Excess::ALL.len()],
 }
@@ -101,6 +103,7 @@ impl Limiter {
             began: now,
             arrivals: Buckets::new(MAX_ADDRESSES),
             addresses: Counts::default(),
+            guests: Counts::default(),
             principals: Counts::default(),
             refused: Default::default(),
         }
@@ -140,6 +143,21 @@ impl Limiter {
             }
         };
         Ok(Counted { _address: address, _principal: None })
+    }
+
+    /// Takes note of a connection that has yet to say what it wants, until what is returned is
+    /// dropped. An address may have as many of them as it may have sessions, beside those: else
+    /// it could take all the places there are for HTTP and handshakes.
+    ///
+    /// # Errors
+    ///
+    /// [`Excess`], where it has to be refused.
+    pub fn knock(&self, address: IpAddr) -> Result<Option<Held<IpAddr>>, Excess> {
+        let Some(most) = self.with(|limits| limits.max_connections_per_address) else {
+            return Ok(None);
+        };
+        let held = self.guests.hold(network_of(address), most);
+        held.map(Some).ok_or_else(|| self.refuse(Excess::Address))
     }
 
     /// Takes note of who a client is.

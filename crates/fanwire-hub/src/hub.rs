@@ -34,6 +34,8 @@ pub struct HubStats {
     pub bytes_unsent: u64,
     /// Bytes that wait for the shards now.
     pub waiting_bytes: usize,
+    /// Bytes that wait for the shard that most wait for.
+    pub waiting_max_bytes: usize,
 }
 
 /// The connections of this process. Cheap to clone.
@@ -331,7 +333,9 @@ impl<S: Session> Hub<S> {
             stats.bytes_in += shard.counted.bytes_in.get();
             stats.bytes_out += shard.counted.bytes_out.get();
             stats.bytes_unsent += shard.counted.bytes_unsent.get();
-            stats.waiting_bytes += shard.mailbox.waiting();
+            let waiting = shard.mailbox.waiting();
+            stats.waiting_bytes += waiting;
+            stats.waiting_max_bytes = stats.waiting_max_bytes.max(waiting);
         }
         stats
     }

@@ -3,12 +3,14 @@
 //! HTTP says that their case means nothing, and the parser folds it; API Gateway
 //! passes most of them on as they came, and handlers rely on it. So the first bytes
 //! of a connection are kept until its first request is parsed, and read once more.
+//! Later requests of a connection, such as proxies send, have names in lower case.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use http::{HeaderMap, HeaderValue, Request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::tls::ClientStream;
@@ -28,6 +30,10 @@ pub(crate) struct Head {
     /// Whether they came over TLS.
     tls: bool,
 }
+
+/// The headers of a request as the client wrote them, among its extensions.
+#[derive(Debug, Clone)]
+struct AsWritten(Vec<(String, String)>);
 
 /// Bytes kept at the most: more than the parser takes for one request's head.
 const MAX_KEPT: usize = 64 * 1024;
@@ -55,18 +61,16 @@ impl Head {
         self.tls
     }
 
-    /// The headers of the connection's first request, in order and as written.
-    /// `None` for later requests: what was kept is gone after the first call.
-    pub(crate) fn take_headers(&self) -> Option<Vec<(String, String)>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let text = String::from_utf8_lossy(&kept);
-        let headers = text
-            .split("\r\n")
-            .skip(1)
-            .take_while(|line| !line.is_empty())
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
-        Some(headers.collect())
+    /// Has the connection's first request bring its headers along as they are written. To be
+    /// called with each request: from then on nothing is kept.
+    pub(crate) fn note_headers<B>(&self, request: &mut Request<B>) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(kept) = kept else { return };
+        let written = written(&String::from_utf8_lossy(&kept));
+        // What somebody reads as other headers than the parser did is no way to write them.
+        if are_the_same(&written, request.headers()) {
+            request.extensions_mut().insert(AsWritten(written));
+        }
     }
 
     fn keep(&self, bytes: &[u8]) {
@@ -76,6 +80,36 @@ impl Head {
             kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }
+}
+
+/// The headers of a request: in the order and the case that the client wrote where it is the
+/// first of its connection, else with names in lower case. Those that matter have one spelling
+/// in events anyway.
+pub(crate) fn headers_of<B>(request: &Request<B>) -> Vec<(String, String)> {
+    if let Some(AsWritten(headers)) = request.extensions().get() {
+        return headers.clone();
+    }
+    request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// The headers of the request that a text begins with.
+fn written(head: &str) -> Vec<(String, String)> {
+    let headers = head
+        .split("\r\n")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
+    headers.collect()
+}
+
+fn are_the_same(written: &[(String, String)], parsed: &HeaderMap) -> bool {
+    let has = |name: &str, value: &str| parsed.get_all(name).iter().any(|each| text(each) == value);
+    written.len() == parsed.len() && written.iter().all(|(name, value)| has(name, value))
 }
 
 impl AsyncRead for HeadTap {
@@ -127,15 +161,59 @@ impl AsyncWrite for HeadTap {
 mod tests {
     use super::*;
 
+    const EXPECTED: [(&str, &str); 4] =
+        [("host", "h:1"), ("HeaderAuth1", "a:b"), ("X-Twice", "1"), ("X-Twice", "2")];
+
+    fn request(headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder();
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn tap(bytes: &[u8]) -> Head {
+        let head = Head::new(false);
+        bytes.chunks(40).for_each(|chunk| head.keep(chunk));
+        head
+    }
+
+    const HEAD: &[u8] = b"GET /dev HTTP/1.1\r\nhost: h:1\r\nHeaderAuth1:  a:b \r\n\
+        X-Twice: 1\r\nX-Twice: 2\r\n\r\nleft: over\r\n";
+
     #[test]
     fn names_and_order_are_the_clients() {
-        let head = Head::new(false);
-        head.keep(b"GET /dev HTTP/1.1\r\nhost: h:1\r\nHeaderAuth1:  a:b \r\n");
-        head.keep(b"X-Twice: 1\r\nX-Twice: 2\r\n\r\nleft: over\r\n");
-        let expected =
-            [("host", "h:1"), ("HeaderAuth1", "a:b"), ("X-Twice", "1"), ("X-Twice", "2")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(head.take_headers().unwrap(), expected);
-        assert_eq!(head.take_headers(), None);
+        let mut request = request(&EXPECTED);
+        tap(HEAD).note_headers(&mut request);
+        assert_eq!(headers_of(&request), owned(&EXPECTED));
+    }
+
+    #[test]
+    fn a_later_request_has_its_own_headers() {
+        let head = tap(HEAD);
+        head.note_headers(&mut request(&EXPECTED));
+        head.keep(HEAD);
+        let later = [("headerauth1", "c")];
+        let mut request = request(&later);
+        head.note_headers(&mut request);
+        assert_eq!(headers_of(&request), owned(&later));
+    }
+
+    #[test]
+    fn what_is_read_otherwise_than_the_parser_did_is_not_taken() {
+        let parsed = [("host", "h"), ("x-user", "bob")];
+        for bytes in [
+            b"GET / HTTP/1.1\nHost: h\nX-User: bob\n\n".as_slice(),
+            b"GET / HTTP/1.1\r\nHost: h\r\nX-User: alice\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: h\r\nX-User: bob\r\nX-More: 1\r\n\r\n",
+        ] {
+            let mut request = request(&parsed);
+            tap(bytes).note_headers(&mut request);
+            assert_eq!(headers_of(&request), owned(&parsed));
+        }
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri, Version};
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -75,7 +76,7 @@ struct Client {
 }
 
 /// A request that is being answered, until this is dropped.
-struct Answering<'c>(&'c watch::Sender<usize>);
+struct Answering(Arc<Client>);
 
 /// Serves HTTP to a client that has to have sent a request by `impatient_at`.
 pub(crate) async fn serve(
@@ -106,12 +107,10 @@ pub(crate) async fn serve(
         _ = connection.as_mut() => {}
         () = client.is_idle() => {
             connection.as_mut().graceful_shutdown();
-            // Streams of answers that somebody listens to, such as a log, may go on.
-            let listening = async {
-                _ = connection.as_mut().await;
-            };
+            // Who has not taken its answers by then does not mean to: it would hold its place
+            // for ever.
             tokio::select! {
-                () = listening => {}
+                _ = timeout(KEEP_ALIVE_TIMEOUT, connection) => {}
                 () = told_to(&mut stopped) => {}
             }
         }
@@ -153,15 +152,20 @@ fn builder(http2: Option<bool>) -> auto::Builder<TokioExecutor> {
 // === impl Client ===
 
 impl Client {
-    async fn answer(&self, mut request: Request<Incoming>) -> Answer {
+    async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Answer {
         self.begun.store(true, Ordering::Relaxed);
-        let _answering = Answering::new(&self.answering);
+        let answering = Answering::new(Arc::clone(&self));
+        // The bytes of HTTP/2 are frames, and no head that could be read again.
+        self.source.head.note_headers(&mut request);
         if request.version() == Version::HTTP_2 {
-            // Its bytes are frames, and no head that could be read again.
-            drop(self.source.head.take_headers());
             as_in_http1(&mut request);
         }
-        self.router.answer(request, &self.source).await
+        let answer = self.router.answer(request, &self.source).await;
+        // What somebody listens to, such as a log, is being answered as long as they do.
+        answer.map(|body| match body {
+            Either::Left(whole) => Either::Left(whole),
+            Either::Right(listening) => Either::Right(listening.holding(answering)),
+        })
     }
 
     /// Waits until it is too late for a first request.
@@ -189,16 +193,16 @@ impl Client {
 
 // === impl Answering ===
 
-impl<'c> Answering<'c> {
-    fn new(count: &'c watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count)
+impl Answering {
+    fn new(client: Arc<Client>) -> Self {
+        client.answering.send_modify(|count| *count += 1);
+        Self(client)
     }
 }
 
-impl Drop for Answering<'_> {
+impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.0.answering.send_modify(|count| *count -= 1);
     }
 }
 

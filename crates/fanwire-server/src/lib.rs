@@ -64,6 +64,7 @@ pub use fanwire_cluster::{Cluster, ClusterOptions, Credentials, NatsTls};
 pub use fanwire_nitric::Observer as NitricObserver;
 
 pub use self::domains::{DomainError, Domains};
+pub use self::listener::Sharing;
 pub use self::listening::{ListenAt, ListenerOptions, ListenerTls, RealtimeListeners};
 pub use self::proxy::{NoNetwork, TrustedProxies};
 

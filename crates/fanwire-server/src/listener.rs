@@ -22,6 +22,19 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where it is full, clients that come in a flood are turned away.
 pub(crate) const BACKLOG: u32 = 4096;
 
+/// Who else of the same user may listen where this server does (`SO_REUSEPORT`). Where two do,
+/// each gets a part of the clients: so it has to be the same App's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// Nobody.
+    #[default]
+    Alone,
+    /// Nobody now: who takes over from this server later.
+    WithSuccessor,
+    /// The one that this server takes over from, and who takes over from this one.
+    WithPredecessor,
+}
+
 /// Listens on an address, and on `::1` beside `127.0.0.1`: to some clients `localhost` is
 /// the one, to some the other.
 ///
@@ -43,17 +56,22 @@ pub(crate) fn listen_on_both(address: SocketAddr) -> io::Result<Vec<TcpListener>
 
 /// Binds an address and listens.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    listen_with(address, false)
+    listen_with_others(address, Sharing::Alone)
 }
 
-/// As [`listen`], where other processes of the same user may listen, too.
-pub(crate) fn listen_beside_others(address: SocketAddr) -> io::Result<TcpListener> {
-    listen_with(address, true)
+/// As [`listen`], where others may listen, too.
+pub(crate) fn listen_with_others(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    if sharing == Sharing::WithSuccessor {
+        // The system lets in whoever would share; to see that nobody is there takes one who
+        // would not.
+        drop(bound(address, false)?);
+    }
+    bound(address, sharing != Sharing::Alone)?.listen(BACKLOG)
 }
 
-fn listen_with(address: SocketAddr, beside_others: bool) -> io::Result<TcpListener> {
+fn bound(address: SocketAddr, shared: bool) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if beside_others {
+    if shared {
         socket.set_reuseport(true)?;
     }
     // A server that is started again may have its port back at once.
@@ -61,7 +79,7 @@ fn listen_with(address: SocketAddr, beside_others: bool) -> io::Result<TcpListen
     // Small frames must not wait for others. What is accepted here has it from the listener.
     socket.set_nodelay(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 /// Serves a client on the runtime until it belongs to a shard, or is gone.
@@ -72,6 +90,8 @@ pub(crate) async fn serve(
     port: Port,
     mut stopped: watch::Receiver<bool>,
 ) {
+    // Who is over its limit has not said yet what it speaks, and so is told nothing.
+    let Ok(_guest) = router.knock(peer) else { return };
     let impatient_at = Instant::now() + HEAD_TIMEOUT;
     let opening = timeout_at(impatient_at, port.open(opening, router.has_realtime()));
     let (stream, speech) = tokio::select! {
@@ -99,4 +119,25 @@ pub(crate) async fn serve(
 /// Waits until the server has stopped, or is gone.
 pub(crate) async fn told_to(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_is_shared_with_who_takes_over_and_with_nobody_else() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let first = listen_with_others(any, Sharing::WithSuccessor).unwrap();
+        let address = first.local_addr().unwrap();
+        for stranger in [Sharing::Alone, Sharing::WithSuccessor] {
+            let refused = listen_with_others(address, stranger).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        }
+        let second = listen_with_others(address, Sharing::WithPredecessor).unwrap();
+        drop(first);
+        assert_eq!(second.local_addr().unwrap(), address);
+        drop(second);
+        listen_with_others(address, Sharing::WithSuccessor).unwrap();
+    }
 }

@@ -16,7 +16,7 @@ use fanwire_app::App;
 use fanwire_app::model::RealtimeListener;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-use crate::listener;
+use crate::listener::{self, Sharing};
 use crate::port::Port;
 use crate::server::StartError;
 use crate::tls::Acceptor;
@@ -38,8 +38,7 @@ pub struct ListenerOptions {
 /// What is listened on.
 #[derive(Debug, Clone)]
 pub enum ListenAt {
-    /// A TCP address. Several processes may listen on it at once (`SO_REUSEPORT`), so that a
-    /// new one can take over from one that is leaving.
+    /// A TCP address.
     Address(SocketAddr),
     /// The path of a Unix socket. One that nobody listens on any more is replaced.
     Unix(PathBuf),
@@ -62,9 +61,6 @@ pub enum ListenerTls {
 /// before the server starts.
 #[derive(Debug, Clone, Default)]
 pub struct RealtimeListeners {
-    /// Whether other processes of the same user may listen there, too, so that a new one can
-    /// take over.
-    pub beside_others: bool,
     open: Vec<(SocketAddr, Arc<std::net::TcpListener>)>,
 }
 
@@ -83,11 +79,11 @@ impl ListenerOptions {
     /// # Errors
     ///
     /// Where the place is taken, or not ours to have.
-    pub fn open(&mut self) -> io::Result<()> {
+    pub fn open(&mut self, sharing: Sharing) -> io::Result<()> {
         if matches!(self.at, ListenAt::OpenTcp(_) | ListenAt::OpenUnix(_)) {
             return Ok(());
         }
-        self.at = match Open::bind(&self.at)? {
+        self.at = match Open::bind(&self.at, sharing)? {
             Open::Tcp(open) => ListenAt::OpenTcp(Arc::new(open.into_std()?)),
             Open::Unix(open) => ListenAt::OpenUnix(Arc::new(open.into_std()?)),
         };
@@ -104,10 +100,10 @@ impl RealtimeListeners {
     /// # Errors
     ///
     /// Where one is taken, or not ours to have.
-    pub fn open(&mut self, app: &App) -> io::Result<()> {
+    pub fn open(&mut self, app: &App, sharing: Sharing) -> io::Result<()> {
         for RealtimeListener { address, .. } in addresses(app) {
             if self.find(*address).is_none() {
-                let open = self.listen(*address)?.into_std()?;
+                let open = listener::listen_with_others(*address, sharing)?.into_std()?;
                 self.open.push((*address, Arc::new(open)));
             }
         }
@@ -119,6 +115,7 @@ impl RealtimeListeners {
         &self,
         app: &App,
         acceptor: Option<&Acceptor>,
+        sharing: Sharing,
     ) -> Result<Vec<(TcpListener, Port)>, StartError> {
         let listen = |model: &RealtimeListener| {
             let address = model.address;
@@ -126,7 +123,7 @@ impl RealtimeListeners {
             let port = port.ok_or(StartError::NoTls { address })?;
             let listener = match self.find(address) {
                 Some(open) => open.try_clone().and_then(TcpListener::from_std),
-                None => self.listen(address),
+                None => listener::listen_with_others(address, sharing),
             };
             Ok((listener.map_err(|source| StartError::Bind { address, source })?, port))
         };
@@ -135,13 +132,6 @@ impl RealtimeListeners {
 
     fn find(&self, address: SocketAddr) -> Option<&std::net::TcpListener> {
         self.open.iter().find(|(open, _)| *open == address).map(|(_, listener)| &**listener)
-    }
-
-    fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        match self.beside_others {
-            true => listener::listen_beside_others(address),
-            false => listener::listen(address),
-        }
     }
 }
 
@@ -153,9 +143,11 @@ fn addresses(app: &App) -> impl Iterator<Item = &RealtimeListener> {
 
 impl Open {
     /// Opens what is to be listened on.
-    pub(crate) fn bind(at: &ListenAt) -> io::Result<Self> {
+    pub(crate) fn bind(at: &ListenAt, sharing: Sharing) -> io::Result<Self> {
         match at {
-            ListenAt::Address(address) => listener::listen_beside_others(*address).map(Self::Tcp),
+            ListenAt::Address(address) => {
+                listener::listen_with_others(*address, sharing).map(Self::Tcp)
+            }
             ListenAt::Unix(path) => bind_unix(path).map(Self::Unix),
             ListenAt::OpenTcp(open) => {
                 let open = open.try_clone()?;

@@ -17,12 +17,12 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 
 use crate::address::Target;
-use crate::head_tap::HeadTap;
+use crate::head_tap::{HeadTap, headers_of};
 use crate::realtime::Endpoint;
 use crate::response::{self, Answer};
 use crate::router::{Router, Source};
 use crate::tls::ClientStream;
-use crate::upgrade::{headers_of, switching_protocols};
+use crate::upgrade::switching_protocols;
 
 /// The subprotocols of MQTT over WebSocket. The second is what mqtt.js and the AWS IoT
 /// device SDK ask for with MQTT 3.1.1.
@@ -143,7 +143,7 @@ impl Router {
             return response::stopping();
         }
         let peer = self.client(source, request.headers()).address;
-        let headers = source.head.take_headers().unwrap_or_else(|| headers_of(&request));
+        let headers = headers_of(&request);
         let query = request.uri().query().map(str::to_owned);
         let signer = match self.signer(request.headers(), request.uri(), source) {
             Ok(signer) => signer,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::listener::Sharing;
 use crate::listening::{ListenAt, ListenerOptions, Open};
 use crate::port::Port;
 use crate::router::Router;
@@ -32,8 +33,11 @@ pub(crate) fn acceptors(
 }
 
 /// Opens what clients connect to.
-pub(crate) fn open_listener(options: &ListenerOptions) -> Result<Open, StartError> {
-    Open::bind(&options.at).map_err(|source| {
+pub(crate) fn open_listener(
+    options: &ListenerOptions,
+    sharing: Sharing,
+) -> Result<Open, StartError> {
+    Open::bind(&options.at, sharing).map_err(|source| {
         let place = match &options.at {
             ListenAt::Address(address) => address.to_string(),
             ListenAt::Unix(path) => path.display().to_string(),

@@ -90,16 +90,16 @@ impl TrustedProxies {
         if !self.include(direct.address.ip()) {
             return direct;
         }
-        let values = headers.get_all(FORWARDED_FOR).iter();
-        let listed: Vec<&str> = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .collect();
+        // Byte by byte: a client may have written what is no text before what its proxy wrote.
+        let values = headers.get_all(FORWARDED_FOR).iter().rev();
+        let listed = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
         let mut address = direct.address;
-        for text in listed.into_iter().rev() {
+        for listed in listed {
             // What is no address may be anything: the proxy that passed it on is what is known.
-            let Some(next) = address_of(text) else { break };
+            let Some(next) = str::from_utf8(listed).ok().and_then(|text| address_of(text.trim()))
+            else {
+                break;
+            };
             address = next;
             if !self.include(next.ip()) {
                 break;
@@ -187,6 +187,18 @@ mod tests {
             let found = client(&proxies, "10.0.0.1:5", &[("x-forwarded-for", listed)]);
             assert_eq!(found.address.ip().to_string(), expected, "{listed}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_hide_what_a_proxy_has_added() {
+        let mut headers = HeaderMap::new();
+        let forged = HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap();
+        headers.append(FORWARDED_FOR, HeaderValue::from_static("6.6.6.6"));
+        headers.append(FORWARDED_FOR, forged);
+        let proxies = TrustedProxies::of(["10.0.0.0/8"]).unwrap();
+        let direct = Client { address: "10.0.0.1:5".parse().unwrap(), tls: false, port: 3001 };
+        let found = proxies.client(direct, &headers);
+        assert_eq!(found.address.ip().to_string(), "203.0.113.9");
     }
 
     #[test]

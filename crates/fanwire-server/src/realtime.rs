@@ -190,12 +190,14 @@ impl RealtimeHost {
         }
     }
 
-    /// Says goodbye to all clients, within `grace`.
+    /// Says goodbye to all clients and has rules finish, within `grace`.
     pub(crate) async fn stop(&self, grace: Duration) {
         if let Some(endpoint) = self.now.swap(None) {
-            endpoint.plane.stop(grace).await;
-            // What takes longer is dropped with the process.
-            let _ = tokio::time::timeout(grace, endpoint.rules.finish()).await;
+            let deadline = tokio::time::Instant::now() + grace;
+            // Half of the time for the clients, so that rules have the other half. What takes
+            // longer is dropped with the process.
+            let _ = tokio::time::timeout_at(deadline, endpoint.plane.stop(grace / 2)).await;
+            let _ = tokio::time::timeout_at(deadline, endpoint.rules.finish()).await;
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Which of the HTTP APIs answers a request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use fanwire_access::{Excess, Held};
 use fanwire_app::App;
 use fanwire_dynamodb::DynamoDb;
 use fanwire_functions::Functions;
@@ -52,6 +53,7 @@ pub(crate) struct Router {
     account: ArcSwap<Account>,
     control: Control,
     telemetry: Arc<Telemetry>,
+    is_open: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -119,6 +121,7 @@ impl Router {
             account,
             control,
             telemetry,
+            is_open: AtomicBool::new(false),
             stopping,
         }
     }
@@ -194,6 +197,16 @@ impl Router {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// From now on clients are served.
+    pub(crate) fn open(&self) {
+        self.is_open.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether clients are served already.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
@@ -209,6 +222,15 @@ impl Router {
         self.domains.store(Arc::new(domains));
     }
 
+    /// Holds the address of a connection that begins to its limit. A trusted proxy's is many
+    /// clients', and what comes over a Unix socket has none.
+    pub(crate) fn knock(&self, peer: SocketAddr) -> Result<Option<Held<IpAddr>>, Excess> {
+        if peer.port() == 0 || self.proxies.load().include(peer.ip()) {
+            return Ok(None);
+        }
+        self.guard().limiter().knock(peer.ip())
+    }
+
     /// Whose request it is that came in at `source`.
     pub(crate) fn client(&self, source: &Source, headers: &HeaderMap) -> Client {
         let direct = Client { address: source.peer, tls: source.head.is_tls(), port: source.port };
@@ -217,7 +239,8 @@ impl Router {
 
     pub(crate) fn arrival(&self, source: &Source, headers: &HeaderMap) -> Arrival {
         let Client { address, tls, port } = self.client(source, headers);
-        Arrival { source_ip: address.ip(), port, tls }
+        let forwarded = address.ip() != source.peer.ip();
+        Arrival { source_ip: address.ip(), port, tls, forwarded }
     }
 
     /// The ARN of something of a service, as far as the App says where on AWS it is.

@@ -25,6 +25,7 @@ use crate::cluster::ClusterHost;
 use crate::control::{Control, Feed, Logs, Tap};
 use crate::domains::Domains;
 use crate::guard::{Guard, GuardError, GuardOptions};
+use crate::listener::Sharing;
 use crate::listening::{ListenerOptions, Open, RealtimeListeners};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
 use crate::opening::{acceptors, bind, listen_on_twin, open_listener, serve_listener};
@@ -70,6 +71,8 @@ pub struct ServerOptions {
     pub listeners: Vec<ListenerOptions>,
     /// Listeners that are open already for ports of the realtime endpoint's own.
     pub realtime_listeners: RealtimeListeners,
+    /// Who else may listen there, and where the server tells of itself if that is named.
+    pub sharing: Sharing,
     /// The proxies whose `X-Forwarded-*` headers are believed.
     pub proxies: TrustedProxies,
     /// Names of hosts that stand for one API each.
@@ -100,6 +103,7 @@ impl Default for ServerOptions {
             websocket_natives: WebSocketNatives::new(),
             listeners: Vec::new(),
             realtime_listeners: RealtimeListeners::default(),
+            sharing: Sharing::default(),
             proxies: TrustedProxies::default(),
             domains: Domains::default(),
             nitric: NitricOptions::default(),
@@ -235,7 +239,9 @@ impl Server {
         telemetry.counting_calls(&mut options.guard);
         let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
-        let opened = options.listeners.iter().map(open_listener).collect::<Result<Vec<_>, _>>()?;
+        let sharing = options.sharing;
+        let opened = options.listeners.iter().map(|each| open_listener(each, sharing));
+        let opened = opened.collect::<Result<Vec<_>, _>>()?;
         let places: Vec<String> = opened.iter().map(Open::place).collect();
         let (own_acceptor, acceptor) = acceptors(&options, address.ip())?;
         let tables = options.tables.map(DynamoDb::new);
@@ -287,7 +293,7 @@ impl Server {
             limiter: Arc::clone(guard.limiter()),
             nodes: cluster.as_ref().map(|cluster| Box::new(cluster.nodes()) as _),
         };
-        let realtime_ports = options.realtime_listeners.ports(app, acceptor.as_ref())?;
+        let realtime_ports = options.realtime_listeners.ports(app, acceptor.as_ref(), sharing)?;
         let own = Port::of_server(address.port(), own_acceptor);
         let ports = std::iter::once(listener).chain(twin).map(|each| (each, own.clone()));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
@@ -312,7 +318,7 @@ impl Server {
         let (stopped, watching) = watch::channel(false);
         let (closed, closing) = watch::channel(false);
         guard.follow(watching.clone());
-        let telling = telemetry::open(&options.telemetry, &telemetry)?;
+        let telling = telemetry::open(&options.telemetry, sharing, &telemetry)?;
         if let Some(cluster) = &cluster {
             cluster.start(router.plane(), router.realtime_host()).await;
             telemetry.follow(cluster.cluster().clone());
@@ -331,6 +337,7 @@ impl Server {
             let watching = (closing.clone(), watching.clone());
             serve_listener(open, wanted, &router, acceptor.clone(), watching)?;
         }
+        router.open();
         if let Some(nitric) = &nitric {
             nitric.attach(SocketsParts {
                 plane: own_plane,
@@ -529,7 +536,8 @@ impl Server {
     }
 
     /// Stops: no new clients, goodbye to those there are, their `$disconnect` events and
-    /// wills, what is in flight, the functions. Takes no longer than twice `grace`.
+    /// wills, what is in flight, the functions. Takes no longer than twice `grace`, and 20
+    /// seconds for processes that do not end, other nodes and traces.
     pub async fn stop(self, grace: Duration) {
         self.router.stop();
         // Before what a successor waits for: it wants this address, too.

@@ -43,8 +43,8 @@ impl ServerOptions {
     /// Where a place is still taken; it may be tried again.
     pub fn listen(&mut self, app: &App) -> io::Result<()> {
         for listener in &mut self.listeners {
-            listener.open()?;
+            listener.open(self.sharing)?;
         }
-        self.realtime_listeners.open(app)
+        self.realtime_listeners.open(app, self.sharing)
     }
 }

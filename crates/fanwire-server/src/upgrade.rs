@@ -13,7 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 
-use crate::head_tap::HeadTap;
+use crate::head_tap::{HeadTap, headers_of};
 use crate::response::{self, Answer};
 use crate::router::{Router, Source};
 
@@ -42,23 +42,37 @@ impl Router {
     pub(crate) async fn upgrade(
         &self,
         api: ApiIndex,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         source: &Source,
     ) -> Answer {
         let upgrade = match self.check_upgrade(&request) {
             Ok(upgrade) => upgrade,
             Err(answer) => return *answer,
         };
-        let headers = source.head.take_headers().unwrap_or_else(|| headers_of(&request));
+        let answer = self.shake_hands(api, &upgrade, request, source).await;
+        self.telemetry().handshake(answer.status());
+        answer
+    }
+
+    async fn shake_hands(
+        &self,
+        api: ApiIndex,
+        upgrade: &Upgrade,
+        mut request: Request<Incoming>,
+        source: &Source,
+    ) -> Answer {
+        let headers = headers_of(&request);
         let query = request.uri().query();
         let arrival = self.arrival(source, request.headers());
-        let client = ClientRequest::new(headers, query, arrival);
+        let mut client = self.plane().arrive(ClientRequest::new(headers, query, arrival));
         let on_upgrade = hyper::upgrade::on(&mut request);
         let (head, _) = request.into_parts();
-        let client = match self.vouch(api, &head, client, source).await {
-            Ok(client) => client,
-            Err(answer) => return *answer,
-        };
+        if !client.is_excess() {
+            client = match self.vouch(api, &head, client, source).await {
+                Ok(client) => client,
+                Err(answer) => return *answer,
+            };
+        }
         match self.plane().connect(api, client).await {
             Handshake::Refused(rejection) => response::rejected(rejection),
             Handshake::Accepted { headers, pending } => {
@@ -113,11 +127,4 @@ fn not_a_handshake(error: HandshakeError) -> Answer {
         answer.headers_mut().insert(name, value);
     }
     response::with_gateway_ids(answer, &request_id())
-}
-
-/// The headers of a request whose bytes are not there any more. Names are in lower
-/// case then; those that matter have one spelling in events anyway.
-pub(crate) fn headers_of<B>(request: &Request<B>) -> Vec<(String, String)> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

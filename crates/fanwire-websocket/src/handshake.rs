@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use fanwire_access::{Counted, Excess};
 use fanwire_wire::trace::TraceContext;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
@@ -11,7 +12,7 @@ use crate::traffic::{Id, Traffic};
 use crate::{gateway_id, timestamp};
 
 /// A client's WebSocket handshake, already checked as such.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ClientRequest {
     /// Header names, in the case the client wrote them, and values.
     headers: Vec<(String, String)>,
@@ -23,6 +24,8 @@ pub struct ClientRequest {
     pub(crate) source_ip: IpAddr,
     /// Who it is, where that is known before anybody is asked.
     pub(crate) voucher: Option<Box<Voucher>>,
+    /// Its place among the connections of its address, or why it has none.
+    pub(crate) arrived: Result<Counted, Excess>,
 }
 
 /// Who a client is, where that is known before anybody is asked: by a signature, a token or an
@@ -46,6 +49,9 @@ pub struct Arrival {
     pub port: u16,
     /// Whether the client spoke TLS.
     pub tls: bool,
+    /// Whether a proxy that is believed has named the address: it has it in its
+    /// `X-Forwarded-For` already.
+    pub forwarded: bool,
 }
 
 /// Headers whose names reach handlers in one spelling, however the client writes
@@ -80,11 +86,6 @@ const CANONICAL: [&str; 24] = [
 /// Headers of the connection itself: a `$connect` event does not show them.
 const HOP_BY_HOP: [&str; 4] = ["connection", "upgrade", "content-length", "keep-alive"];
 
-/// Whether a list of addresses has one.
-fn lists(addresses: &str, wanted: IpAddr) -> bool {
-    addresses.split(',').any(|listed| listed.trim().parse() == Ok(wanted))
-}
-
 // === impl ClientRequest ===
 
 impl ClientRequest {
@@ -99,8 +100,7 @@ impl ClientRequest {
             headers.into_iter().map(|(name, value)| (canonical(name), value)).collect();
         let source_ip = arrival.source_ip;
         match find(&mut headers, "X-Forwarded-For") {
-            // A proxy that is believed has said it already.
-            Some(forwarded) if lists(forwarded, source_ip) => {}
+            Some(_) if arrival.forwarded => {}
             Some(forwarded) => *forwarded = format!("{forwarded}, {source_ip}"),
             None => headers.push(("X-Forwarded-For".to_owned(), source_ip.to_string())),
         }
@@ -118,7 +118,18 @@ impl ClientRequest {
             domain,
             source_ip,
             voucher: None,
+            arrived: Ok(Counted::default()),
         }
+    }
+
+    /// The same, with its place among the connections of its address, or why it has none.
+    pub(crate) fn arrived(self, arrived: Result<Counted, Excess>) -> Self {
+        Self { arrived, ..self }
+    }
+
+    /// Whether there is too much of its address, so that nothing has to be asked for it.
+    pub fn is_excess(&self) -> bool {
+        self.arrived.is_err()
     }
 
     /// The same, of whom somebody knows who it is.
@@ -220,9 +231,13 @@ mod tests {
     use super::*;
 
     fn request(headers: &[(&str, &str)], query: Option<&str>) -> ClientRequest {
+        arrived(headers, query, false)
+    }
+
+    fn arrived(headers: &[(&str, &str)], query: Option<&str>, forwarded: bool) -> ClientRequest {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         let source_ip = IpAddr::from([203, 0, 113, 7]);
-        let arrival = Arrival { source_ip, port: 3001, tls: false };
+        let arrival = Arrival { source_ip, port: 3001, tls: false, forwarded };
         ClientRequest::new(headers, query, arrival)
     }
 
@@ -254,6 +269,15 @@ mod tests {
         assert_eq!(request.header("X-Forwarded-For"), Some("10.0.0.1, 203.0.113.7"));
         assert_eq!(request.header("X-Forwarded-Proto"), Some("http"));
         assert_eq!(request.header("X-Forwarded-Port"), Some("3001"));
+    }
+
+    #[test]
+    fn a_client_that_lists_its_own_address_does_not_keep_it_from_being_added() {
+        let listed = [("x-forwarded-for", "203.0.113.7, 10.0.0.1")];
+        let of = |forwarded| arrived(&listed, None, forwarded);
+        let added = Some("203.0.113.7, 10.0.0.1, 203.0.113.7");
+        assert_eq!(of(false).header("X-Forwarded-For"), added);
+        assert_eq!(of(true).header("X-Forwarded-For"), Some("203.0.113.7, 10.0.0.1"));
     }
 
     #[test]

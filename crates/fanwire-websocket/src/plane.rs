@@ -129,6 +129,14 @@ impl Plane {
         self.dispatcher.hub().review();
     }
 
+    /// Holds a client's address to its limits, before anything is asked for it. Where it is
+    /// over one, [`connect`](Self::connect) refuses it.
+    pub fn arrive(&self, client: ClientRequest) -> ClientRequest {
+        let now = self.dispatcher.clock().now();
+        let arrived = self.dispatcher.limiter().arrive(client.source_ip, now);
+        client.arrived(arrived)
+    }
+
     /// Takes a handshake for one of the APIs through its authorizer and `$connect`.
     ///
     /// It runs to its end even where the caller stops waiting: a handler that has
@@ -218,7 +226,7 @@ struct Connecting {
 }
 
 impl Connecting {
-    async fn run(self, index: ApiIndex) -> Handshake {
+    async fn run(mut self, index: ApiIndex) -> Handshake {
         let started = Instant::now();
         let api = &*self.dispatcher.api(index);
         let place = Place::take(&api.connections, api.model.limits.max_connections);
@@ -241,7 +249,11 @@ impl Connecting {
         let connection = Id(peer.id);
         self.dispatcher.traffic(|| self.client.traffic(connection, &api.model.name));
         let route = api.route(CONNECT).map(|(_, route)| route);
-        let arrived = self.arrive(&mut peer).and_then(|()| self.recognise(&mut peer));
+        let arrived = std::mem::replace(&mut self.client.arrived, Ok(Counted::default()));
+        let arrived = arrived.and_then(|counted| {
+            peer.counted = counted;
+            self.recognise(&mut peer)
+        });
         let outcome = match arrived {
             Ok(()) => self.decide(api, &mut peer, route).await,
             Err(excess) => Err(self.too_many(excess)),
@@ -281,13 +293,6 @@ impl Connecting {
                 Handshake::Refused(rejection)
             }
         }
-    }
-
-    /// Holds the client's address to its limits, before anything is asked for it.
-    fn arrive(&self, peer: &mut Peer) -> Result<(), Excess> {
-        let now = self.dispatcher.clock().now();
-        peer.counted = self.dispatcher.limiter().arrive(peer.source_ip, now)?;
-        Ok(())
     }
 
     /// Takes over what is known of the client already.

@@ -16,7 +16,7 @@ const UNIX: &str = "unix:";
 #[command(after_help = "\
 Examples:
   fanwire serve
-  fanwire serve --listen 0.0.0.0:8080 --listen unix:/run/chat.sock
+  fanwire serve --listen 0.0.0.0:8080 --listen unix:/run/fanwire/chat/chat.sock
   fanwire serve /srv/chat --config /etc/fanwire/chat.toml --data /var/lib/fanwire/chat --json
 
 How it serves is in fanwire.serve.toml beside the project file, or in [serve] of a fanwire.toml.

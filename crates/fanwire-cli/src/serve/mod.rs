@@ -23,6 +23,7 @@ use fanwire_server::{Observers, Server};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::options::OptionsError;
 use self::reload::Reloading;
 
 use crate::args::{ProfileArg, ServeArgs};
@@ -108,7 +109,11 @@ impl Running {
         let console = Arc::new(console);
         let folder = data::folder(app, settings.data.as_deref());
         let options = options::options(app, args, &settings, &folder, &console);
-        let mut options = options.map_err(|error| NotStarted::misused(&error))?;
+        let mut options = options.map_err(|error| match error {
+            // Such as of a disk that is full: that may pass.
+            OptionsError::Authority(_) => NotStarted::failed(&error),
+            _ => NotStarted::misused(&error),
+        })?;
         let place = (folder.as_path(), &settings.drain);
         let waited = tokio::select! {
             waited = succession::await_folders(app, &mut options, place, &console) => waited,

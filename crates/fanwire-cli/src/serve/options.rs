@@ -11,15 +11,15 @@ use fanwire_app::serve::listen::{ListenAt as Said, Listener};
 use fanwire_app::serve::telemetry::{Telemetry, TelemetryAddress};
 use fanwire_server::{
     AuditOptions, Authority, CertificateError, Certificates, DomainError, Domains, GuardOptions,
-    ListenAt, ListenerOptions, ListenerTls, NoNetwork, ServerOptions, TelemetryOptions, TlsError,
-    TraceOptions, TrustedProxies,
+    ListenAt, ListenerOptions, ListenerTls, NoNetwork, ServerOptions, Sharing, TelemetryOptions,
+    TlsError, TraceOptions, TrustedProxies,
 };
 use listenfd::ListenFd;
 
 use super::cluster;
 use crate::args::{ListenArg, ServeArgs};
 use crate::console::Console;
-use crate::hosting;
+use crate::{data, hosting};
 
 /// The folder in the data folder for what an authority of certificates has issued.
 const CERTIFICATES: &str = "certificates";
@@ -65,7 +65,11 @@ pub(super) fn options(
     // Handlers that call AWS by its own names come here, and want certificates for them.
     options.tls = Some(Arc::new(Authority::open_in(&folder.join(AUTHORITY))?));
     options.listeners = listeners(args, settings);
-    options.realtime_listeners.beside_others = true;
+    // What another App has is not to be shared: each would get a part of the other's clients.
+    let succeeds = options.predecessor().is_some()
+        || data::announced(folder).is_some()
+        || data::leaving(folder).is_some();
+    options.sharing = if succeeds { Sharing::WithPredecessor } else { Sharing::WithSuccessor };
     options.certificates = certificates.transpose()?;
     options.proxies = proxies;
     options.domains = Domains::of(&settings.domains, app)?;

@@ -53,8 +53,8 @@ struct Queue {
 pub struct Listening {
     feed: Feed,
     queue: Arc<Mutex<Queue>>,
-    /// What the lines come from, if that is for this listener alone.
-    held: Option<Box<dyn Any + Send>>,
+    /// What is there for this listener alone, such as what the lines come from.
+    held: Vec<Box<dyn Any + Send>>,
 }
 
 // === impl Feed ===
@@ -86,7 +86,7 @@ impl Feed {
         queues.push(Arc::clone(&queue));
         self.shared.count.store(queues.len(), Ordering::Relaxed);
         drop(queues);
-        Some(Listening { feed: self.clone(), queue, held: None })
+        Some(Listening { feed: self.clone(), queue, held: Vec::new() })
     }
 
     fn queues(&self) -> MutexGuard<'_, Vec<Arc<Mutex<Queue>>>> {
@@ -167,7 +167,7 @@ impl Listening {
     /// Drops `held` when the listener is gone.
     #[must_use]
     pub(crate) fn holding(mut self, held: impl Any + Send) -> Self {
-        self.held = Some(Box::new(held));
+        self.held.push(Box::new(held));
         self
     }
 }
@@ -195,7 +195,7 @@ impl Body for Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         // What feeds it first: it may be publishing at this moment.
-        drop(self.held.take());
+        self.held.clear();
         let mut queues = self.feed.queues();
         queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
         self.feed.shared.count.store(queues.len(), Ordering::Relaxed);

@@ -94,7 +94,7 @@ impl Router {
                     caller: None,
                     action: Some("execute-api:Invoke"),
                     resource: Some(&self.arn_of_connect(api)),
-                    source_ip: source.peer.ip(),
+                    source_ip: self.client(source, &head.headers).address.ip(),
                     error: "Forbidden",
                     why: &refusal.to_string(),
                 });

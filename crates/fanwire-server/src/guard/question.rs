@@ -152,32 +152,65 @@ fn on_control(method: &Method, path: &[String]) -> Question {
     Question { action: action.to_owned(), arn: "*".to_owned(), names }
 }
 
-/// The tables that a request names, each with the action that is done to it. The parts of a
+/// What one operation on one table names it by. Others name several, or none that could be
+/// told from the request: the text of a statement, a shard iterator.
+const NAMES_OF_A_TABLE: [&str; 4] = ["TableName", "TableArn", "ResourceArn", "StreamArn"];
+const ON_ONE_TABLE: [&str; 18] = [
+    "CreateTable",
+    "DeleteItem",
+    "DeleteTable",
+    "DescribeStream",
+    "DescribeTable",
+    "DescribeTimeToLive",
+    "GetItem",
+    "GetShardIterator",
+    "ListTagsOfResource",
+    "PutItem",
+    "Query",
+    "Scan",
+    "SearchVectors",
+    "TagResource",
+    "UntagResource",
+    "UpdateItem",
+    "UpdateTable",
+    "UpdateTimeToLive",
+];
+
+/// The tables that a request is about, each with the action that is done to it. What else a body
+/// has is not looked at: it could name a table that the operation does not touch. The parts of a
 /// transaction are actions of their own (DynamoDB Developer Guide, "Using IAM with DynamoDB
 /// transactions").
 fn tables_of<'r>(operation: &'r str, body: &'r Value) -> Vec<(&'r str, &'r str)> {
-    let mut found = Vec::new();
-    if let Some(items) = body.get("RequestItems").and_then(Value::as_object) {
-        found.extend(items.keys().map(|table| (operation, bare(table))));
-    }
-    let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
-    for (kind, part) in parts.filter_map(Value::as_object).flatten() {
-        let action = match kind.as_str() {
-            "Get" => "GetItem",
-            "Put" => "PutItem",
-            "Update" => "UpdateItem",
-            "Delete" => "DeleteItem",
-            _ => "ConditionCheckItem",
-        };
-        let table = part.get("TableName").and_then(Value::as_str).unwrap_or_default();
-        found.push((action, bare(table)));
-    }
-    for name in ["TableName", "TableArn", "ResourceArn", "StreamArn"] {
-        if let Some(table) = body.get(name).and_then(Value::as_str) {
-            found.push((operation, bare(table)));
+    match operation {
+        "BatchGetItem" | "BatchWriteItem" => {
+            let items = body.get("RequestItems").and_then(Value::as_object);
+            items
+                .into_iter()
+                .flat_map(|items| items.keys().map(|it| (operation, bare(it))))
+                .collect()
         }
+        "TransactGetItems" | "TransactWriteItems" => {
+            let parts = body.get("TransactItems").and_then(Value::as_array).into_iter().flatten();
+            parts.filter_map(Value::as_object).flatten().map(part_of_a_transaction).collect()
+        }
+        operation if ON_ONE_TABLE.contains(&operation) => {
+            let names = NAMES_OF_A_TABLE.into_iter();
+            let names = names.filter_map(|name| body.get(name).and_then(Value::as_str));
+            names.map(|table| (operation, bare(table))).collect()
+        }
+        _ => Vec::new(),
     }
-    found
+}
+
+fn part_of_a_transaction<'r>((kind, part): (&'r String, &'r Value)) -> (&'r str, &'r str) {
+    let action = match kind.as_str() {
+        "Get" => "GetItem",
+        "Put" => "PutItem",
+        "Update" => "UpdateItem",
+        "Delete" => "DeleteItem",
+        _ => "ConditionCheckItem",
+    };
+    (action, bare(part.get("TableName").and_then(Value::as_str).unwrap_or_default()))
 }
 
 /// The name of a table that may be given by its ARN, or by that of something of its.
@@ -211,5 +244,23 @@ mod tests {
         assert_eq!(tables_of("DescribeStream", &stream), [("DescribeStream", "chat")]);
         assert_eq!(tables_of("ListTables", &json!({})), []);
         assert_eq!(tables_of("ListTables", &Value::Null), []);
+    }
+
+    #[test]
+    fn a_table_that_an_operation_does_not_touch_is_no_answer() {
+        let decoy = json!({ "TableName": "chat", "Statement": "SELECT * FROM \"secrets\"" });
+        let operations =
+            ["ExecuteStatement", "ExecuteTransaction", "BatchExecuteStatement", "GetRecords"];
+        for operation in operations.into_iter().chain(["ListTables", "ListStreams", "Unknown"]) {
+            assert_eq!(tables_of(operation, &decoy), [], "{operation}");
+        }
+        let mixed = json!({
+            "TableName": "chat",
+            "RequestItems": { "a": {} },
+            "TransactItems": [{ "Put": { "TableName": "b" } }],
+        });
+        assert_eq!(tables_of("BatchWriteItem", &mixed), [("BatchWriteItem", "a")]);
+        assert_eq!(tables_of("TransactWriteItems", &mixed), [("PutItem", "b")]);
+        assert_eq!(tables_of("Scan", &mixed), [("Scan", "chat")]);
     }
 }

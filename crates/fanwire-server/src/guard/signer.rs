@@ -64,7 +64,7 @@ impl Router {
                 caller: None,
                 action: Some("iot:Connect"),
                 resource: None,
-                source_ip: source.peer.ip(),
+                source_ip: self.client(source, headers).address.ip(),
                 error: error.name(),
                 why: "the signature of a WebSocket's URL does not count",
             });

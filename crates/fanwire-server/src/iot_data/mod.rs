@@ -15,10 +15,10 @@ pub(crate) use self::error::{DataError, trace_id};
 pub(crate) use self::messages::{MAX_PAYLOAD, message, unreadable};
 pub(crate) use self::parameters::Parameters;
 use self::parameters::{encode_user_properties, rest_of};
+use crate::head_tap::headers_of;
 use crate::realtime::Endpoint;
 use crate::response::{self, Answer};
 use crate::router::{CallBody, Router, Source};
-use crate::upgrade::headers_of;
 
 impl Router {
     /// Answers a request to the data plane.

@@ -78,6 +78,11 @@ pub(super) static METRICS: &[Metric] = &[
         "bytes that were yet to be sent to connections when they ended",
     ),
     gauge("shard_waiting_bytes", &["plane"], "bytes that wait for the threads of the connections"),
+    gauge(
+        "shard_waiting_max_bytes",
+        &["plane"],
+        "bytes that wait for the one of them that most wait for; it takes 64 MiB",
+    ),
     counter(
         "websocket_requests",
         &["event", "outcome"],
@@ -147,7 +152,12 @@ pub(super) static METRICS: &[Metric] = &[
     gauge(
         "certificate_expires_timestamp_seconds",
         &["name"],
-        "when a certificate ends, in seconds since the epoch, by the first name in it",
+        "when a certificate ends, in seconds since the epoch, by the first name in it; of several with that name, the first to end",
+    ),
+    gauge(
+        "certificate_not_before_timestamp_seconds",
+        &["name"],
+        "when that certificate began, in seconds since the epoch",
     ),
     gauge("process_resident_memory_bytes", &[], "memory of the server itself"),
     gauge("process_open_fds", &[], "descriptors that the server has open"),

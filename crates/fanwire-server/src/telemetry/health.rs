@@ -55,9 +55,11 @@ pub(crate) struct Checked {
 impl Readiness {
     /// Looks at all there is.
     pub(super) fn of(router: &Router, more: &[Arc<dyn Check>]) -> Self {
-        let clients = match router.is_stopping() {
-            true => Health::Failed("the server is sending its clients away".to_owned()),
-            false => Health::Well,
+        let clients = match (router.is_open(), router.is_stopping()) {
+            (_, true) => Health::Failed("the server is sending its clients away".to_owned()),
+            // In a cluster it has to meet the other nodes first.
+            (false, false) => Health::Failed("the server is yet to take clients".to_owned()),
+            (true, false) => Health::Well,
         };
         let own = [("clients", clients), ("store", store(router))];
         let more = more.iter().map(|check| (check.name(), check.check()));

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::export::{self, Form};
 use super::{Telemetry, health};
-use crate::listener::told_to;
+use crate::listener::{Sharing, listen_with_others, told_to};
 use crate::response::{self, Answer};
 
 /// Who may ask at once; others wait in the system's queue.
@@ -44,14 +44,11 @@ struct Answering {
 /// Where the address is taken, or not ours.
 pub(crate) fn open(
     address: SocketAddr,
-    beside_others: bool,
+    sharing: Sharing,
     telemetry: &Arc<Telemetry>,
     stopped: watch::Receiver<bool>,
 ) -> std::io::Result<SocketAddr> {
-    let listener = match beside_others {
-        true => crate::listener::listen_beside_others(address)?,
-        false => crate::listener::listen(address)?,
-    };
+    let listener = listen_with_others(address, sharing)?;
     let address = listener.local_addr()?;
     let registry = export::registry(telemetry);
     let answering = Arc::new(Answering { telemetry: Arc::clone(telemetry), registry });

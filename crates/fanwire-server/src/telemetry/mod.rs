@@ -30,6 +30,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fanwire_cluster::Cluster;
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -44,6 +45,7 @@ use self::samples::Samples;
 pub use self::traces::{TraceError, TraceOptions};
 pub(crate) use self::traces::{Traces, parent_of};
 use crate::guard::GuardOptions;
+use crate::listener::Sharing;
 use crate::router::Router;
 use crate::server::{Observers, StartError};
 use crate::tls::Certificates;
@@ -104,14 +106,15 @@ pub(crate) struct Telemetry {
 /// Where the address cannot be had, and the server may not do without.
 pub(crate) fn open(
     options: &TelemetryOptions,
+    sharing: Sharing,
     telemetry: &Arc<Telemetry>,
 ) -> Result<Option<Telling>, StartError> {
     let Some(address) = options.address else { return Ok(None) };
     // One that is named is this App's, which a new process takes over while the old one leaves.
     // The usual one may be another App's.
-    let beside_others = !options.may_do_without;
+    let sharing = if options.may_do_without { Sharing::Alone } else { sharing };
     let (closed, closing) = watch::channel(false);
-    match listener::open(address, beside_others, telemetry, closing) {
+    match listener::open(address, sharing, telemetry, closing) {
         Ok(address) => Ok(Some(Telling { address, closed })),
         Err(_) if options.may_do_without => Ok(None),
         Err(source) => Err(StartError::Listen { place: address.to_string(), source }),
@@ -196,6 +199,18 @@ impl Telemetry {
     /// Who makes traces, if anybody does.
     pub(crate) fn traces(&self) -> Option<&Traces> {
         self.traces.as_ref()
+    }
+
+    /// Counts a handshake of a WebSocket by its answer.
+    pub(crate) fn handshake(&self, status: StatusCode) {
+        self.counts.websocket_handshakes.count(match status.as_u16() {
+            101 => "accepted",
+            401 => "unauthorized",
+            403 => "forbidden",
+            429 => "too_many",
+            500.. => "failed",
+            _ => "refused",
+        });
     }
 
     /// Whether the server is ready for clients.

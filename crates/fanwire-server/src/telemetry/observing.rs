@@ -77,16 +77,6 @@ impl fanwire_websocket::Observer for Counting<dyn fanwire_websocket::Observer> {
             (EventType::Disconnect, false) => "disconnect error",
         };
         counts.requests.count(request);
-        if record.event_type == EventType::Connect {
-            counts.websocket_handshakes.count(match record.status {
-                200..300 => "accepted",
-                401 => "unauthorized",
-                403 => "forbidden",
-                429 => "too_many",
-                500.. => "failed",
-                _ => "refused",
-            });
-        }
         if let Some(traces) = self.telemetry.traces() {
             traces.request(record);
         }

@@ -15,6 +15,7 @@ use super::catalogue::METRICS;
 use super::counts::OfFunction;
 use super::process;
 use crate::router::Router;
+use crate::tls::CertificateFacts;
 
 /// The numbers of all metrics, by their names in the catalogue.
 #[derive(Debug, Default)]
@@ -81,13 +82,24 @@ impl Samples {
         for (limit, count) in router.guard().limiter().refused() {
             self.whole("limit_refusals", [limit.name()], count);
         }
-        for facts in telemetry.certificates.iter().flat_map(|certificates| certificates.facts()) {
-            let ends = facts.not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let name = facts.names.first().map(String::as_str).unwrap_or_default();
-            let number = Number::Real(ends.as_secs_f64());
-            self.add("certificate_expires_timestamp_seconds", [name], number);
-        }
+        self.certificates(telemetry.certificates.iter().flat_map(|it| it.facts()).collect());
         self.process(telemetry);
+    }
+
+    /// Of those with one name, such as for two kinds of keys, the one that ends first.
+    fn certificates(&mut self, mut facts: Vec<CertificateFacts>) {
+        facts.sort_by(|a, b| (a.names.first(), a.not_after).cmp(&(b.names.first(), b.not_after)));
+        facts.dedup_by(|later, earlier| later.names.first() == earlier.names.first());
+        for CertificateFacts { names, not_before, not_after, .. } in facts {
+            let name = names.first().map(String::as_str).unwrap_or_default();
+            for (metric, time) in [
+                ("certificate_not_before_timestamp_seconds", not_before),
+                ("certificate_expires_timestamp_seconds", not_after),
+            ] {
+                let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+                self.add(metric, [name], Number::Real(since.as_secs_f64()));
+            }
+        }
     }
 
     fn hub(&mut self, plane: &str, stats: &HubStats) {
@@ -95,6 +107,7 @@ impl Samples {
         self.whole("bytes_sent", [plane], stats.bytes_out);
         self.whole("bytes_unsent", [plane], stats.bytes_unsent);
         self.whole("shard_waiting_bytes", [plane], stats.waiting_bytes as u64);
+        self.whole("shard_waiting_max_bytes", [plane], stats.waiting_max_bytes as u64);
     }
 
     fn websocket(&mut self, router: &Router) {

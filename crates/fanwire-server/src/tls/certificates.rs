@@ -129,6 +129,7 @@ impl Certificates {
         let facts = |pair: &Pair, by_acme| CertificateFacts {
             names: pair.names.clone(),
             by_acme,
+            not_before: pair.period.begin.into(),
             not_after: pair.period.end.into(),
         };
         let files = state.files.iter().map(|file| facts(file.value(), false));

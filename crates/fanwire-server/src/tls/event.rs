@@ -65,6 +65,8 @@ pub struct CertificateFacts {
     pub names: Vec<String>,
     /// Whether an authority was asked for it, in contrast to files.
     pub by_acme: bool,
+    /// When it begins.
+    pub not_before: SystemTime,
     /// When it ends.
     pub not_after: SystemTime,
 }

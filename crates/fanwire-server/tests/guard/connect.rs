@@ -50,13 +50,18 @@ fn handshake(path: &str) -> Call {
 
 /// Sends a handshake; the answer's status and name of the error, and the socket.
 async fn knock(world: &World, call: &Call) -> (u16, String, TcpStream) {
-    let at = world.server.address();
+    let stream = TcpStream::connect(world.server.address()).await.unwrap();
+    knock_on(stream, call).await
+}
+
+/// The same, on a connection that there is.
+async fn knock_on(mut stream: TcpStream, call: &Call) -> (u16, String, TcpStream) {
+    let at = stream.peer_addr().unwrap();
     let mut text = format!("GET {} HTTP/1.1\r\nhost: {at}\r\nconnection: upgrade\r\n", call.path);
     for (name, value) in &call.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str("\r\n");
-    let mut stream = TcpStream::connect(at).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -115,6 +120,39 @@ async fn an_api_key_connects_as_often_as_its_plan_says() {
     let seen = [status(with(good)).await, status(with(good)).await, status(with(good)).await];
     assert_eq!(seen, [101, 101, 429]);
     assert!(!world.told().contains(good));
+    world.server.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_shows_nothing_that_an_earlier_request_of_its_connection_had() {
+    let world = World::of(&app("", "api_key = true"), SETTINGS).await;
+    let good = "an API key of some length";
+    // As a proxy does that keeps its connections: the first request is somebody else's.
+    let others = Call::new("GET", "/favicon.ico", "").with("x-api-key", good);
+    let stream = answered(&world, &others).await;
+    assert_eq!(knock_on(stream, &handshake("/dev")).await.0, 403);
+    let stream = answered(&world, &Call::new("GET", "/favicon.ico", "")).await;
+    assert_eq!(knock_on(stream, &handshake("/dev").with("x-api-key", good)).await.0, 101);
+    world.server.stop(Duration::from_secs(1)).await;
+}
+
+/// A connection on which a request was made, and its answer taken.
+async fn answered(world: &World, call: &Call) -> TcpStream {
+    let stream = TcpStream::connect(world.server.address()).await.unwrap();
+    let (_, _, mut stream) = knock_on(stream, call).await;
+    let mut body = Vec::new();
+    while !body.ends_with(b"}") {
+        body.push(stream.read_u8().await.unwrap());
+    }
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_that_show_nothing_count_among_those_of_their_address() {
+    let settings = format!("[limits]\nconnect_rate = 1\nconnect_burst = 2\n{SETTINGS}");
+    let world = World::of(&app("", "api_key = true"), &settings).await;
+    let status = async || knock(&world, &handshake("/dev")).await.0;
+    assert_eq!([status().await, status().await, status().await], [403, 403, 429]);
     world.server.stop(Duration::from_secs(1)).await;
 }
 

@@ -69,6 +69,24 @@ async fn an_address_has_so_many_connections_over_all_planes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_has_so_many_connections_that_say_nothing() {
+    let world = World::new("[limits]\nmax_connections_per_address = 2\n").await;
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(world.server.address()).await.unwrap();
+        // An answer shows that it is counted by now.
+        stream.write_all(b"GET /ping HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        within(stream.read_u8()).await.unwrap();
+        silent.push(stream);
+    }
+    let mut third = TcpStream::connect(world.server.address()).await.unwrap();
+    assert_eq!(within(third.read(&mut [0; 16])).await.unwrap(), 0);
+    assert_eq!(refused(&world, Excess::Address), 1);
+    drop(silent);
+    world.server.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_connects_so_often() {
     let world = World::new("[limits]\nconnect_rate = 1\nconnect_burst = 2\n").await;
     let (first, second) = (knock(&world).await.0, connack(&world, "a").await.0);
