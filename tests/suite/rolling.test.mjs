@@ -112,3 +112,15 @@ test('a new server takes the place of one that leaves: nothing acknowledged is l
   await Promise.all([reader, writer].map((peer) => peer.client.endAsync(true)));
   await second.stop();
 });
+
+test('an address that another app has is refused, and not shared with it', { timeout: 60_000 }, async () => {
+  const place = await new Place().open();
+  const first = place.begin();
+  await ready(first);
+  // The same addresses, and a data folder of its own: it takes over from nobody.
+  place.data = temporaryFolder('rolling-other');
+  const stranger = place.begin();
+  assert.equal((await within(stranger.exited, 'it ends')).code, 1);
+  assert.match(stranger.stderr, new RegExp(`127.0.0.1:${place.port}.*in use`));
+  await first.stop();
+});
