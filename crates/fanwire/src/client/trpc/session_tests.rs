@@ -157,6 +157,18 @@ fn what_is_called_before_there_is_a_connection_goes_out_as_one_batch() {
 }
 
 #[test]
+fn no_batch_is_longer_than_a_frame_may_be() {
+    let mut client = Client::new(SessionOptions::default());
+    for id in 1..=90 {
+        client.call(id, request(ProcedureType::Query, &"q".repeat(1_000)));
+    }
+    client.open(1, None);
+    let texts: Vec<String> = client.sent().into_iter().map(|(_, text)| text).collect();
+    assert!(texts.iter().all(|text| text.len() <= 32 * 1024));
+    assert_eq!(texts.iter().map(|text| text.matches("\"id\"").count()).sum::<usize>(), 90);
+}
+
+#[test]
 fn attempts_are_made_after_longer_and_longer_times() {
     let mut client = Client::new(SessionOptions::default());
     for (nth, seconds) in [2.0, 4.0, 8.0, 16.0, 30.0, 30.0].into_iter().enumerate() {

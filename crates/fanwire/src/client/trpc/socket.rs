@@ -10,6 +10,10 @@ use super::session::{KeepAlive, PROVEN_AFTER};
 /// is a frame less to be read.
 const MAX_BATCH: usize = 100;
 
+/// The most bytes of several messages in one batch: API Gateway takes 32 KB in a frame, and what
+/// it refuses with all subscriptions in it would be sent again, and refused again.
+const MAX_BATCH_BYTES: usize = 24 * 1024;
+
 /// A connection, counted from 1 by its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SocketId(pub(super) u64);
@@ -127,10 +131,18 @@ impl Socket {
         [self.ping_at, self.pong_by, self.leave_by].into_iter().flatten().min()
     }
 
-    /// The next text to be sent: one by itself, or all messages before the next such.
+    /// The next text to be sent: one by itself, or as many messages before the next such as fit.
     pub(super) fn next_text(&mut self) -> Option<String> {
+        let mut bytes = 0;
         let messages = self.outgoing.iter().take(MAX_BATCH);
-        let count = messages.take_while(|next| matches!(next, Outgoing::Message(_))).count();
+        let fits = messages.take_while(|next| match next {
+            Outgoing::Message(text) => {
+                bytes += text.len();
+                bytes <= MAX_BATCH_BYTES
+            }
+            Outgoing::Bare(_) => false,
+        });
+        let count = fits.count();
         if self.outgoing.is_empty() {
             return None;
         }
