@@ -29,6 +29,9 @@ pub(super) async fn order(
     challenges: &Challenges,
     name: &str,
 ) -> Result<Pair, AcmeError> {
+    // What is issued and cannot be kept is issued again and again, which authorities only do for
+    // so long.
+    store.try_to_keep()?;
     let account = account(acme, store).await?;
     let identifiers = [Identifier::Dns(name.to_owned())];
     let ordered = account.new_order(&NewOrder::new(&identifiers)).await;

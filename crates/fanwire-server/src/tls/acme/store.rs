@@ -13,6 +13,10 @@ use super::AcmeError;
 /// The file with the account and its key.
 const ACCOUNT: &str = "account.json";
 
+/// A file that is written to see whether one can be, more than a certificate with its key takes.
+const TRIAL: &str = "trial";
+const TRIAL_BYTES: usize = 32 * 1024;
+
 /// A folder for one authority: what a test authority has issued is never taken for more.
 pub(super) struct Store(PathBuf);
 
@@ -27,6 +31,13 @@ impl Store {
         let path = folder.join(name.trim_matches(['.', '-']));
         folder::make_private(&path).map_err(failed("create", &path))?;
         Ok(Self(path))
+    }
+
+    /// Finds out whether anything can be kept, by keeping something.
+    pub(super) fn try_to_keep(&self) -> Result<(), AcmeError> {
+        let path = self.0.join(TRIAL);
+        let kept = folder::write(&path, &[0; TRIAL_BYTES], 0o600);
+        kept.and_then(|()| fs::remove_file(&path)).map_err(failed("write", &path))
     }
 
     /// The account, if there is one.
@@ -104,5 +115,16 @@ mod tests {
         assert_eq!((mode(&store.0), mode(&store.file_of("a.com"))), (0o700, 0o600));
         fs::write(store.file_of("a.com"), "damaged").unwrap();
         assert!(store.certificate("a.com").is_none());
+    }
+
+    #[test]
+    fn it_is_found_out_before_whether_anything_can_be_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), "https://a.example.com/dir").unwrap();
+        store.try_to_keep().unwrap();
+        assert_eq!(fs::read_dir(&store.0).unwrap().count(), 0);
+        fs::remove_dir(&store.0).unwrap();
+        let refused = store.try_to_keep().unwrap_err();
+        assert!(matches!(refused, AcmeError::File { action: "write", .. }), "{refused}");
     }
 }
