@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import http from 'node:http';
 import http2 from 'node:http2';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -33,9 +33,9 @@ function settings(text, certificate = false) {
 }
 
 /** Serves with settings that have their listeners; their places, in order. */
-async function served(text, { certificate = false, name = 'cluster', env = {}, data } = {}) {
+async function served(text, { certificate = false, name = 'cluster', env = {}, data, target = app(name) } = {}) {
   const { folder, file } = settings(text, certificate);
-  const server = await start(app(name), { command: 'serve', args: ['--config', file, ...(data ? ['--data', data] : [])], env, listen: false });
+  const server = await start(target, { command: 'serve', args: ['--config', file, ...(data ? ['--data', data] : [])], env, listen: false });
   return Object.assign(server, { folder, places: server.ready.listeners });
 }
 
@@ -241,6 +241,51 @@ describe('a signal to read everything again', () => {
     await server.stop();
   });
 
+  /** An app of its own, which may be changed. */
+  function copied() {
+    const target = temporaryFolder('served');
+    cpSync(app('cluster'), target, { recursive: true });
+    const file = (name) => path.join(target, name);
+    const edit = (name, from, to) => writeFileSync(file(name), readFileSync(file(name), 'utf8').replace(from, to));
+    return { target, edit };
+  }
+
+  test('has functions run the code that is in its place now', async () => {
+    const { target, edit } = copied();
+    const server = await served(`[[listen]]\n${ANY}\n${OPEN}`, { target });
+    const client = await connect(server.url());
+    assert.match(await client.ask('who am I?'), /=$/);
+    edit('handlers.js', ': requestContext.connectionId', ': "the new code"');
+    server.child.kill('SIGHUP');
+    await lines(server, /the app and its settings: read again/);
+    await eventually(async () => (await client.ask('who am I?')) === 'the new code', 'the new code answers');
+    await client.close();
+    await server.stop();
+  });
+
+  for (const [what, break_, said] of [
+    ["a topic rule's SQL is wrong", ({ edit }) => edit('fanwire.toml', /$/, '\n[realtime.subscribers.wrong]\nsql = "SELECT * FORM \'a\'"\nfunction = "heard"\n'), /FORM/],
+    ['the file of keys is gone', ({ keys }) => rmSync(keys), /keys\.toml/],
+  ]) {
+    test(`changes nothing where ${what}, whatever else has changed`, async () => {
+      const { target, edit } = copied();
+      const keys = path.join(target, 'keys.toml');
+      writeFileSync(keys, '[keys.backend]\nid = "AKIDEXAMPLE"\nsecret = "a secret of some length"\nallow = ["*"]\n');
+      const access = `[access]\nkeys_file = ${JSON.stringify(keys)}\nallow_anonymous = ["mqtt"]\n`;
+      const server = await served(`[[listen]]\n${ANY}\n${access}`, { target });
+      const client = await connect(server.url());
+      edit('fanwire.toml', '[functions.message]', '[functions.renamed]');
+      edit('fanwire.toml', 'function = "message"', 'function = "renamed"');
+      break_({ edit, keys });
+      server.child.kill('SIGHUP');
+      const { text } = await lines(server, /served on as it was/);
+      assert.match(text, said);
+      assert.match(await client.ask('still here?'), /=$/);
+      await client.close();
+      await server.stop();
+    });
+  }
+
   test('keeps what was there where the files are wrong, and says where', async () => {
     const server = await served(`[[listen]]\n${ANY}\n${OPEN}`);
     const config = path.join(server.folder, 'fanwire.serve.toml');
@@ -255,6 +300,25 @@ describe('a signal to read everything again', () => {
 });
 
 describe('settings', () => {
+  test('have secrets in variables that no function gets', async () => {
+    const target = temporaryFolder('served');
+    cpSync(app('cluster'), target, { recursive: true });
+    const handlers = path.join(target, 'handlers.js');
+    const shown = '["SECRET", "TOKEN", "NOTIFY_SOCKET", "OTHER"].map((name) => process.env[name] ?? "none").join()';
+    writeFileSync(handlers, readFileSync(handlers, 'utf8').replace(': requestContext.connectionId', `: ${shown}`));
+    const keys = path.join(target, 'keys.toml');
+    writeFileSync(keys, '[tokens.ops]\ntoken = "${env:TOKEN}"\nallow = ["fanwire:Read"]\n');
+    const key = '[access.keys.a]\nid = "AKIDEXAMPLE"\nsecret = "${env:SECRET}"\nallow = ["*"]\n';
+    const access = `[access]\nkeys_file = ${JSON.stringify(keys)}\nallow_anonymous = ["mqtt"]\n${key}`;
+    const secret = 'a secret of some length';
+    const env = { SECRET: secret, TOKEN: secret, NOTIFY_SOCKET: path.join(target, 'nobody'), OTHER: 'x' };
+    const server = await served(`[[listen]]\n${ANY}\n${access}`, { target, env });
+    const client = await connect(server.url());
+    assert.equal(await client.ask('what do you see?'), 'none,none,none,x');
+    await client.close();
+    await server.stop();
+  });
+
   test('have to name a broker that lets anybody in', async () => {
     const { file } = settings('');
     const { status, stderr } = await fanwire(['serve', app('cluster'), '--config', file, '--data', temporaryFolder('data')]);

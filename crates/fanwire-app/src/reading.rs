@@ -56,6 +56,8 @@ pub(crate) struct Reading<'o> {
     pub(crate) issues: Issues,
     /// The files that were read, or would have been if they existed.
     pub(crate) files: Vec<PathBuf>,
+    /// The environment variables that were asked for.
+    pub(crate) variables: IndexSet<String>,
 }
 
 impl<'o> Reading<'o> {
@@ -70,7 +72,8 @@ impl<'o> Reading<'o> {
         let file_id = sources.add(path.to_owned(), text);
         let issues = Issues::default();
         let files = vec![absolute(path)];
-        Self { file: path.to_owned(), folder, file_id, options, sources, issues, files }
+        let variables = IndexSet::new();
+        Self { file: path.to_owned(), folder, file_id, options, sources, issues, files, variables }
     }
 
     /// Reports a setting of the command line that cannot be used.

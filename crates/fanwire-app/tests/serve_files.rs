@@ -208,6 +208,23 @@ fn calls_are_written_to_a_file_of_a_bounded_size() {
 }
 
 #[test]
+fn variables_are_told_that_settings_take_and_no_others() {
+    let key = "id = \"AKIDEXAMPLE\"\nsecret = \"${env:SECRET}\"\nallow = [\"*\"]\n";
+    let file = format!("[access.keys.a]\n{key}");
+    let table = format!("name = \"${{env:NAME}}\"\n[serve.access.keys.a]\n{key}");
+    let mut options = LoadOptions::default();
+    for name in ["SECRET", "NAME"] {
+        options.environment.insert(name.to_owned(), "a secret that is long".to_owned());
+    }
+    for (name, text) in [(FILE_NAME, file), ("fanwire.toml", table)] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let loaded = load(None, &folder.path().join("fanwire.toml"), &options).unwrap();
+        assert!(loaded.serve.variables.iter().eq(["SECRET"]), "{name}");
+    }
+}
+
+#[test]
 fn every_example_of_the_documentation_is_right() {
     let page = include_str!("../../../docs/serve.md");
     let examples =

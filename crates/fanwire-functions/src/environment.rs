@@ -44,9 +44,28 @@ fn is_of_another_function(name: &str) -> bool {
         )
 }
 
-/// What a process that this one starts has of its environment.
-pub(crate) fn inherited(own: impl Iterator<Item = (OsString, OsString)>) -> Environment {
-    own.filter(|(name, _)| name.to_str().is_none_or(|name| !is_of_another_function(name))).collect()
+/// Variables by which systemd speaks with this process (sd_notify(3), sd_listen_fds(3)): a child
+/// that uses them would speak for it.
+const OF_THE_SERVICE_MANAGER: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
+
+/// What a process that this one starts has of its environment, without what is `withheld`.
+pub(crate) fn inherited(
+    own: impl Iterator<Item = (OsString, OsString)>,
+    withheld: &[String],
+) -> Environment {
+    let is_for_all = |name: &str| {
+        !is_of_another_function(name)
+            && !OF_THE_SERVICE_MANAGER.contains(&name)
+            && !withheld.iter().any(|each| each == name)
+    };
+    own.filter(|(name, _)| name.to_str().is_none_or(is_for_all)).collect()
 }
 
 /// Variables with AWS credentials that mean nothing, for SDKs to sign with: what is served
@@ -73,7 +92,7 @@ pub(crate) fn of(
     inherited: impl Iterator<Item = (OsString, OsString)>,
     log_stream: &str,
 ) -> Environment {
-    let mut environment = self::inherited(inherited);
+    let mut environment = self::inherited(inherited, &options.withheld);
     let has = |name: &str| environment.contains_key(std::ffi::OsStr::new(name));
     let stand_ins: Vec<_> = stand_in_credentials(has).collect();
     let mut set = |name: &str, value: &str| environment.insert(name.into(), value.into());
@@ -194,6 +213,13 @@ mod tests {
         );
         assert!(!made.contains_key("AWS_LAMBDA_MAX_CONCURRENCY"));
         assert!(!made.contains_key("AWS_LAMBDA_RUNTIME_API"));
+    }
+
+    #[test]
+    fn what_is_the_servers_own_is_not_inherited() {
+        let own = ["SECRET", "NOTIFY_SOCKET", "PATH"].map(|name| (name.into(), "x".into()));
+        let made = inherited(own.into_iter(), &["SECRET".to_owned()]);
+        assert_eq!(made.keys().collect::<Vec<_>>(), ["PATH"]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub struct HostOptions {
     /// Variables set in every function's process above the function's own, such as
     /// `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`.
     pub environment: IndexMap<String, String>,
+    /// Variables of this process that no process of the App gets, unless the App sets them:
+    /// the server's own secrets. Default: none.
+    pub withheld: Vec<String>,
     /// The most processes of one function, so the most of its events at a time.
     /// [`Function::concurrency`](fanwire_app::model::Function::concurrency) goes before
     /// it. Default 10.
@@ -79,6 +82,7 @@ impl Default for HostOptions {
             region: "us-east-1".to_owned(),
             account_id: "000000000000".to_owned(),
             environment: IndexMap::new(),
+            withheld: Vec::new(),
             max_processes: 10,
             max_waiting: 10_000,
             max_held_bytes: 256 * 1024 * 1024,

@@ -239,6 +239,19 @@ impl Realtime {
         Ok(realtime)
     }
 
+    /// Whether settings can be served, as far as that shows before.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub fn check(
+        model: &model::Realtime,
+        region: &str,
+        account_id: &str,
+    ) -> Result<(), SettingsError> {
+        Settings::new(model, region, account_id).map(|_| ())
+    }
+
     /// Serves a changed model from now on. Connections stay; what their authorizers said
     /// holds until it is asked for again.
     ///

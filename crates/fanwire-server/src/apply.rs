@@ -9,8 +9,9 @@ use fanwire_dynamodb::{TableError, TableNote};
 use fanwire_functions::FunctionChanges;
 
 use crate::domains::Domains;
+use crate::guard::PreparedKeys;
 use crate::proxy::TrustedProxies;
-use crate::realtime::RealtimeError;
+use crate::realtime::{RealtimeError, RealtimeHost};
 use crate::server::{Server, make_tables};
 
 /// What came of applying a changed App.
@@ -53,16 +54,28 @@ pub struct LiveSettings {
     pub limits: Limits,
 }
 
+/// Settings that are ready to hold, with the keys that they name.
+#[derive(Debug)]
+pub struct PreparedSettings {
+    settings: LiveSettings,
+    keys: Option<PreparedKeys>,
+}
+
 impl Server {
-    /// Has settings hold from now on.
+    /// Reads what settings name, so that [`update`](Self::update) cannot fail.
     ///
     /// # Errors
     ///
-    /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
-    pub fn update(&self, settings: LiveSettings) -> Result<(), String> {
-        self.router.guard().update(&settings.access, settings.limits)?;
+    /// Where the file of keys cannot be used: why, in words.
+    pub fn prepare(&self, settings: LiveSettings) -> Result<PreparedSettings, String> {
+        let keys = self.router.guard().prepare(&settings.access)?;
+        Ok(PreparedSettings { settings, keys })
+    }
+
+    /// Has settings hold from now on.
+    pub fn update(&self, PreparedSettings { settings, keys }: PreparedSettings) {
+        self.router.guard().update(&settings.access, keys, settings.limits);
         self.router.update(settings.proxies, settings.domains);
-        Ok(())
     }
 
     /// Serves a changed App from now on. Connections to an API whose id stays live on, and
@@ -72,18 +85,26 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ApplyError`]; tables that were made by then stay.
+    /// [`ApplyError`]; tables that were made by then stay, and nothing else has changed.
     pub async fn apply(&self, app: &App) -> Result<Applied, ApplyError> {
         let mut ids = HashSet::new();
         if let Some(twice) = app.websocket_apis.iter().find(|api| !ids.insert(&api.id)) {
             return Err(ApplyError::SameId(twice.id.clone()));
         }
+        // A change is served whole or not at all.
+        RealtimeHost::check(app)?;
         // The new code may look for its tables at once, the new routes for their code.
         let tables = make_tables(self.router.tables(), app).await?;
-        let functions = self.functions().update(&self.hosted(app), self.host_update(app))?;
         let realtime = self.router.realtime_host();
         let had_endpoint = self.router.has_realtime();
-        realtime.apply(app, self.clock_ahead()).await?;
+        if !had_endpoint {
+            // Its store may not be there to be had.
+            realtime.apply(app, self.clock_ahead()).await?;
+        }
+        let functions = self.functions().update(&self.hosted(app), self.host_update(app))?;
+        if had_endpoint {
+            realtime.apply(app, self.clock_ahead()).await?;
+        }
         match self.nitric() {
             // Its sockets stay, whatever the file says.
             Some(nitric) => nitric.apply(app).await,

@@ -57,7 +57,7 @@ mod telemetry;
 mod tls;
 mod upgrade;
 
-pub use self::apply::{Applied, ApplyError, LiveSettings};
+pub use self::apply::{Applied, ApplyError, LiveSettings, PreparedSettings};
 pub use self::control::{Feed, Listening, Logs, describe_decision, question_of};
 pub use self::guard::{GuardError, GuardEvent, GuardObserver, GuardOptions};
 pub use fanwire_cluster::{Cluster, ClusterOptions, Credentials, NatsTls};

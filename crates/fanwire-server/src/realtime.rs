@@ -121,6 +121,17 @@ impl RealtimeHost {
         self.now.load().is_some()
     }
 
+    /// Whether the endpoint of an App can be served, as far as that shows before.
+    ///
+    /// # Errors
+    ///
+    /// [`RealtimeError`].
+    pub(crate) fn check(app: &App) -> Result<(), RealtimeError> {
+        let Some(model) = &app.realtime else { return Ok(()) };
+        Rules::check(model)?;
+        Ok(Realtime::check(model, &app.region, &app.account_id)?)
+    }
+
     /// Serves what the App says from now on: starts, changes or stops the endpoint. A new
     /// one has its clock `ahead` of the machine's.
     ///
@@ -138,8 +149,7 @@ impl RealtimeHost {
             }
             return Ok(());
         };
-        // Before anything changes: a change is served whole or not at all.
-        Rules::check(model)?;
+        Self::check(app)?;
         let (plane, rules, keys) = match self.endpoint() {
             Some(endpoint) => {
                 endpoint.plane.update(model, &app.region, &app.account_id)?;

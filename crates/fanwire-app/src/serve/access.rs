@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::permission::{self, Permission};
@@ -155,6 +156,9 @@ pub struct Credentials {
     pub tokens: Vec<AccessToken>,
     /// What clients connect with.
     pub api_keys: Vec<ApiKey>,
+    /// The environment variables that a file of keys was taken from.
+    #[serde(skip)]
+    pub variables: IndexSet<String>,
 }
 
 /// A key that requests are signed with.
@@ -247,15 +251,17 @@ pub fn read_keys(path: &Path, options: &LoadOptions) -> Result<Credentials, Load
     let mut credentials = Credentials::default();
     if !reading.issues.has_errors() {
         let tree = {
-            let Reading { folder, options, sources, issues, files, .. } = &mut reading;
+            let Reading { folder, options, sources, issues, files, variables, .. } = &mut reading;
             let mut resolver =
                 Resolver::new(&root, options, Format::Native, folder, sources, issues);
             let tree = resolver.resolve_root();
             files.extend(resolver.included_files());
+            variables.clone_from(resolver.asked());
             tree
         };
         check(&tree, &KEYS_FILE, &mut reading.issues);
         credentials = credentials_of(&tree, &mut reading);
+        credentials.variables = std::mem::take(&mut reading.variables);
     }
     if reading.issues.has_errors() {
         let diagnostics = reading.issues.into_diagnostics(&reading.sources);
@@ -287,6 +293,7 @@ fn credentials_of(node: &Node, reading: &mut Reading<'_>) -> Credentials {
         keys: each(node, "keys", reading, key),
         tokens: each(node, "tokens", reading, token),
         api_keys: each(node, "api_keys", reading, api_key),
+        variables: IndexSet::new(),
     }
 }
 

@@ -107,6 +107,10 @@ pub struct Serve {
     pub cluster: Option<cluster::Cluster>,
     /// The folder for what outlives the process.
     pub data: Option<PathBuf>,
+    /// The environment variables that all this was taken from: they are for the server, and no
+    /// function's.
+    #[serde(skip)]
+    pub variables: IndexSet<String>,
 }
 
 /// What is said of serving, and what of it has no effect.
@@ -167,18 +171,21 @@ fn import(reading: &mut Reading<'_>, text: &str, is_project: bool) -> Option<Ser
         return None;
     }
     let tree = {
-        let Reading { folder, options, sources, issues, files, .. } = reading;
+        let Reading { folder, options, sources, issues, files, variables, .. } = reading;
         let mut resolver = Resolver::new(&root, options, Format::Native, folder, sources, issues);
-        let tree = resolver.resolve_root();
+        // What else is in a project file is read and checked with the App.
+        let tree = match is_project {
+            true => resolver.resolve_at(&["serve"]),
+            false => Some(resolver.resolve_root()),
+        };
         files.extend(resolver.included_files());
+        variables.clone_from(resolver.asked());
         tree
     };
-    if !is_project {
-        check(&tree, &SERVE, &mut reading.issues);
-        return Some(build(&tree, reading));
+    if let (Some(tree), false) = (&tree, is_project) {
+        check(tree, &SERVE, &mut reading.issues);
     }
-    // What else is in a project file is checked where the App is read.
-    Some(tree.get("serve").map(|node| build(node, reading)).unwrap_or_default())
+    Some(tree.map(|tree| build(&tree, reading)).unwrap_or_default())
 }
 
 /// The settings that a table holds, which has been checked.
@@ -198,6 +205,7 @@ fn build(node: &Node, reading: &mut Reading<'_>) -> Serve {
             .unwrap_or_default(),
         cluster: node.get("cluster").map(|node| cluster::build(node, reading)),
         data: text("data").map(|path| join(&reading.folder, &path)),
+        variables: std::mem::take(&mut reading.variables),
     }
 }
 

@@ -19,7 +19,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::diagnostic::{Issue, Issues};
 use crate::node::{Entry, Map, Node, Value};
@@ -54,6 +54,8 @@ pub(crate) struct Resolver<'r> {
     format: Format,
     /// The process environment and what `.env` adds to it.
     environment: IndexMap<String, String>,
+    /// Names that `${env:}` was asked for.
+    asked: IndexSet<String>,
     /// The folder that `${file()}` starts from.
     folder: &'r Path,
     sources: &'r mut Sources,
@@ -88,6 +90,7 @@ impl<'r> Resolver<'r> {
             options,
             format,
             environment: options.environment.clone(),
+            asked: IndexSet::new(),
             folder,
             sources,
             issues,
@@ -131,6 +134,11 @@ impl<'r> Resolver<'r> {
     /// The names and values that `${env:}` finds.
     pub(crate) fn environment(&self) -> &IndexMap<String, String> {
         &self.environment
+    }
+
+    /// The names that `${env:}` was asked for so far.
+    pub(crate) fn asked(&self) -> &IndexSet<String> {
+        &self.asked
     }
 
     /// The files that variables include, whether or not they exist.

@@ -48,13 +48,18 @@ impl Resolver<'_> {
         let address_or_empty = address.unwrap_or_default();
         match kind {
             "self" => self.own_value(address_or_empty),
-            "env" => match self.environment.get(address_or_empty) {
-                Some(value) => text(value),
-                None => Ok(missing(
-                    format!("the environment variable {address_or_empty} is not set"),
-                    Some(format!("set it, or give a fallback: ${{env:{address_or_empty}, ''}}")),
-                )),
-            },
+            "env" => {
+                self.asked.insert(address_or_empty.to_owned());
+                match self.environment.get(address_or_empty) {
+                    Some(value) => text(value),
+                    None => Ok(missing(
+                        format!("the environment variable {address_or_empty} is not set"),
+                        Some(format!(
+                            "set it, or give a fallback: ${{env:{address_or_empty}, ''}}"
+                        )),
+                    )),
+                }
+            }
             "opt" => Ok(self.option(address, place)),
             "sls" => match address_or_empty {
                 "stage" => {

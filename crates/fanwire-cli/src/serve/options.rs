@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fanwire_app::App;
+use fanwire_app::LoadOptions;
 use fanwire_app::serve::Serve;
+use fanwire_app::serve::access::read_keys;
 use fanwire_app::serve::listen::{ListenAt as Said, Listener};
 use fanwire_app::serve::telemetry::{Telemetry, TelemetryAddress};
 use fanwire_server::{
@@ -61,6 +63,7 @@ pub(super) fn options(
     });
     let proxies = TrustedProxies::of(settings.trusted_proxies.iter().map(String::as_str))?;
     let mut options = hosting::server_options(folder, args.max_processes);
+    options.functions.withheld = own_variables(settings);
     options.address = OWN;
     // Handlers that call AWS by its own names come here, and want certificates for them.
     options.tls = Some(Arc::new(Authority::open_in(&folder.join(AUTHORITY))?));
@@ -82,6 +85,16 @@ pub(super) fn options(
     options.nitric.first_socket_port = args.socket_port;
     options.cluster = settings.cluster.as_ref().map(|said| cluster::options(app, said));
     Ok(options)
+}
+
+/// The environment variables that settings and the file of keys have secrets from.
+fn own_variables(settings: &Serve) -> Vec<String> {
+    let environment = std::env::vars().collect();
+    let load = LoadOptions { environment, ..LoadOptions::default() };
+    // A file that cannot be used is told of where it is needed.
+    let keys = settings.access.keys_file.as_ref().and_then(|path| read_keys(path, &load).ok());
+    let of_keys = keys.into_iter().flat_map(|keys| keys.variables);
+    settings.variables.iter().cloned().chain(of_keys).collect()
 }
 
 /// What the server tells of itself. Where nobody says at which address, it does without one

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fanwire_app::App;
 use fanwire_app::serve::Serve;
-use fanwire_server::{Domains, LiveSettings, Server, TrustedProxies};
+use fanwire_server::{Applied, Domains, LiveSettings, Server, TrustedProxies};
 use sd_notify::NotifyState;
 
 use super::{service_manager, settings};
@@ -51,9 +51,11 @@ impl Reloading<'_> {
             access: settings.access.clone(),
             limits: settings.limits.clone(),
         };
+        let live = self.server.prepare(live)?;
         let changes = self.app.changes(&app);
         let applied = self.server.apply(&app).await.map_err(|error| error.to_string())?;
-        self.server.update(live)?;
+        self.server.update(live);
+        self.load_code_again(&app, &applied);
         for warning in loaded.warnings.iter().chain(&read.warnings) {
             self.console.news(warning.to_string());
         }
@@ -74,6 +76,15 @@ impl Reloading<'_> {
         Ok(())
     }
 
+    /// Has functions whose settings are the same run the code that is there now: a deployment
+    /// puts other files into the same place. Processes that have an event end after it.
+    fn load_code_again(&self, app: &App, applied: &Applied) {
+        let fresh = [&applied.functions.added, &applied.functions.changed];
+        let is_fresh = |key: &str| fresh.iter().any(|keys| keys.iter().any(|each| each == key));
+        let others = app.functions.keys().map(String::as_str).filter(|key| !is_fresh(key));
+        self.server.functions().reload(others);
+    }
+
     /// What says something else than when the server was started, and is not looked at again.
     fn unchanged_until_restart(&self, new: &Serve) -> Vec<&'static str> {
         let old = &self.settings;
@@ -89,6 +100,7 @@ impl Reloading<'_> {
             domains: _,
             access: _,
             drain: _,
+            variables: _,
         } = new;
         let sections = [
             ("[[listen]]", old.listeners != *listeners),

@@ -53,6 +53,8 @@ pub(super) struct Life {
     pub(super) key: String,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) processes: Arc<Processes>,
+    /// See [`HostOptions::withheld`](crate::HostOptions::withheld).
+    pub(super) withheld: Vec<String>,
     pub(super) states: watch::Sender<BTreeMap<String, ServiceState>>,
     /// Its sender dropped, the service is to stop.
     pub(super) wanted: watch::Receiver<Wanted>,
@@ -112,7 +114,7 @@ impl Life {
 
     fn start(&self, service: &Service) -> std::io::Result<Run> {
         let Service { command, folder, environment, .. } = service;
-        let mut variables = environment::inherited(std::env::vars_os());
+        let mut variables = environment::inherited(std::env::vars_os(), &self.withheld);
         variables.extend(environment.iter().map(|(name, value)| (name.into(), value.into())));
         let launch = Launch {
             program: "/bin/sh".into(),

@@ -48,6 +48,7 @@ struct Shared {
     observer: Arc<dyn Observer>,
     processes: Arc<Processes>,
     runtime: Handle,
+    withheld: Vec<String>,
     running: Mutex<Running>,
     states: watch::Sender<BTreeMap<String, ServiceState>>,
 }
@@ -78,6 +79,7 @@ impl Functions {
             observer: Arc::clone(&maker.observer),
             processes: Arc::clone(&maker.processes),
             runtime: maker.runtime.clone(),
+            withheld: self.host.served.load().options.withheld.clone(),
             running: Mutex::default(),
             states: watch::Sender::default(),
         };
@@ -161,6 +163,7 @@ impl Supervisor {
             key: key.to_owned(),
             observer: Arc::clone(&shared.observer),
             processes: Arc::clone(&shared.processes),
+            withheld: shared.withheld.clone(),
             states: shared.states.clone(),
             wanted: watched,
         };

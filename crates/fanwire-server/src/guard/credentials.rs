@@ -39,6 +39,13 @@ pub(crate) struct Credentials {
     said: Mutex<Said>,
 }
 
+/// Keys and tokens that were read, and may be valid from some time on.
+#[derive(Debug)]
+pub(crate) struct PreparedKeys {
+    said: Said,
+    listed: Vec<access::Credentials>,
+}
+
 /// Where keys and tokens come from.
 #[derive(Debug, Clone)]
 struct Said {
@@ -76,7 +83,7 @@ impl Credentials {
     pub(crate) fn new(access: &Access) -> Self {
         Self {
             of_functions: None,
-            now: ArcSwap::from_pointee(Valid::of(&[&access.credentials])),
+            now: ArcSwap::from_pointee(Valid::of(std::slice::from_ref(&access.credentials))),
             said: Mutex::new(Said::of(access)),
         }
     }
@@ -136,17 +143,22 @@ impl Credentials {
         if said.file.is_none() { Ok(None) } else { self.read_said(&mut said) }
     }
 
-    /// Has other settings hold, with the file that they name.
+    /// Reads the file that other settings name.
     ///
     /// # Errors
     ///
-    /// Where that cannot be used: why, in words. What was said before holds on.
-    pub(crate) fn replace(&self, access: &Access) -> Result<(), String> {
-        let mut said = self.said();
-        let mut new = Said::of(access);
-        self.read_said(&mut new)?;
-        *said = new;
-        Ok(())
+    /// Where that cannot be used: why, in words.
+    pub(crate) fn prepare(&self, access: &Access) -> Result<PreparedKeys, String> {
+        let mut said = Said::of(access);
+        let listed = self.list(&mut said)?.unwrap_or_default();
+        Ok(PreparedKeys { said, listed })
+    }
+
+    /// Has other settings hold.
+    pub(crate) fn replace(&self, PreparedKeys { said, listed }: PreparedKeys) {
+        let mut old = self.said();
+        self.now.store(Arc::new(Valid::of(&listed)));
+        *old = said;
     }
 
     fn said(&self) -> MutexGuard<'_, Said> {
@@ -154,6 +166,14 @@ impl Credentials {
     }
 
     fn read_said(&self, said: &mut Said) -> Result<Option<usize>, String> {
+        let Some(listed) = self.list(said)? else { return Ok(None) };
+        let count = listed.iter().map(|one| one.keys.len() + one.tokens.len()).sum();
+        self.now.store(Arc::new(Valid::of(&listed)));
+        Ok(Some(count))
+    }
+
+    /// All that is valid by what is said; `None` where the file is as it was.
+    fn list(&self, said: &mut Said) -> Result<Option<Vec<access::Credentials>>, String> {
         let mut listed = vec![said.settings.clone()];
         if let Some(path) = &said.file {
             let found = std::fs::metadata(path).ok();
@@ -170,10 +190,7 @@ impl Credentials {
         }
         let keys = self.of_functions.iter().cloned().collect();
         listed.push(access::Credentials { keys, ..access::Credentials::default() });
-        let count = listed.iter().map(|one| one.keys.len() + one.tokens.len()).sum();
-        let listed: Vec<&access::Credentials> = listed.iter().collect();
-        self.now.store(Arc::new(Valid::of(&listed)));
-        Ok(Some(count))
+        Ok(Some(listed))
     }
 }
 
@@ -188,13 +205,13 @@ impl Said {
 // === impl Valid ===
 
 impl Valid {
-    fn of(listed: &[&access::Credentials]) -> Self {
+    fn of(listed: &[access::Credentials]) -> Self {
         let each = listed.iter().flat_map(|credentials| &credentials.api_keys);
         let api_key = |key: &access::ApiKey| {
             let known = ApiKey { name: key.name.clone(), plan: key.plan.clone() };
             (sha256(key.value.reveal().as_bytes()), known)
         };
-        Self { ring: Keyring::of(listed.iter().copied()), api_keys: each.map(api_key).collect() }
+        Self { ring: Keyring::of(listed), api_keys: each.map(api_key).collect() }
     }
 }
 

@@ -33,6 +33,7 @@ use fanwire_app::serve::limits::Limits;
 use indexmap::IndexMap;
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::credentials::PreparedKeys;
 use self::credentials::{Credentials, follow};
 use self::plans::Plans;
 use self::tokens::Tokens;
@@ -189,17 +190,22 @@ impl Guard {
 
     /// Has other settings hold from now on; those of `access` where calls are checked at all.
     ///
-    /// # Errors
-    ///
-    /// Where the file of keys cannot be used: why, in words. Nothing has changed then.
-    pub(crate) fn update(&self, access: &Access, limits: Limits) -> Result<(), String> {
-        if let Some(credentials) = &self.credentials {
-            credentials.replace(access)?;
+    pub(crate) fn update(&self, access: &Access, keys: Option<PreparedKeys>, limits: Limits) {
+        if let (Some(credentials), Some(keys)) = (&self.credentials, keys) {
+            credentials.replace(keys);
             self.open.store(Arc::new(access.allow_anonymous.clone()));
         }
         self.plans.set(limits.usage_plans.clone());
         self.limiter.set(limits);
-        Ok(())
+    }
+
+    /// Reads the keys that settings name; `None` where everything is open.
+    ///
+    /// # Errors
+    ///
+    /// Where the file of keys cannot be used: why, in words.
+    pub(crate) fn prepare(&self, access: &Access) -> Result<Option<PreparedKeys>, String> {
+        self.credentials.as_ref().map(|credentials| credentials.prepare(access)).transpose()
     }
 
     /// What clients are held to, in all planes.
