@@ -61,7 +61,9 @@ const MAX_SUBSCRIPTIONS: usize = 1024;
 /// what it is sent. Who resumes while events are published gets each of them once, in their
 /// order but for those of the moment at which the last one that was missed has been sent; and
 /// nobody misses one, as long as the clocks of publishers agree to the time that passes
-/// between two events, and no publication takes longer than a minute.
+/// between two events, and no publication takes longer than a minute. One is missed whose
+/// publication was under way when the connection ended, where another that began later had been
+/// sent by then: whoever resumes says that it has seen the later one, and so all before.
 pub struct Stored<C> {
     subscriptions: Subscriptions<C>,
     store: Arc<dyn Store>,
