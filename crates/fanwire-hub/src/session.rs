@@ -36,7 +36,8 @@ pub trait Session: Sized + Send + 'static {
     fn opened(&mut self, cx: &mut Context<'_, Self::Shared>);
 
     /// Bytes have arrived. Takes from the front of `input` what it can use; where it
-    /// paused reading it may leave the rest, which comes again after it resumes.
+    /// paused reading it may leave the rest, which comes again after it resumes. Leaving
+    /// something is pausing.
     fn received(&mut self, input: &mut &mut [u8], cx: &mut Context<'_, Self::Shared>);
 
     /// Another thread asks something.

@@ -15,7 +15,7 @@ use fanwire_hub::{Audience, Context, Ending, Hub, HubOptions, Reservation, Sessi
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Echoes bytes. `p` pauses reading; the commands are below.
+/// Echoes bytes. `p` pauses reading, `!` leaves what comes after it; the commands are below.
 struct Echo {
     news: Sender<News>,
     deadline: Option<Instant>,
@@ -59,13 +59,13 @@ impl Session for Echo {
     }
 
     fn received(&mut self, input: &mut &mut [u8], cx: &mut Context<'_, ()>) {
-        let pause = input.iter().position(|byte| *byte == b'p').map(|at| at + 1);
-        let end = pause.unwrap_or(input.len());
+        let stop = input.iter().position(|byte| matches!(byte, b'p' | b'!'));
+        let end = stop.map_or(input.len(), |at| at + 1);
         let (taken, rest) = std::mem::take(input).split_at_mut(end);
         *input = rest;
         self.tell(News::Received(taken.to_vec()));
         cx.send(Bytes::copy_from_slice(taken));
-        if pause.is_some() {
+        if taken.ends_with(b"p") {
             cx.pause();
         }
     }
@@ -224,6 +224,21 @@ fn a_paused_session_gets_the_rest_when_it_resumes() {
     hub.command(client.id, Command::Resume, 0).unwrap();
     assert_eq!(client.news(), News::Received(b"three".to_vec()));
     client.expect(b"oneptwopthree");
+    hub.stop(PATIENCE);
+}
+
+#[test]
+fn a_session_that_leaves_a_rest_and_does_not_say_that_it_pauses_is_not_asked_for_ever() {
+    let hub = hub(&HubOptions::default());
+    let mut client = connect(&hub, false);
+    client.socket.write_all(b"one!two!three").unwrap();
+    for expected in [b"one!", b"two!"] {
+        assert_eq!(client.news(), News::Received(expected.to_vec()));
+        assert_eq!(client.news(), News::Drained);
+        hub.command(client.id, Command::Resume, 0).unwrap();
+    }
+    assert_eq!(client.news(), News::Received(b"three".to_vec()));
+    client.expect(b"one!two!three");
     hub.stop(PATIENCE);
 }
 

@@ -382,7 +382,8 @@ impl Session for WebSocketSession {
         };
         while !input.is_empty() {
             match self.phase {
-                Phase::Open if !self.has_room() => return,
+                // Also where a change of the App has left it less room than it had.
+                Phase::Open if !self.has_room() => return cx.pause(),
                 Phase::Open | Phase::Closing { .. } => {}
                 Phase::Failing { .. } | Phase::Closed => {
                     *input = &mut [];

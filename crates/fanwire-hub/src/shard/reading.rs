@@ -55,7 +55,10 @@ impl<S: Session> Shard<S> {
                     let (session, mut cx) = connection.session(self.now, &mut self.shared);
                     session.received(&mut input, &mut cx);
                     if !input.is_empty() {
+                        // Whoever leaves something has paused, whether it says so or not: else
+                        // it would be asked again for ever.
                         connection.unread = input.to_vec();
+                        connection.wishes.paused = true;
                     }
                     if matches!(received, Received::Last(_)) && !to_the_end {
                         return;
@@ -90,6 +93,7 @@ impl<S: Session> Shard<S> {
             });
             if let Some(connection) = self.connection(slot).filter(|_| rest > 0) {
                 connection.unread = unread.split_off(unread.len() - rest);
+                connection.wishes.paused = true;
             }
         }
         let Some(connection) = self.connection(slot) else { return };
