@@ -413,8 +413,11 @@ impl Session for WebSocketSession {
                     self.frame_out(&frame);
                     self.last_active = cx.now();
                 }
-                // A client that does not read its replies may not ask for more.
-                if self.has_room() && cx.queued_bytes() <= self.outbound_limit() {
+                // A client that does not read its replies may not ask for more. One that is
+                // on its way out is read from whatever it has sent.
+                if self.is_open() && cx.queued_bytes() > self.outbound_limit() {
+                    cx.pause();
+                } else if self.has_room() {
                     cx.resume();
                 }
             }

@@ -6,10 +6,16 @@ mod support;
 
 use std::time::Duration;
 
-use fanwire_app::model::Limits;
+use fanwire_app::model::{Limits, Profile};
 use tokio::time::timeout;
 
 use self::support::{PATIENCE, Setting, World, until};
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::of(Profile::Open);
+    change(&mut limits);
+    limits
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_that_takes_room_from_a_client_that_is_sending_does_not_stop_the_shard() {
@@ -32,4 +38,32 @@ async fn a_reload_that_takes_room_from_a_client_that_is_sending_does_not_stop_th
         (0..3).for_each(|_| assert_eq!(client.next(), "xx"));
         world.plane.stop(Duration::ZERO).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replies_to_a_client_that_does_not_read_are_bounded() {
+    const REPLY: usize = 100 * 1024;
+    const SENT: usize = 1000;
+    let limits = limits(|limits| {
+        limits.max_in_flight = 4;
+        limits.max_outbound_bytes = 64 * 1024;
+    });
+    let world = World::new(&Setting { limits, answer_bytes: REPLY, ..Setting::default() });
+    let mut client = world.connect().await;
+    // One by one, so that it never has too many in handlers: it goes as far as sockets and
+    // limits let it, and then no further, whatever else happens.
+    let (mut sent, mut turns) = (0, 0);
+    while turns < 500 && sent < SENT {
+        sent += client.send(&[""]).min(1);
+        // The shard has had as many turns to read it.
+        turns = 0;
+        while turns < 500 && world.app.messages() < sent {
+            world.plane.inspect(0, &client.id).await.unwrap();
+            turns += 1;
+        }
+    }
+    assert!(sent < SENT, "all are answered though nobody reads");
+    // What waits is written as the client reads, and the last is asked for, too.
+    (0..sent).for_each(|_| assert_eq!(client.next().len(), REPLY));
+    world.plane.stop(Duration::ZERO).await;
 }
