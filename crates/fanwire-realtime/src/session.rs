@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use crate::throttle::Throttle;
 use crate::{DisconnectReason, Observer};
 
-/// How long a client may take to take in its last packet, before its socket is closed
+/// How long a client may take to take in what it is sent last, before its socket is closed
 /// regardless.
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -75,7 +75,8 @@ enum Phase {
     Left,
     /// Told goodbye, and given until then to take it in.
     Closing(Instant),
-    Closed,
+    /// The client has said goodbye and need not read what it was sent before: given until then.
+    Closed(Instant),
 }
 
 /// What can be asked of one connection.
@@ -264,8 +265,7 @@ impl MqttSession {
                 Ok(Some(ws::Event::Close(frame))) => {
                     self.leave(DisconnectReason::ClientInitiated, cx);
                     cx.send(ws::encode_close(frame.map(|frame| frame.code), ""));
-                    self.phase = Phase::Closed;
-                    cx.finish();
+                    self.finish(cx);
                 }
                 Ok(Some(ws::Event::Text(_))) => {
                     self.fail(&Fault::client(ReasonCode::ProtocolError, "a text message"), cx);
@@ -304,11 +304,19 @@ impl MqttSession {
         self.phase = Phase::Closing(cx.now() + GOODBYE_PATIENCE);
     }
 
+    /// The client wants nothing more, but it may still take what it was sent.
+    fn finish(&mut self, cx: Cx<'_, '_>) {
+        self.phase = Phase::Closed(cx.now() + GOODBYE_PATIENCE);
+        cx.finish();
+    }
+
     /// All that the broker has for the connection is with it.
     fn say_goodbye(&mut self, cx: Cx<'_, '_>) {
-        if let (Phase::Left, Stream::Plain(_)) = (&self.phase, &self.stream) {
-            self.phase = Phase::Closed;
-            return cx.finish();
+        match (&self.phase, &self.stream) {
+            // The goodbyes of its WebSocket are said.
+            (Phase::Closed(_), _) => return,
+            (Phase::Left, Stream::Plain(_)) => return self.finish(cx),
+            _ => {}
         }
         if let Stream::WebSocket(_) = self.stream {
             cx.send(ws::encode_close(Some(CloseCode::NORMAL), ""));
@@ -331,10 +339,11 @@ impl fanwire_hub::Session for MqttSession {
     }
 
     fn opened(&mut self, cx: Cx<'_, '_>) {
-        let Phase::Admitted(admission) = std::mem::replace(&mut self.phase, Phase::Closed) else {
+        let (id, now) = (cx.id(), cx.now());
+        let Phase::Admitted(admission) = std::mem::replace(&mut self.phase, Phase::Closing(now))
+        else {
             return;
         };
-        let (id, now) = (cx.id(), cx.now());
         let broker = &mut cx.shared().broker;
         broker.begin(now);
         match broker.connect(id, admission) {
@@ -416,8 +425,8 @@ impl fanwire_hub::Session for MqttSession {
 
     fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Admitted(_) | Phase::Left | Phase::Closed => None,
-            Phase::Closing(until) => Some(until),
+            Phase::Admitted(_) | Phase::Left => None,
+            Phase::Closing(until) | Phase::Closed(until) => Some(until),
             Phase::Open { .. } => {
                 let silent = (!self.silence.is_zero()).then(|| self.last_received + self.silence);
                 let refresh = self.refresh.as_ref().and_then(|refresh| refresh.due);
@@ -429,7 +438,7 @@ impl fanwire_hub::Session for MqttSession {
 
     fn expired(&mut self, cx: Cx<'_, '_>) {
         let now = cx.now();
-        if let Phase::Closing(_) | Phase::Left | Phase::Closed = self.phase {
+        if let Phase::Closing(_) | Phase::Left | Phase::Closed(_) = self.phase {
             return cx.abort();
         }
         cx.shared().broker.begin(now);

@@ -81,11 +81,16 @@ impl ClientStream for ServerEnd {
 }
 
 fn plane(max_connections: usize) -> (Realtime, Functions) {
+    plane_with(max_connections, 64 * 1024)
+}
+
+/// A plane that lets so many bytes wait for a client.
+fn plane_with(max_connections: usize, max_outbound_bytes: usize) -> (Realtime, Functions) {
     let functions =
         Functions::start(&IndexMap::new(), HostOptions::default(), Arc::new(Nobody)).unwrap();
     let mut model = model::Realtime::new(Profile::Open);
     model.allow_anonymous = true;
-    model.limits.max_outbound_bytes = 64 * 1024;
+    model.limits.max_outbound_bytes = max_outbound_bytes;
     let parts = RealtimeParts {
         limiter: std::sync::Arc::default(),
         hub: HubOptions { shards: 1, max_connections, ..HubOptions::default() },
@@ -171,4 +176,36 @@ async fn a_client_gets_all_retained_messages_however_slowly_it_reads() {
     drop(client);
     realtime.stop(Duration::from_secs(10)).await;
     functions.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_says_goodbye_and_reads_nothing_more_is_let_go() {
+    let (realtime, functions) = plane_with(1, 1 << 30);
+    let (mut client, answer) = connect(&realtime, 0).await;
+    assert_eq!(answer, ADMITTED);
+    client.write_all(b"\x82\x06\0\x01\0\x01r\0").await.unwrap();
+    let mut subscribed = [0; 5];
+    client.read_exact(&mut subscribed).await.unwrap();
+    // More than sockets keep.
+    for _ in 0..512 {
+        realtime.publish(Message::new("r", vec![b'x'; 64 * 1024])).await.unwrap();
+    }
+    until("the shard has taken all", || realtime.connections().waiting_bytes == 0);
+    let before = realtime.connections().bytes_in;
+    client.write_all(b"\xe0\0").await.unwrap();
+    until("the shard has read it", || realtime.connections().bytes_in > before);
+    assert_eq!(realtime.connections().connections, 1, "it still has something to read");
+    realtime.advance_clock(Duration::from_secs(10));
+    until("it is gone", || realtime.connections().connections == 0);
+    realtime.stop(Duration::from_secs(10)).await;
+    functions.shutdown(Duration::from_secs(10)).await;
+}
+
+/// Waits until it is so.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + PATIENCE;
+    while !so() {
+        assert!(std::time::Instant::now() < end, "not in time: {what}");
+        std::thread::yield_now();
+    }
 }

@@ -29,7 +29,7 @@ use crate::settings::{KeepAlive, Probe};
 use crate::task::{self, Outcome, Task, Ticket};
 use crate::{CallError, Context, Opening};
 
-/// How long a client may take to answer a close frame, or to take in why it is cut off,
+/// How long a client may take to answer a close frame, or to take in what it was sent last,
 /// before its socket is closed regardless.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -63,7 +63,11 @@ enum Phase {
     Failing {
         until: Instant,
     },
-    Closed,
+    /// Everything is said, and written until then: a client that has said goodbye need not
+    /// read what it was sent before.
+    Closed {
+        until: Instant,
+    },
 }
 
 /// How far the context of the connection is.
@@ -283,7 +287,7 @@ impl TrpcSession {
             self.why = Some("it said goodbye");
             cx.send(ws::encode_close(frame.map(|frame| frame.code), ""));
         }
-        self.phase = Phase::Closed;
+        self.phase = Phase::Closed { until: cx.now() + CLOSE_PATIENCE };
         cx.finish();
     }
 
@@ -316,7 +320,7 @@ impl TrpcSession {
         let connection = cx.id();
         let event = SubscriptionsEvent::Slow { connection, waiting_bytes };
         self.plane.core.observer.observe(&event);
-        self.phase = Phase::Closed;
+        self.phase = Phase::Closed { until: cx.now() };
         cx.abort();
     }
 
@@ -324,7 +328,7 @@ impl TrpcSession {
     fn probe(&mut self, keep_alive: &KeepAlive, cx: Cx<'_, '_>) {
         if self.probed.is_some() {
             self.why = Some("it was silent");
-            self.phase = Phase::Closed;
+            self.phase = Phase::Closed { until: cx.now() };
             return cx.abort();
         }
         self.probed = Some(cx.now());
@@ -363,7 +367,7 @@ impl Session for TrpcSession {
                 // Read again when what waits is written.
                 Phase::Open if self.is_full(cx) => return cx.pause(),
                 Phase::Open | Phase::Closing { .. } => {}
-                Phase::Failing { .. } | Phase::Closed => {
+                Phase::Failing { .. } | Phase::Closed { .. } => {
                     *input = &mut [];
                     return;
                 }
@@ -416,8 +420,9 @@ impl Session for TrpcSession {
                 let params = expecting.then(|| self.opened + self.limits().call_timeout);
                 silent.into_iter().chain(params).min()
             }
-            Phase::Closing { until } | Phase::Failing { until } => Some(until),
-            Phase::Closed => None,
+            Phase::Closing { until } | Phase::Failing { until } | Phase::Closed { until } => {
+                Some(until)
+            }
         }
     }
 

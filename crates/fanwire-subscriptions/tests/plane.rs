@@ -320,6 +320,28 @@ fn a_client_that_does_not_take_what_is_published_is_disconnected_and_others_are_
 }
 
 #[test]
+fn a_client_that_says_goodbye_and_reads_nothing_more_is_let_go() {
+    let server = Server::start(
+        App::new(0),
+        with(Limits { max_outbound_bytes: 1 << 30, ..Limits::default() }),
+    );
+    let mut client = server.connect();
+    client.subscribed(1, "news", &Value::Null);
+    let data = json!("x".repeat(64 * 1024));
+    // More than sockets keep.
+    for _ in 0..512 {
+        server.publish(to("news", None, &data));
+    }
+    let before = server.plane.hub_stats().bytes_in;
+    client.socket.close(None).unwrap();
+    server.until("it is read", |plane| plane.hub_stats().bytes_in > before);
+    assert_eq!(server.plane.stats().connections, 1, "it still has something to read");
+    server.plane.advance_clock(Duration::from_secs(10));
+    server.until("it is gone", |plane| plane.stats().connections == 0);
+    server.stop();
+}
+
+#[test]
 fn a_stream_waits_for_a_client_that_does_not_read() {
     let app = App::new(0);
     let server = Server::start(

@@ -24,8 +24,8 @@ use crate::notice::{self, Broadcast, Notice};
 use crate::peer::{ApiIndex, Peer};
 use crate::traffic::{Id, Payload, Side, Traffic};
 
-/// How long a client may take to answer a close frame, or to take in why it is cut
-/// off, before its socket is closed regardless.
+/// How long a client may take to answer a close frame, or to take in what it was sent
+/// last, before its socket is closed regardless.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// One connection of a WebSocket API.
@@ -59,8 +59,11 @@ enum Phase {
     Failing {
         until: Instant,
     },
-    /// Everything is said.
-    Closed,
+    /// Everything is said, and written until then: a client that has said goodbye need not
+    /// read what it was sent before.
+    Closed {
+        until: Instant,
+    },
 }
 
 /// What can be asked of one connection.
@@ -254,7 +257,7 @@ impl WebSocketSession {
             self.set_cause(code, reason, Side::Client);
             cx.send(ws::encode_close(frame.map(|frame| frame.code), ""));
         }
-        self.phase = Phase::Closed;
+        self.phase = Phase::Closed { until: cx.now() + CLOSE_PATIENCE };
         cx.finish();
     }
 
@@ -385,7 +388,7 @@ impl Session for WebSocketSession {
                 // Also where a change of the App has left it less room than it had.
                 Phase::Open if !self.has_room() => return cx.pause(),
                 Phase::Open | Phase::Closing { .. } => {}
-                Phase::Failing { .. } | Phase::Closed => {
+                Phase::Failing { .. } | Phase::Closed { .. } => {
                     *input = &mut [];
                     return;
                 }
@@ -478,15 +481,16 @@ impl Session for WebSocketSession {
                 let lifetime = limits.max_lifetime.map(|lifetime| self.opened + lifetime);
                 idle.into_iter().chain(lifetime).min()
             }
-            Phase::Closing { until } | Phase::Failing { until } => Some(until),
-            Phase::Closed => None,
+            Phase::Closing { until } | Phase::Failing { until } | Phase::Closed { until } => {
+                Some(until)
+            }
         }
     }
 
     fn expired(&mut self, cx: Cx<'_, '_>) {
         match self.phase {
             Phase::Open => self.close(CloseCode::GOING_AWAY, "Going away", cx),
-            Phase::Closing { .. } | Phase::Failing { .. } | Phase::Closed => cx.abort(),
+            Phase::Closing { .. } | Phase::Failing { .. } | Phase::Closed { .. } => cx.abort(),
         }
     }
 

@@ -7,9 +7,13 @@ mod support;
 use std::time::Duration;
 
 use fanwire_app::model::{Limits, Profile};
+use fanwire_websocket::Post;
 use tokio::time::timeout;
 
-use self::support::{PATIENCE, Setting, World, until};
+use self::support::{Heard, PATIENCE, Setting, World, until};
+
+/// More than sockets keep for a client that does not read, in messages of 64 KB.
+const FLOOD: usize = 512;
 
 fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::of(Profile::Open);
@@ -65,5 +69,24 @@ async fn replies_to_a_client_that_does_not_read_are_bounded() {
     assert!(sent < SENT, "all are answered though nobody reads");
     // What waits is written as the client reads, and the last is asked for, too.
     (0..sent).for_each(|_| assert_eq!(client.next().len(), REPLY));
+    world.plane.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_says_goodbye_and_reads_nothing_more_is_let_go_and_its_end_told() {
+    let limits = limits(|limits| limits.max_outbound_bytes = 1 << 30);
+    let world = World::new(&Setting { limits, ..Setting::default() });
+    let mut client = world.connect().await;
+    let text = "x".repeat(64 * 1024);
+    for _ in 0..FLOOD {
+        world.plane.post(0, &client.id, Post::Text(&text)).await.unwrap();
+    }
+    let before = world.plane.hub_stats().bytes_in;
+    let more = client.say_goodbye();
+    world.has_read(before, more);
+    assert_eq!(world.plane.hub_stats().connections, 1, "it still has something to read");
+    world.plane.advance_clock(Duration::from_secs(10));
+    let end = Heard::Disconnected(client.id.clone(), 1000);
+    until("its end is told", || world.app.heard().contains(&end));
     world.plane.stop(Duration::ZERO).await;
 }
