@@ -286,16 +286,21 @@ impl Dispatcher {
     async fn end(&self, peer: &Peer, cause: &DisconnectCause) {
         match (self.nodes(), peer.stay) {
             (Some(nodes), Some(stay)) => {
-                if nodes.may_tell(stay).await {
-                    self.disconnect(peer, cause).await;
+                // What was not told stays on record: this node leaves it to another.
+                if nodes.may_tell(stay).await && self.disconnect(peer, cause).await {
                     nodes.forget(peer.id, stay);
                 }
             }
-            _ => self.disconnect(peer, cause).await,
+            // There is nobody else who could.
+            _ => {
+                self.disconnect(peer, cause).await;
+            }
         }
     }
 
-    pub(crate) async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) {
+    /// Tells of a connection's end. `false` where that was not tried, because the functions
+    /// are shutting down.
+    pub(crate) async fn disconnect(&self, peer: &Peer, cause: &DisconnectCause) -> bool {
         let api = &*self.api(peer.api);
         let request = self.request(EventType::Disconnect, None);
         let started = Instant::now();
@@ -323,6 +328,7 @@ impl Dispatcher {
             started,
             cause: Some(cause),
         });
+        !matches!(outcome, Some(Err(Failure { shutting_down: true, .. })))
     }
 
     /// Runs the integration of a selected route.

@@ -368,7 +368,7 @@ impl Connecting {
                 why: format!("$connect answered {}", answer.status),
                 run: Some(answer.run),
             }),
-            Err(Failure { status, why, words, run }) => {
+            Err(Failure { status, why, words, run, .. }) => {
                 let rejection = match status {
                     _ if let Some(words) = words => {
                         Rejection::in_words(status, words, &self.request.id)

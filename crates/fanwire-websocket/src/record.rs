@@ -93,13 +93,15 @@ impl Record {
 impl Plane {
     /// Tells of the end of a connection whose node is gone, from what was kept of it. Done when
     /// `$disconnect` is. What cannot be told, because the App has that API no more, is not.
-    pub async fn tell_end(&self, record: &[u8]) {
-        let Ok(record) = serde_json::from_slice::<Record>(record) else { return };
+    /// `false` where it is still to be told, because the functions here are shutting down.
+    pub async fn tell_end(&self, record: &[u8]) -> bool {
+        let Ok(record) = serde_json::from_slice::<Record>(record) else { return true };
         let apis = self.apis();
-        let Some((api, _)) = apis.iter().find(|(_, model)| model.id == record.api) else { return };
-        let Some(peer) = record.into_peer(api) else { return };
+        let found = apis.iter().find(|(_, model)| model.id == record.api);
+        let Some((api, _)) = found else { return true };
+        let Some(peer) = record.into_peer(api) else { return true };
         let (code, reason) = NODE_GONE;
         let cause = DisconnectCause { code, reason: reason.into() };
-        self.dispatcher.disconnect(&peer, &cause).await;
+        self.dispatcher.disconnect(&peer, &cause).await
     }
 }

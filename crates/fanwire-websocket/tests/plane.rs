@@ -10,7 +10,7 @@ use fanwire_app::model::{Limits, Profile};
 use fanwire_websocket::Post;
 use tokio::time::timeout;
 
-use self::support::{Heard, PATIENCE, Setting, World, until};
+use self::support::{Heard, PATIENCE, PROCESS, Setting, World, until};
 
 /// More than sockets keep for a client that does not read, in messages of 64 KB.
 const FLOOD: usize = 512;
@@ -89,4 +89,32 @@ async fn a_client_that_says_goodbye_and_reads_nothing_more_is_let_go_and_its_end
     let end = Heard::Disconnected(client.id.clone(), 1000);
     until("its end is told", || world.app.heard().contains(&end));
     world.plane.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_connection_that_functions_are_too_late_for_is_left_to_other_nodes() {
+    let setting = Setting { disconnect: PROCESS, in_cluster: true, ..Setting::default() };
+    let world = World::new(&setting);
+    let client = world.connect().await;
+    world.functions.shutdown(Duration::ZERO).await;
+    drop(client);
+    until("it is gone", || world.plane.hub_stats().connections == 0);
+    // Done when all has been done that there was to do about its end.
+    world.plane.stop(PATIENCE).await;
+    assert_eq!(*world.journal.forgotten.lock().unwrap(), [""; 0]);
+    let record = world.journal.kept.lock().unwrap()[0].clone();
+    assert!(!world.plane.tell_end(&record).await, "nor can this node tell it for another");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_connection_that_was_told_is_left_to_nobody() {
+    let world = World::new(&Setting { in_cluster: true, ..Setting::default() });
+    let client = world.connect().await;
+    let id = client.id.clone();
+    drop(client);
+    until("it is gone", || world.plane.hub_stats().connections == 0);
+    world.plane.stop(PATIENCE).await;
+    assert_eq!(*world.journal.forgotten.lock().unwrap(), [id]);
+    let record = world.journal.kept.lock().unwrap()[0].clone();
+    assert!(world.plane.tell_end(&record).await);
 }

@@ -179,6 +179,38 @@ async fn what_a_claimant_did_not_finish_another_does() {
     assert_eq!(seen, former.into());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_claimant_that_leaves_has_not_done_another_does() {
+    let server = NatsServer::start().await;
+    let way = Proxy::start(server.address()).await;
+    let nodes: [Cluster; 2] = nodes(&server).await;
+    let options = ClusterOptions { servers: vec![way.url()], ..server.options("lost") };
+    let lost = Cluster::join(options).await.unwrap();
+    lost.start();
+    let (claimed, mut claims) = mpsc::unbounded_channel();
+    for (number, node) in nodes.iter().enumerate() {
+        sees(node, 2).await;
+        let claimed = claimed.clone();
+        // Nobody gets it done.
+        node.on_recovery(move |peer| {
+            claimed.send((number, peer.incarnation)).unwrap();
+            std::future::pending()
+        });
+    }
+    let (lost, former) = (lost.me().unwrap(), [nodes[0].me().unwrap(), nodes[1].me().unwrap()]);
+    way.stop();
+    let (claimant, of) = soon("a claim", claims.recv()).await.unwrap();
+    assert_eq!(of, lost);
+    soon("its end", nodes[claimant].resign()).await;
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 2 {
+        let (by, of) = soon("claims", claims.recv()).await.unwrap();
+        assert_ne!(by, claimant);
+        seen.insert(of);
+    }
+    assert_eq!(seen, [lost, former[claimant]].into());
+}
+
 #[tokio::test]
 async fn what_nats_says_no_to_is_said_with_what_to_do() {
     let server = NatsServer::start_with(

@@ -147,7 +147,11 @@ impl Journal {
     }
 
     async fn tell_end(&self, plane: &Plane, record: Record) {
-        plane.tell_end(&record.value).await;
+        if !plane.tell_end(&record.value).await {
+            // This node is about to leave. Until it has, the dead one stays in its care; who
+            // takes that over finds the record.
+            return std::future::pending().await;
+        }
         // Where it is not deleted, and this node dies too, it would be told once more.
         while self.records.write_all(vec![Write::delete(record.key.clone())]).await.is_err() {
             tokio::time::sleep(RETRY).await;

@@ -54,8 +54,7 @@ impl HttpBackend {
         http: &HttpIntegration,
         input: HttpRequest<'_>,
     ) -> Result<Answer, Failure> {
-        let failure = |status, why| Failure { status, why, words: None, run: Run::default() };
-        let request = build(http, &input).map_err(|why| failure(500, why))?;
+        let request = build(http, &input).map_err(|why| Failure::new(500, why))?;
         let answering = async {
             let response =
                 self.client.get_or_init(client).request(request).await.map_err(|error| {
@@ -84,11 +83,11 @@ impl HttpBackend {
                 Ok(answer) => answer,
                 Err(_) => {
                     let why = format!("{} did not answer within {timeout:?}", http.url);
-                    return Err(failure(504, why));
+                    return Err(Failure::new(504, why));
                 }
             },
         };
-        answer.map_err(|why| failure(504, why))
+        answer.map_err(|why| Failure::new(504, why))
     }
 }
 

@@ -79,6 +79,8 @@ pub(crate) struct Failure {
     /// For logs and people; clients get the gateway's own words, or these.
     pub(crate) why: String,
     pub(crate) words: Option<String>,
+    /// Whether the functions took no more events: this one was not tried.
+    pub(crate) shutting_down: bool,
     pub(crate) run: Run,
 }
 
@@ -142,12 +144,10 @@ impl Integrations {
         };
         let mut outcome = match tokio::time::timeout(timeout, running).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Failure {
-                status: 504,
-                why: format!("no answer within the integration time-out of {timeout:?}"),
-                words: None,
-                run: Run::default(),
-            }),
+            Err(_) => {
+                let why = format!("no answer within the integration time-out of {timeout:?}");
+                Err(Failure::new(504, why))
+            }
         };
         let run = match &mut outcome {
             Ok(answer) => &mut answer.run,
@@ -208,7 +208,7 @@ impl Integrations {
                 Ok(Answer { status, headers, body, run: Run::default() })
             }
             Ok(Err(NativeError { status, why, words })) => {
-                Err(Failure { status, why, words, run: Run::default() })
+                Err(Failure { words, ..Failure::new(status, why) })
             }
             Err(panic) => Err(Failure::of_function(format!("the handler panicked: {panic}"))),
         }
@@ -227,29 +227,26 @@ impl Integrations {
         let outcome = outcome.map_err(|error| {
             // Lambda refuses, so the gateway may not call it or cannot.
             let status = if matches!(error, InvokeError::Unreachable { .. }) { 502 } else { 500 };
-            Failure { status, why: error.to_string(), words: None, run: Run::default() }
+            let shutting_down = matches!(error, InvokeError::ShuttingDown);
+            Failure { shutting_down, ..Failure::new(status, error.to_string()) }
         })?;
         let run = Run { latency: Duration::ZERO, invocation_id: Some(outcome.request_id) };
         if outcome.error.is_some() {
-            return Err(Failure {
-                status: 502,
-                why: error_message(&outcome.payload),
-                words: None,
-                run,
-            });
+            let why = error_message(&outcome.payload);
+            return Err(Failure { run, ..Failure::of_function(why) });
         }
         let malformed = || {
             "the result is not a proxy result: expected an object with statusCode \
             and, if wanted, headers, multiValueHeaders, body (a string) and isBase64Encoded"
         };
         let Some(result) = ProxyResult::parse(&outcome.payload) else {
-            return Err(Failure { status: 502, why: malformed().to_owned(), words: None, run });
+            return Err(Failure { run, ..Failure::of_function(malformed().to_owned()) });
         };
         let status = result.status_code;
         let headers = result.headers().map(|(name, value)| (name.to_owned(), value)).collect();
         match result.into_body(binary) {
             Some(body) => Ok(Answer { status, headers, body: Some(body), run }),
-            None => Err(Failure { status: 502, why: malformed().to_owned(), words: None, run }),
+            None => Err(Failure { run, ..Failure::of_function(malformed().to_owned()) }),
         }
     }
 }
@@ -257,7 +254,11 @@ impl Integrations {
 impl Failure {
     /// A function that did not do its work.
     fn of_function(why: String) -> Self {
-        Self { status: 502, why, words: None, run: Run::default() }
+        Self::new(502, why)
+    }
+
+    fn new(status: u16, why: String) -> Self {
+        Self { status, why, words: None, shutting_down: false, run: Run::default() }
     }
 }
 
