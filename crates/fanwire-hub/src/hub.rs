@@ -145,19 +145,28 @@ impl<S: Session> Hub<S> {
 
     /// Gives a socket, or TLS on one, to the shard that the reservation is for. `early` are
     /// bytes that the peer has sent already.
+    ///
+    /// # Errors
+    ///
+    /// The session, where the hub has stopped: it was never opened, and nobody has told it of
+    /// its end. The socket is closed.
     pub fn attach(
         &self,
         mut reservation: Reservation<S>,
         transport: impl Into<Transport>,
         session: S,
         early: Vec<u8>,
-    ) {
-        if let Some(shard) = reservation.shard.take() {
-            let id = reservation.id;
-            let transport = transport.into();
-            // One letter a reserved place, so their number is bounded.
-            let letter = Letter::Attach { id, transport, session, early };
-            shard.mailbox.send_anyway(letter, LETTER_BYTES);
+    ) -> Result<(), S> {
+        let Some(shard) = reservation.shard.take() else { return Ok(()) };
+        let (id, transport) = (reservation.id, transport.into());
+        let letter = Letter::Attach { id, transport, session, early };
+        // One letter a reserved place, so their number is bounded.
+        match shard.mailbox.hand_in(letter, LETTER_BYTES) {
+            Err(Letter::Attach { session, .. }) => {
+                shard.release_slot(id.slot);
+                Err(session)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -350,7 +359,8 @@ impl<S: Session> Hub<S> {
     }
 
     /// Asks every session to stop, waits up to `grace` for those that say goodbye to
-    /// their peers, and ends the shards. Blocks; further calls return at once.
+    /// their peers and for those that a place is reserved for, and ends the shards. Blocks;
+    /// further calls return at once.
     pub fn stop(&self, grace: Duration) {
         for shard in &self.shared.shards {
             shard.mailbox.send_anyway(Letter::Stop { grace }, 0);
@@ -413,9 +423,12 @@ impl<S: Session> Drop for Reservation<S> {
     fn drop(&mut self) {
         if let Some(shard) = self.shard.take() {
             if self.is_expected {
+                // Before somebody else can have the slot, and be expected there.
                 shard.mailbox.send_anyway(Letter::Forget { id: self.id }, LETTER_BYTES);
             }
             shard.release_slot(self.id.slot);
+            // One that stops may have waited for this place.
+            shard.mailbox.wake();
         }
     }
 }

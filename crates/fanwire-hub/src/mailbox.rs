@@ -25,6 +25,12 @@ struct Letters<T> {
     closed: bool,
 }
 
+/// Why a letter was not left.
+enum Refused<T> {
+    Full,
+    Closed(T),
+}
+
 impl<T> Mailbox<T> {
     pub(crate) fn new(waker: Waker, capacity: usize) -> Arc<Self> {
         let letters = Letters { waiting: Vec::new(), bytes: 0, closed: false };
@@ -33,14 +39,28 @@ impl<T> Mailbox<T> {
 
     /// Leaves a letter of `bytes` bytes, unless too much waits already.
     pub(crate) fn send(&self, letter: T, bytes: usize) -> Result<(), Busy> {
-        self.push(letter, bytes, self.capacity)
+        match self.push(letter, bytes, self.capacity) {
+            Err(Refused::Full) => Err(Busy),
+            // The shard is gone, and with it every connection: the letter is dropped, as it
+            // is for a single connection that is gone.
+            Ok(()) | Err(Refused::Closed(_)) => Ok(()),
+        }
     }
 
     /// Leaves a letter however much waits: for those whose number is bounded by
     /// something else, such as one a connection.
     pub(crate) fn send_anyway(&self, letter: T, bytes: usize) {
-        // Only a full mailbox refuses, and this one has no limit.
+        // Only a full mailbox is told of, and this one has no limit.
         let _ = self.push(letter, bytes, usize::MAX);
+    }
+
+    /// As [`send_anyway`](Self::send_anyway), for a letter that must not be lost. Gives it
+    /// back where the shard has ended.
+    pub(crate) fn hand_in(&self, letter: T, bytes: usize) -> Result<(), T> {
+        match self.push(letter, bytes, usize::MAX) {
+            Err(Refused::Closed(letter)) => Err(letter),
+            Ok(()) | Err(Refused::Full) => Ok(()),
+        }
     }
 
     /// Whether `send` would take a letter of `bytes` bytes now.
@@ -54,17 +74,15 @@ impl<T> Mailbox<T> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).bytes
     }
 
-    fn push(&self, letter: T, bytes: usize, capacity: usize) -> Result<(), Busy> {
+    fn push(&self, letter: T, bytes: usize, capacity: usize) -> Result<(), Refused<T>> {
         let first = {
             let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
             if letters.closed {
-                // The shard is gone, and with it every connection: the letter is
-                // dropped, as it is for a single connection that is gone.
-                return Ok(());
+                return Err(Refused::Closed(letter));
             }
             let total = letters.bytes.saturating_add(bytes);
             if total > capacity {
-                return Err(Busy);
+                return Err(Refused::Full);
             }
             letters.bytes = total;
             letters.waiting.push(letter);
@@ -77,7 +95,8 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    fn wake(&self) {
+    /// Has the shard look at how things are.
+    pub(crate) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             // An eventfd that cannot be written means that the loop has ended.
             debug_assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

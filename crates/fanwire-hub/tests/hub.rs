@@ -159,16 +159,22 @@ fn attach(hub: &Hub<Echo>, deaf: bool, early: &[u8]) -> Client {
     hand_over(hub, hub.reserve().unwrap(), deaf, early)
 }
 
-fn hand_over(hub: &Hub<Echo>, reservation: Reservation<Echo>, deaf: bool, early: &[u8]) -> Client {
+/// A client's socket, and the server's end of it.
+fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let (served, _) = listener.accept().unwrap();
     served.set_nonblocking(true).unwrap();
+    (socket, served)
+}
+
+fn hand_over(hub: &Hub<Echo>, reservation: Reservation<Echo>, deaf: bool, early: &[u8]) -> Client {
+    let (socket, served) = sockets();
     let (sender, news) = channel();
     let id = reservation.id();
     let session = Echo { news: sender, deadline: None, deaf };
-    hub.attach(reservation, served, session, early.to_vec());
+    assert!(hub.attach(reservation, served, session, early.to_vec()).is_ok());
     Client { id, socket, news }
 }
 
@@ -377,6 +383,36 @@ fn a_stopped_hub_cuts_off_those_that_do_not_say_goodbye() {
     assert_eq!(deaf.news(), News::Ended("hub stopped"));
     assert_eq!(hub.stats().connections, 0);
     hub.command(deaf.id, Command::Finish, 0).unwrap();
+}
+
+#[test]
+fn a_hub_that_stops_lets_those_come_that_have_a_place_and_tells_them() {
+    let hub = Hub::<Echo>::start(HubOptions { shards: 1, ..HubOptions::default() }).unwrap();
+    let polite = connect(&hub, false);
+    let (late, later) = (hub.reserve().unwrap(), hub.reserve().unwrap());
+    let stopping = hub.clone();
+    let stopped = std::thread::spawn(move || stopping.stop(PATIENCE));
+    // Nobody is connected any more now.
+    assert_eq!(polite.news(), News::Ended("finished"));
+    let mut client = hand_over(&hub, late, false, b"");
+    client.expect(b"hellobye");
+    assert_eq!(client.news(), News::Ended("finished"));
+    let started = Instant::now();
+    drop(later);
+    stopped.join().unwrap();
+    assert!(started.elapsed() < PATIENCE, "it waits for a place that was given back");
+}
+
+#[test]
+fn a_session_that_comes_when_the_hub_has_stopped_is_given_back() {
+    let hub = hub(&HubOptions::default());
+    let reservation = hub.reserve().unwrap();
+    hub.stop(Duration::ZERO);
+    let (_client, served) = sockets();
+    let (sender, _news) = channel();
+    let session = Echo { news: sender, deadline: None, deaf: false };
+    assert!(hub.attach(reservation, served, session, Vec::new()).is_err());
+    assert_eq!(hub.stats().connections, 0);
 }
 
 #[test]

@@ -216,7 +216,8 @@ fn attach(
     let (sender, news) = channel();
     let reservation = hub.reserve().unwrap();
     let id = reservation.id();
-    hub.attach(reservation, Transport::tls(served, server), Echo { news: sender }, Vec::new());
+    let session = Echo { news: sender };
+    assert!(hub.attach(reservation, Transport::tls(served, server), session, Vec::new()).is_ok());
     Client { id, stream, news }
 }
 
@@ -402,7 +403,8 @@ fn broadcasts_reach_bare_sockets_and_tls_alike_and_a_slow_one_holds_up_nobody() 
     let (served, _) = listener.accept().unwrap();
     served.set_nonblocking(true).unwrap();
     let (sender, _news) = channel();
-    hub.attach(hub.reserve().unwrap(), served, Echo { news: sender }, Vec::new());
+    let session = Echo { news: sender };
+    assert!(hub.attach(hub.reserve().unwrap(), served, session, Vec::new()).is_ok());
     let mut quick = connect(&hub);
     let slow = connect(&hub);
     let chunk = Bytes::from(pattern(32 * 1024));

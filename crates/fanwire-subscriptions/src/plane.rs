@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fanwire_hub::{Audience, Busy, Hub, HubOptions, HubStats, Reservation, Transport};
+use fanwire_hub::{
+    Audience, Busy, Ending, Hub, HubOptions, HubStats, Reservation, Session as _, Transport,
+};
 use fanwire_store::{Store, WriteError};
 use fanwire_wire::trpc::{Data, Response, Transformer};
 use fanwire_wire::ws::WireForm;
@@ -492,8 +494,11 @@ impl Pending {
         let Self { plane, reservation, opening, form, .. } = self;
         plane.core.counters.connections.fetch_add(1, Ordering::Relaxed);
         let hub = plane.hub.clone();
+        let (core, shard) = (Arc::clone(&plane.core), reservation.id().shard());
         let session = TrpcSession::new(plane, opening, form, hub.clock().now());
-        hub.attach(reservation, transport, session, early);
+        if let Err(late) = hub.attach(reservation, transport, session, early) {
+            late.closed(Ending::HubStopped, &mut Common::new(core, shard));
+        }
     }
 }
 

@@ -57,12 +57,16 @@ struct Shared {
     nodes: Option<Box<dyn Nodes>>,
 }
 
-/// How many `$disconnect` events are still to be delivered.
+/// How many `$disconnect` events are still to be delivered, with those of handshakes that
+/// are under way.
 #[derive(Default)]
 struct DisconnectsLeft {
     count: std::sync::atomic::AtomicUsize,
     none: Notify,
 }
+
+/// A handshake that is under way: `$connect` may say yes yet, and is then owed an end.
+pub(crate) struct Owed(Dispatcher);
 
 /// What became of a request, for the records of it.
 pub(crate) struct Concluded<'a> {
@@ -217,6 +221,12 @@ impl Dispatcher {
             dispatcher.end(&peer, &cause).await;
             dispatcher.shared.disconnects_left.remove();
         });
+    }
+
+    /// A handshake begins, and is under way until this is dropped.
+    pub(crate) fn owe(&self) -> Owed {
+        self.shared.disconnects_left.add();
+        Owed(self.clone())
     }
 
     /// Waits until every `$disconnect` so far is delivered.
@@ -462,6 +472,20 @@ fn run_of(outcome: &Result<Answer, Failure>) -> &Run {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+// === impl Owed ===
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.0.shared.disconnects_left.remove();
+    }
+}
+
+impl fmt::Debug for Owed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Owed")
+    }
 }
 
 // === impl DisconnectsLeft ===

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fanwire_access::{Counted, Excess, Limiter};
 use fanwire_app::model::{Route, WebSocketApi};
 use fanwire_functions::{Functions, InvokeError, InvokeOptions};
-use fanwire_hub::{Audience, Hub, HubStats, Reservation, Transport};
+use fanwire_hub::{Audience, Ending, Hub, HubStats, Reservation, Session as _, Transport};
 use fanwire_wire::ws::{CloseCode, WireForm, handshake::negotiate_deflate};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::api::{Api, CONNECT};
 use crate::apis::Apis;
 use crate::authorizer::{self, Refusal};
-use crate::dispatch::{Concluded, Dispatcher, context_parameter};
+use crate::dispatch::{Concluded, Dispatcher, Owed, context_parameter};
 use crate::event::{self, DisconnectCause, EventType, Request};
 use crate::figures::WebSocketStats;
 use crate::first_groups;
@@ -31,7 +31,7 @@ use crate::nodes::Nodes;
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
-use crate::session::{Command, WebSocketSession};
+use crate::session::{Command, Common, WebSocketSession};
 use crate::topics::{TopicSource, Topics};
 use crate::traffic::{Id, Side, Traffic};
 
@@ -89,6 +89,8 @@ pub struct Pending {
     groups: Box<[Group]>,
     /// Taken when the connection opens.
     reservation: Option<Reservation<WebSocketSession>>,
+    /// Let go of once somebody else sees to it that its end is told.
+    _owed: Owed,
 }
 
 // === impl Plane ===
@@ -205,8 +207,8 @@ impl Plane {
         let _ = self.dispatcher.hub().each(Audience(number), usize::MAX, close);
     }
 
-    /// Says goodbye to all clients, then waits until their `$disconnect` events are
-    /// delivered; both within `grace`.
+    /// Says goodbye to all clients, those whose handshakes are under way included, then waits
+    /// until their `$disconnect` events are delivered; both within `grace`.
     pub async fn stop(&self, grace: Duration) {
         let deadline = tokio::time::Instant::now() + grace;
         let hub = self.dispatcher.hub().clone();
@@ -227,7 +229,7 @@ struct Connecting {
 
 impl Connecting {
     async fn run(mut self, index: ApiIndex) -> Handshake {
-        let started = Instant::now();
+        let (started, owed) = (Instant::now(), self.dispatcher.owe());
         let api = &*self.dispatcher.api(index);
         let place = Place::take(&api.connections, api.model.limits.max_connections);
         let (Some(place), Ok(reservation)) = (place, self.dispatcher.hub().reserve()) else {
@@ -285,7 +287,7 @@ impl Connecting {
                     peer.stay = nodes.keep(peer.id, api.record_of(&peer)).await;
                 }
                 self.dispatcher.traffic(|| Traffic::Connected { connection });
-                self.accept(api, peer, reservation, answer)
+                self.accept(api, peer, (reservation, owed), answer)
             }
             Err(Refused { rejection, .. }) => {
                 let Rejection { status, body, .. } = &rejection;
@@ -479,7 +481,7 @@ impl Connecting {
         &self,
         api: &Api,
         peer: Peer,
-        mut reservation: Reservation<WebSocketSession>,
+        (mut reservation, owed): (Reservation<WebSocketSession>, Owed),
         answer: Option<Answer>,
     ) -> Handshake {
         // Before the client can hear of it, and tell somebody else.
@@ -500,6 +502,7 @@ impl Connecting {
             form,
             groups,
             reservation: Some(reservation),
+            _owed: owed,
         };
         Handshake::Accepted { headers, pending }
     }
@@ -552,10 +555,14 @@ impl Pending {
             let now = self.dispatcher.clock().now();
             let session = WebSocketSession::new(peer, dispatcher, self.form, now);
             let (hub, id) = (self.dispatcher.hub(), reservation.id());
-            hub.attach(reservation, transport, session, early);
-            if !self.groups.is_empty() {
-                // One a connection, and before anything else that is asked of it.
-                hub.reply(id, Command::JoinAll(std::mem::take(&mut self.groups)));
+            match hub.attach(reservation, transport, session, early) {
+                Ok(()) if !self.groups.is_empty() => {
+                    // One a connection, and before anything else that is asked of it.
+                    hub.reply(id, Command::JoinAll(std::mem::take(&mut self.groups)));
+                }
+                Ok(()) => {}
+                // The handler believes in a connection, so it hears of its end.
+                Err(late) => late.closed(Ending::HubStopped, &mut Common::default()),
             }
         }
     }

@@ -7,10 +7,10 @@ mod support;
 use std::time::Duration;
 
 use fanwire_app::model::{Limits, Profile};
-use fanwire_websocket::Post;
+use fanwire_websocket::{ManagementError, Post};
 use tokio::time::timeout;
 
-use self::support::{Heard, PATIENCE, PROCESS, Setting, World, until};
+use self::support::{Client, Heard, PATIENCE, PROCESS, Setting, World, until};
 
 /// More than sockets keep for a client that does not read, in messages of 64 KB.
 const FLOOD: usize = 512;
@@ -117,4 +117,35 @@ async fn the_end_of_a_connection_that_was_told_is_left_to_nobody() {
     assert_eq!(*world.journal.forgotten.lock().unwrap(), [id]);
     let record = world.journal.kept.lock().unwrap()[0].clone();
     assert!(world.plane.tell_end(&record).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_let_in_while_the_server_stops_is_told_and_its_end_too() {
+    let world = World::new(&Setting::default());
+    let mut first = world.connect().await;
+    let (id, pending) = world.accepted(None).await;
+    let stopping = world.plane.clone();
+    let stopped = tokio::spawn(async move { stopping.stop(PATIENCE).await });
+    assert_eq!(first.next_close(), 1001);
+    first.say_goodbye();
+    let end = Heard::Disconnected(first.id, 1001);
+    until("nobody is connected any more", || world.app.heard().contains(&end));
+    let mut client = Client::open(id.clone(), pending);
+    assert_eq!(client.next_close(), 1001);
+    client.say_goodbye();
+    timeout(PATIENCE, stopped).await.unwrap().unwrap();
+    assert_eq!(world.app.heard().last(), Some(&Heard::Disconnected(id, 1001)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_client_that_is_let_in_after_the_server_has_stopped_is_told() {
+    let world = World::new(&Setting::default());
+    let (id, pending) = world.accepted(None).await;
+    world.plane.stop(Duration::from_millis(2)).await;
+    // Who waits for the connection is told so when the shard has ended, and not before.
+    let found = timeout(PATIENCE, world.plane.inspect(0, &id)).await.unwrap();
+    assert_eq!(found.unwrap_err(), ManagementError::Gone);
+    let _client = Client::open(id.clone(), pending);
+    let end = Heard::Disconnected(id, 1001);
+    until("its end is told", || world.app.heard().contains(&end));
 }

@@ -116,7 +116,6 @@ impl<S: Session> Shard<S> {
             filed: u32::MAX,
             place: self.members.add(audience, slot),
         }));
-        self.live += 1;
         self.call(slot, |session, cx| session.opened(cx));
         for early in self.expected.take(id) {
             match early {

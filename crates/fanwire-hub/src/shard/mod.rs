@@ -95,7 +95,6 @@ pub(crate) struct Shard<S: Session> {
     /// Slots that may have more to read, their turn being over.
     again: Vec<u32>,
     pub(crate) now: Instant,
-    live: usize,
     /// How far goodbyes are, once they have begun.
     drain: Option<Drain>,
     /// When the shard ends whatever is left, once it is told to stop.
@@ -104,7 +103,7 @@ pub(crate) struct Shard<S: Session> {
 
 impl<S: Session> fmt::Debug for Shard<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shard").field("live", &self.live).finish_non_exhaustive()
+        f.debug_struct("Shard").field("used", &self.handle.used()).finish_non_exhaustive()
     }
 }
 
@@ -135,7 +134,8 @@ impl<S: Session> Shard<S> {
             self.wake_due();
             self.drain_due();
             self.end_turn();
-            if self.stop_at.is_some_and(|at| self.live == 0 || at <= self.now) {
+            // Those that a place is reserved for are still to come, and to be told.
+            if self.stop_at.is_some_and(|at| self.handle.used() == 0 || at <= self.now) {
                 break;
             }
         }
@@ -220,7 +220,6 @@ impl<S: Session> ShardParts<S> {
             dirty: Vec::new(),
             again: Vec::new(),
             now,
-            live: 0,
             drain: None,
             stop_at: None,
         };

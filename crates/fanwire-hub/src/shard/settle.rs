@@ -128,7 +128,6 @@ impl<S: Session> Shard<S> {
                 moved.place = place;
             }
         }
-        self.live -= 1;
         self.handle.counted.bytes_unsent.add(connection.outbound.len() as u64);
         let Connection { id, session, transport, .. } = *connection;
         // Closing it also removes it from the event queue: nobody else holds it.

@@ -68,7 +68,8 @@ impl Realtime {
         // They have been seen to be there, so this fails only where the socket does.
         if (&stream).read_exact(&mut taken[..length]).is_ok() {
             let session = self.begin(admitted, websocket, framer);
-            self.inner.hub.attach(reservation, stream, session, Vec::new());
+            // A client that comes when the server has stopped is in no session yet.
+            drop(self.inner.hub.attach(reservation, stream, session, Vec::new()));
         }
         None
     }

@@ -194,7 +194,8 @@ impl Realtime {
         let (stream, websocket, framer, early) = reader.into_parts();
         let Ok(transport) = stream.into_transport() else { return };
         let session = self.begin(admitted, websocket, framer);
-        self.inner.hub.attach(reservation, transport, session, early);
+        // A client that comes when the server has stopped is in no session yet.
+        drop(self.inner.hub.attach(reservation, transport, session, early));
     }
 
     /// The session of a client that is let in, and of what its bytes go through.
