@@ -154,6 +154,12 @@ impl Engine {
         self.database.disk_space().ok()
     }
 
+    /// Bytes of all tables' changes that are in memory and in no file yet.
+    #[cfg(test)]
+    pub(crate) fn memtable_bytes(&self) -> u64 {
+        self.tables().iter().map(|(_, keyspace)| keyspace.tree.active_memtable().size()).sum()
+    }
+
     fn rotate(&self, beyond: u64) -> fjall::Result<bool> {
         let mut any = false;
         for (_, keyspace) in self.tables().iter() {

@@ -51,7 +51,8 @@ pub struct StoreStats {
     pub groups: u64,
     /// Bytes of batches written.
     pub written_bytes: u64,
-    /// Bytes of disk taken, measured at most a second before the last write.
+    /// Bytes of disk taken, measured every second while something is written, and a second
+    /// after.
     pub disk_bytes: u64,
     /// Why nothing can be written any more.
     pub failed: Option<WriteError>,
@@ -224,5 +225,34 @@ impl std::fmt::Debug for StoreFigures {
 impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Store").field(&self.stats()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_given_back_once_nothing_is_written_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions { durability: Durability::Process, ..StoreOptions::default() };
+        let store = Store::open(folder.path(), options).unwrap();
+        let table = store.table("t").unwrap();
+        // More than fits into one file's worth of memory, which is what is given back only
+        // after a while.
+        for number in 0..500u32 {
+            let mut batch = Batch::new();
+            batch.put(table, &number.to_be_bytes(), &[b'v'; 16 * 1024]);
+            store.commit(batch, |_| {}).unwrap();
+        }
+        store.flush().unwrap();
+        assert!(store.0.engine.memtable_bytes() > 0);
+        let end = Instant::now() + Duration::from_secs(30);
+        while store.0.engine.memtable_bytes() > 0 {
+            assert!(Instant::now() < end, "memory is kept for ever");
+            std::thread::yield_now();
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::store::{Durability, StoreOptions};
 /// commit may wait for.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 
-/// How often the disk is measured while something is written.
+/// How often the disk is measured while something is written, and how long after it.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long nothing is written before memory is given back.
@@ -73,7 +73,8 @@ struct Thread {
     /// When memory is given back, if nothing is written until then. Only after there was
     /// enough for a file: else a trickle of writes would become a trickle of files.
     settle_at: Option<Instant>,
-    measured: Instant,
+    /// When the disk is measured: something has changed since it was.
+    measure_at: Option<Instant>,
     compacting: Compacting,
 }
 
@@ -121,7 +122,6 @@ impl Writer {
         options: &StoreOptions,
     ) -> std::io::Result<Self> {
         let (sender, orders) = mpsc::channel();
-        let now = Instant::now();
         let compacting =
             Compacting { limit: options.max_disk_bytes, deletions: 0, began: None, thread: None };
         let thread = Thread {
@@ -131,7 +131,7 @@ impl Writer {
             durability: options.durability,
             sync_at: None,
             settle_at: None,
-            measured: now,
+            measure_at: None,
             compacting,
         };
         let thread = thread::Builder::new().name("store".to_owned()).spawn(|| thread.run())?;
@@ -185,7 +185,8 @@ impl Drop for Writer {
 impl Thread {
     fn run(mut self) {
         loop {
-            let order = match self.sync_at {
+            let due = [self.sync_at, self.settle_at, self.measure_at];
+            let order = match due.into_iter().flatten().min() {
                 None => self.orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => self.orders.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
@@ -199,6 +200,7 @@ impl Thread {
             }
             self.sync_if_due();
             self.settle_if_due();
+            self.measure_if_due();
         }
         let _ = self.sync();
         if let Some(thread) = self.compacting.thread.take() {
@@ -244,7 +246,7 @@ impl Thread {
         for answer in group.flushes {
             let _ = answer.send(result.clone());
         }
-        self.measure_if_due();
+        self.measure_later();
     }
 
     fn write_changes(&mut self, changes: Vec<Change>) -> Result<(), WriteError> {
@@ -287,6 +289,7 @@ impl Thread {
         if self.settle_at.is_some_and(|at| at <= Instant::now()) {
             self.settle_at = None;
             let _ = self.note(self.engine.settle());
+            self.measure_later();
         }
     }
 
@@ -298,9 +301,13 @@ impl Thread {
         })
     }
 
+    fn measure_later(&mut self) {
+        self.measure_at.get_or_insert_with(|| Instant::now() + MEASURE_EVERY);
+    }
+
     fn measure_if_due(&mut self) {
-        if self.measured.elapsed() >= MEASURE_EVERY {
-            self.measured = Instant::now();
+        if self.measure_at.is_some_and(|at| at <= Instant::now()) {
+            self.measure_at = None;
             self.shared.measure(&self.engine);
             self.compact_if_full();
         }
