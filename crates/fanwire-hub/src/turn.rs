@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::shard::Shard;
-use crate::{ConnectionId, Context, Session};
+use crate::{Audience, ConnectionId, Context, Session};
 
 /// One turn of a shard's loop, as the state that its sessions share sees it: the
 /// connections of the shard are in reach.
@@ -37,6 +37,18 @@ impl<S: Session> Turn<'_, S> {
         let mut result = None;
         self.shard.call(id.slot, |session, cx| result = Some(f(session, cx)));
         result
+    }
+
+    /// The audience of a connection that is not here yet, though its peer may know already
+    /// that it is connected: one that is [expected](crate::Reservation::expect).
+    pub fn expected(&self, id: ConnectionId) -> Option<Audience> {
+        self.shard.expected.audience(id)
+    }
+
+    /// Keeps a command for a connection that is [expected](Self::expected), until it is here.
+    /// `false`: too much waits for it already.
+    pub fn keep(&mut self, id: ConnectionId, command: S::Command) -> bool {
+        self.shard.expected.command(id, command)
     }
 
     /// Queues `bytes` for the peer of a connection; they leave with what else the turn

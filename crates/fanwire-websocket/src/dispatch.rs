@@ -26,6 +26,7 @@ use crate::figures::{AllFigures, Figures};
 use crate::frame;
 use crate::integration::{About, Answer, Event, Failure, Input, Integrations, Parameters, Run};
 use crate::nodes::Nodes;
+use crate::notice::Newcomer;
 use crate::observer::{Observer, RequestRecord};
 use crate::peer::{ApiIndex, Peer};
 use crate::selected::{Incoming, Selected};
@@ -168,6 +169,11 @@ impl Dispatcher {
 
     pub(crate) fn topics(&self) -> &Topics {
         &self.shared.topics
+    }
+
+    /// A connection that its shard is to expect.
+    pub(crate) fn newcomer(&self, peer: &Peer) -> Newcomer {
+        Newcomer { dispatcher: self.clone(), id: peer.id, api: peer.api }
     }
 
     /// The other nodes, in a cluster.

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use fanwire_hub::{ConnectionId, Reach, Turn};
+use fanwire_hub::{Audience, ConnectionId, Reach, Turn};
 use fanwire_wire::ws::SharedFrame;
 use indexmap::IndexSet;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::dispatch::Dispatcher;
 use crate::groups::Group;
 use crate::peer::ApiIndex;
-use crate::session::{Posted, WebSocketSession};
+use crate::session::{Command, Posted, WebSocketSession};
 
 /// A message for every connection of an API.
 #[derive(Debug)]
@@ -46,6 +47,24 @@ pub enum Notice {
         /// Told what became of it.
         done: oneshot::Sender<Reached>,
     },
+    /// A connection that is expected is in groups from its first moment.
+    Begin {
+        /// The connection.
+        newcomer: Newcomer,
+        /// The groups.
+        groups: Box<[Group]>,
+    },
+    /// It does not come.
+    Forget(Newcomer),
+}
+
+/// A connection that is expected.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// Who counts those that are subscribed to topics.
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) id: ConnectionId,
+    pub(crate) api: ApiIndex,
 }
 
 /// What became of a message for many connections, on one shard.
@@ -72,6 +91,15 @@ pub(crate) fn act(turn: &mut Turn<'_, WebSocketSession>, notice: Notice) {
             // The caller may have stopped waiting.
             let _ = done.send(post_all(turn, api, all, &frame));
         }
+        Notice::Begin { newcomer: Newcomer { dispatcher, id, api }, groups } => {
+            for group in &groups {
+                // More than it can be in do not come with a connection.
+                let _ = dispatcher.join(&mut turn.shared().groups, id, api, group);
+            }
+        }
+        Notice::Forget(Newcomer { dispatcher, id, api }) => {
+            dispatcher.leave_all(&mut turn.shared().groups, id, api);
+        }
     }
 }
 
@@ -89,15 +117,29 @@ fn post_all(
     turn: &mut Turn<'_, WebSocketSession>,
     api: ApiIndex,
     ids: impl IntoIterator<Item = ConnectionId>,
-    frame: &SharedFrame,
+    frame: &Arc<SharedFrame>,
 ) -> Reached {
     let mut reached = Reached::default();
     for id in ids {
-        match turn.call(id, |session, cx| session.post_as(api, frame, cx)).flatten() {
+        let posted = turn.call(id, |session, cx| session.post_as(api, frame, cx));
+        match posted.unwrap_or_else(|| post_early(turn, api, id, frame)) {
             Some(Posted::Accepted) => reached.sent += 1,
             Some(Posted::Full) => reached.full.push(id),
             None => reached.gone.push(id),
         }
     }
     reached
+}
+
+/// Keeps a message for a connection that is not here yet, but whose client may know already
+/// that it is connected, and have told whoever posts. `None` where this is none of them.
+fn post_early(
+    turn: &mut Turn<'_, WebSocketSession>,
+    api: ApiIndex,
+    id: ConnectionId,
+    frame: &Arc<SharedFrame>,
+) -> Option<Posted> {
+    turn.expected(id).filter(|audience| *audience == Audience(api))?;
+    let kept = turn.keep(id, Command::Early(Arc::clone(frame)));
+    Some(if kept { Posted::Accepted } else { Posted::Full })
 }

@@ -28,6 +28,7 @@ use crate::integration::{
 };
 use crate::native::{Native, NativeError, NativeEvent, Natives};
 use crate::nodes::Nodes;
+use crate::notice::Notice;
 use crate::observer::Observer;
 use crate::peer::{ApiIndex, Authorized, Peer, Place};
 use crate::rejection::Rejection;
@@ -85,8 +86,8 @@ pub struct Pending {
     dispatcher: Dispatcher,
     peer: Arc<Peer>,
     form: WireForm,
-    /// The tags and topics that it begins with.
-    groups: Box<[Group]>,
+    /// Whether it has tags or topics already.
+    in_groups: bool,
     /// Taken when the connection opens.
     reservation: Option<Reservation<WebSocketSession>>,
     /// Let go of once somebody else sees to it that its end is told.
@@ -496,11 +497,18 @@ impl Connecting {
             headers.push(("Sec-WebSocket-Extensions".to_owned(), deflate.to_string()));
         }
         let form = deflate.map_or(WireForm::Plain, |deflate| deflate.wire_form());
+        let in_groups = !groups.is_empty();
+        if in_groups {
+            let newcomer = self.dispatcher.newcomer(&peer);
+            // One a connection, and before anything else that is asked of it.
+            let notice = Notice::Begin { newcomer, groups };
+            self.dispatcher.hub().notify_anyway(peer.id.shard(), notice, 0);
+        }
         let pending = Pending {
             dispatcher: self.dispatcher.clone(),
             peer: Arc::new(peer),
             form,
-            groups,
+            in_groups,
             reservation: Some(reservation),
             _owed: owed,
         };
@@ -554,15 +562,10 @@ impl Pending {
             let dispatcher = self.dispatcher.clone();
             let now = self.dispatcher.clock().now();
             let session = WebSocketSession::new(peer, dispatcher, self.form, now);
-            let (hub, id) = (self.dispatcher.hub(), reservation.id());
-            match hub.attach(reservation, transport, session, early) {
-                Ok(()) if !self.groups.is_empty() => {
-                    // One a connection, and before anything else that is asked of it.
-                    hub.reply(id, Command::JoinAll(std::mem::take(&mut self.groups)));
-                }
-                Ok(()) => {}
+            let attached = self.dispatcher.hub().attach(reservation, transport, session, early);
+            if let Err(late) = attached {
                 // The handler believes in a connection, so it hears of its end.
-                Err(late) => late.closed(Ending::HubStopped, &mut Common::default()),
+                late.closed(Ending::HubStopped, &mut Common::default());
             }
         }
     }
@@ -573,6 +576,10 @@ impl Drop for Pending {
         // The client left between `$connect` and the 101. The handler believes in a
         // connection, so it hears of its end.
         if self.reservation.is_some() {
+            if self.in_groups {
+                let notice = Notice::Forget(self.dispatcher.newcomer(&self.peer));
+                self.dispatcher.hub().notify_anyway(self.peer.id.shard(), notice, 0);
+            }
             let cause = DisconnectCause { code: 1006, reason: "".into() };
             self.dispatcher.traffic(|| Traffic::Close {
                 connection: Id(self.peer.id),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fanwire_access::Allowance;
-use fanwire_hub::{Audience, ConnectionId, Context, Ending, Reach, Session, Turn};
+use fanwire_hub::{Audience, Context, Ending, Reach, Session, Turn};
 use fanwire_wire::ws::{
     self, CloseCode, CloseFrame, Deflater, Event, Inflater, ProtocolError, Receiver,
     ReceiverLimits, SharedFrame, WireForm,
@@ -96,8 +96,8 @@ pub enum Command {
         /// Dropped unanswered where the connection is gone.
         done: oneshot::Sender<Result<(), GroupError>>,
     },
-    /// Put the connection, which is new, into groups.
-    JoinAll(Box<[Group]>),
+    /// Deliver a message for many that was posted before the connection was here.
+    Early(Arc<SharedFrame>),
     /// Take the connection out of a group.
     Leave {
         /// The API that the caller named.
@@ -324,33 +324,6 @@ impl WebSocketSession {
         self.reachable_as(api).then(|| self.post(frame, cx))
     }
 
-    fn join(&self, group: &Group, cx: Cx<'_, '_>) -> Result<(), GroupError> {
-        let (id, api) = (cx.id(), self.peer.api);
-        let is_new = cx.shared().groups.join(id, api, group)?;
-        if let Group::Topic(filter) = group
-            && is_new
-        {
-            self.dispatcher.topic_joined(api, filter, id.shard());
-        }
-        Ok(())
-    }
-
-    fn leave(&self, group: &Group, cx: Cx<'_, '_>) -> bool {
-        let id = cx.id();
-        let was_in = cx.shared().groups.leave(id, group);
-        if was_in {
-            self.left(group, id);
-        }
-        was_in
-    }
-
-    /// One connection less is in a group.
-    fn left(&self, group: &Group, id: ConnectionId) {
-        if let Group::Topic(filter) = group {
-            self.dispatcher.topic_left(self.peer.api, filter, id.shard());
-        }
-    }
-
     fn inspection(&self) -> Inspection {
         let active = self.last_active.saturating_duration_since(self.opened);
         let active_after_ms = u64::try_from(active.as_millis()).unwrap_or(u64::MAX);
@@ -428,20 +401,23 @@ impl Session for WebSocketSession {
                 // The caller may have stopped waiting; the message is delivered anyway.
                 let _ = done.send(self.post(&frame, cx));
             }
+            Command::Early(frame) if self.is_open() => {
+                // Who posted it was told that it is on its way. Where there is no room any
+                // more it is counted, as for any client that is too slow.
+                let _ = self.post(&frame, cx);
+            }
             Command::Inspect { api, done } if self.reachable_as(api) => {
                 let _ = done.send(self.inspection());
             }
             Command::Join { api, group, done } if self.reachable_as(api) => {
-                let _ = done.send(self.join(&group, cx));
-            }
-            Command::JoinAll(groups) if self.is_open() => {
-                for group in &groups {
-                    // More than it can be in do not come with a connection.
-                    let _ = self.join(group, cx);
-                }
+                let id = cx.id();
+                let joined = self.dispatcher.join(&mut cx.shared().groups, id, api, &group);
+                let _ = done.send(joined);
             }
             Command::Leave { api, group, done } if self.reachable_as(api) => {
-                let _ = done.send(self.leave(&group, cx));
+                let id = cx.id();
+                let was_in = self.dispatcher.leave(&mut cx.shared().groups, id, api, &group);
+                let _ = done.send(was_in);
             }
             Command::Groups { api, done } if self.reachable_as(api) => {
                 let id = cx.id();
@@ -458,7 +434,7 @@ impl Session for WebSocketSession {
             // Dropping `done` tells the caller that there is no such connection.
             Command::Post { .. } | Command::Inspect { .. } | Command::Delete { .. } => {}
             Command::Join { .. } | Command::Leave { .. } | Command::Groups { .. } => {}
-            Command::JoinAll(_) | Command::List(_) => {}
+            Command::Early(_) | Command::List(_) => {}
         }
     }
 
@@ -528,9 +504,7 @@ impl Session for WebSocketSession {
     }
 
     fn closed(self, ending: Ending, common: &mut Common) {
-        for group in common.groups.leave_all(self.peer.id) {
-            self.left(&group, self.peer.id);
-        }
+        self.dispatcher.leave_all(&mut common.groups, self.peer.id, self.peer.api);
         let cause = match (self.cause, ending) {
             (Some(cause), _) => *cause,
             (None, Ending::HubStopped) => {

@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use fanwire_hub::ConnectionId;
+
 use crate::dispatch::Dispatcher;
 use crate::drops::Drops;
+use crate::groups::{Group, GroupError, Groups};
 use crate::management::Post;
 use crate::notice::Notice;
 use crate::peer::ApiIndex;
@@ -76,8 +79,58 @@ impl Topics {
 }
 
 impl Dispatcher {
+    /// Puts a connection into a group, of those that its shard knows.
+    ///
+    /// # Errors
+    ///
+    /// [`GroupError::TooMany`].
+    pub(crate) fn join(
+        &self,
+        groups: &mut Groups,
+        id: ConnectionId,
+        api: ApiIndex,
+        group: &Group,
+    ) -> Result<(), GroupError> {
+        let is_new = groups.join(id, api, group)?;
+        if let Group::Topic(filter) = group
+            && is_new
+        {
+            self.topic_joined(api, filter, id.shard());
+        }
+        Ok(())
+    }
+
+    /// Takes a connection out of a group. Says whether it was in it.
+    pub(crate) fn leave(
+        &self,
+        groups: &mut Groups,
+        id: ConnectionId,
+        api: ApiIndex,
+        group: &Group,
+    ) -> bool {
+        let was_in = groups.leave(id, group);
+        if was_in {
+            self.left(group, id, api);
+        }
+        was_in
+    }
+
+    /// Takes a connection that is gone out of all its groups.
+    pub(crate) fn leave_all(&self, groups: &mut Groups, id: ConnectionId, api: ApiIndex) {
+        for group in groups.leave_all(id) {
+            self.left(&group, id, api);
+        }
+    }
+
+    /// One connection less is in a group.
+    fn left(&self, group: &Group, id: ConnectionId, api: ApiIndex) {
+        if let Group::Topic(filter) = group {
+            self.topic_left(api, filter, id.shard());
+        }
+    }
+
     /// One more connection of a shard is subscribed to a topic filter.
-    pub(crate) fn topic_joined(&self, api: ApiIndex, filter: &Arc<str>, shard: usize) {
+    fn topic_joined(&self, api: ApiIndex, filter: &Arc<str>, shard: usize) {
         match self.topics().filters().entry((api, Arc::clone(filter))) {
             Entry::Occupied(entry) => count_up(&entry.get().members, shard),
             Entry::Vacant(entry) => {
@@ -91,7 +144,7 @@ impl Dispatcher {
     }
 
     /// One connection of a shard less is subscribed to a topic filter.
-    pub(crate) fn topic_left(&self, api: ApiIndex, filter: &Arc<str>, shard: usize) {
+    fn topic_left(&self, api: ApiIndex, filter: &Arc<str>, shard: usize) {
         let mut filters = self.topics().filters();
         let Entry::Occupied(entry) = filters.entry((api, Arc::clone(filter))) else { return };
         let members = &entry.get().members;

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use fanwire_app::model::{Limits, Profile};
-use fanwire_websocket::{ManagementError, Post};
+use fanwire_websocket::{Delivered, ManagementError, Post, Recipients};
 use tokio::time::timeout;
 
 use self::support::{Client, Heard, PATIENCE, PROCESS, Setting, World, until};
@@ -148,4 +148,41 @@ async fn the_end_of_a_client_that_is_let_in_after_the_server_has_stopped_is_told
     let _client = Client::open(id.clone(), pending);
     let end = Heard::Disconnected(id, 1001);
     until("its end is told", || world.app.heard().contains(&end));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_to_many_reaches_those_whose_socket_is_still_changing_hands() {
+    let world = World::new(&Setting { topics: vec!["news/#".to_owned()], ..Setting::default() });
+    let (id, pending) = world.accepted(Some("tag=room")).await;
+    let by_id = Recipients { ids: vec![id.clone()], ..Recipients::default() };
+    let by_tag = Recipients { tags: vec!["room".to_owned()], ..Recipients::default() };
+    let one = Delivered { sent: 1, ..Delivered::default() };
+    let sent = world.plane.post_many(0, by_id.clone(), Post::Text("by id")).await;
+    assert_eq!(sent.unwrap(), one);
+    let sent = world.plane.post_many(0, by_tag.clone(), Post::Text("by tag")).await;
+    assert_eq!(sent.unwrap(), one);
+    world.broker.publish("news/#", b"by topic");
+    let mut client = Client::open(id.clone(), pending);
+    for expected in ["by id", "by tag", "by topic"] {
+        assert_eq!(client.next(), expected);
+    }
+    drop(client);
+    until("it is gone", || !world.broker.is_subscribed());
+    let gone = Delivered { gone: vec![id], ..Delivered::default() };
+    let sent = world.plane.post_many(0, by_id, Post::Text("too late")).await;
+    assert_eq!(sent.unwrap(), gone);
+    world.plane.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_before_its_socket_has_changed_hands_is_in_no_tag_and_topic() {
+    let world = World::new(&Setting { topics: vec!["news/#".to_owned()], ..Setting::default() });
+    let (_, pending) = world.accepted(Some("tag=room")).await;
+    until("it is subscribed", || world.broker.is_subscribed());
+    drop(pending);
+    until("it is not any more", || !world.broker.is_subscribed());
+    let by_tag = Recipients { tags: vec!["room".to_owned()], ..Recipients::default() };
+    let sent = world.plane.post_many(0, by_tag, Post::Text("hello")).await;
+    assert_eq!(sent.unwrap(), Delivered::default());
+    world.plane.stop(Duration::ZERO).await;
 }

@@ -17,7 +17,7 @@ pub(super) enum Early<S: Session> {
 }
 
 /// The connections of a shard that are not here yet, by their slots.
-pub(super) struct Expected<S: Session> {
+pub(crate) struct Expected<S: Session> {
     by_slot: BTreeMap<u32, Waiting<S>>,
 }
 
@@ -40,13 +40,21 @@ impl<S: Session> Expected<S> {
         waiting.map(|waiting| waiting.early).unwrap_or_default()
     }
 
+    /// The audience of a connection, where it is expected.
+    pub(crate) fn audience(&self, id: ConnectionId) -> Option<Audience> {
+        let waiting = self.by_slot.get(&id.slot).filter(|waiting| waiting.id == id);
+        waiting.map(|waiting| waiting.audience)
+    }
+
     /// Keeps a command, where its connection is expected and has room. Else it is dropped, as
-    /// for a connection that is gone.
-    pub(super) fn command(&mut self, id: ConnectionId, command: S::Command) {
+    /// for a connection that is gone. Says whether it is kept.
+    pub(crate) fn command(&mut self, id: ConnectionId, command: S::Command) -> bool {
         let waiting = self.by_slot.get_mut(&id.slot).filter(|waiting| waiting.id == id);
-        if let Some(waiting) = waiting.filter(|waiting| waiting.early.len() < MAX_WAITING) {
-            waiting.early.push(Early::Command(command));
-        }
+        let Some(waiting) = waiting.filter(|waiting| waiting.early.len() < MAX_WAITING) else {
+            return false;
+        };
+        waiting.early.push(Early::Command(command));
+        true
     }
 
     /// Keeps messages for all of an audience. Says how many connections that is, and which

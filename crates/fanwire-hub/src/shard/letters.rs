@@ -57,7 +57,8 @@ impl<S: Session> Shard<S> {
                 if current {
                     self.call(id.slot, |session, cx| session.commanded(command, cx));
                 } else {
-                    self.expected.command(id, command);
+                    // Where it is not kept, its sender notices.
+                    let _ = self.expected.command(id, command);
                 }
             }
             Letter::Broadcast { .. } => {}

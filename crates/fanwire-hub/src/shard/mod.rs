@@ -85,7 +85,7 @@ pub(crate) struct Shard<S: Session> {
     poll: Poll,
     slots: Vec<Option<Box<Connection<S>>>>,
     members: Members,
-    expected: Expected<S>,
+    pub(crate) expected: Expected<S>,
     deadlines: Deadlines,
     pub(crate) shared: S::Shared,
     /// The one read buffer.
