@@ -167,7 +167,12 @@ impl World {
 
     /// A client that is let in, and hears of it.
     pub(crate) async fn accepted(&self, path: Option<&str>) -> (String, Pending) {
-        let arrival = Arrival { source_ip: Ipv4Addr::LOCALHOST.into(), port: 80, tls: false };
+        let arrival = Arrival {
+            source_ip: Ipv4Addr::LOCALHOST.into(),
+            port: 80,
+            tls: false,
+            forwarded: false,
+        };
         let request = ClientRequest::new([("Host".to_owned(), "h".to_owned())], path, arrival);
         let handshake = self.plane.connect(0, request).await;
         let Handshake::Accepted { pending, .. } = handshake else { panic!("{handshake:?}") };
