@@ -193,6 +193,7 @@ impl Broker {
             self.queued_bytes -= session.flow.as_ref().map_or(0, |flow| flow.in_flight_bytes());
             self.forget_deadlines(key, &away);
         }
+        self.tell_presence(key);
         self.forget_routes_of(key);
     }
 

@@ -99,6 +99,7 @@ impl Broker {
         };
         self.observer.observe(&event);
         self.output.closings.push(live.link);
+        self.tell_presence(key);
         self.publish_disconnected(key, &live, cause);
         if live.will.is_some() && self.mesh.is_some() && !self.sessions[key as usize].persists() {
             // It was kept in case that this node dies.

@@ -222,6 +222,17 @@ impl Broker {
         }
     }
 
+    /// Tells other nodes that a member of shared subscriptions has connected, or gone: they
+    /// choose by how many are connected here.
+    pub(super) fn tell_presence(&self, key: Key) {
+        let session = self.sessions.get(key as usize).filter(|session| session.online.is_some());
+        let Some(session) = session.filter(|_| self.mesh.is_some()) else { return };
+        let filters = session.subscriptions.iter().map(|subscription| &*subscription.filter);
+        for SharedFilter { group, filter } in filters.filter_map(SharedFilter::parse) {
+            self.directory.presence_changed(group, filter);
+        }
+    }
+
     /// Takes an UNSUBSCRIBE.
     ///
     /// # Errors

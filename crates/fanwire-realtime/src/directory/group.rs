@@ -140,20 +140,30 @@ impl Group {
         members.iter().filter(fits).nth(at).or_else(|| members.first()).cloned()
     }
 
-    /// The member here whose turn it is: the next that is connected, or the next at all where
-    /// none is.
+    /// The member here whose turn it is. The turns of those that are away are shared out among
+    /// those that are connected, if any is.
     pub(crate) fn choose_here(&self) -> Option<Member> {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let count = members.len();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = || (0..count).map(|step| &members[(turn.wrapping_add(step)) % count]);
-        let online = in_turn().find(|member| member.online.load(Ordering::Relaxed));
-        online.or_else(|| in_turn().next()).cloned()
+        let at = turn.checked_rem(members.len())?;
+        let is_online = |member: &&Member| member.online.load(Ordering::Relaxed);
+        if is_online(&&members[at]) {
+            return Some(members[at].clone());
+        }
+        let online = members.iter().filter(is_online).count();
+        let away_before = members[..at].iter().filter(|member| !is_online(member)).count();
+        let away = members.len() - online;
+        let of_away = (turn / members.len()).wrapping_mul(away).wrapping_add(away_before);
+        let chosen = of_away.checked_rem(online);
+        let chosen = chosen.and_then(|nth| members.iter().filter(is_online).nth(nth));
+        Some(chosen.unwrap_or(&members[at]).clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn group(members: &[(&str, bool)]) -> Group {
@@ -183,6 +193,22 @@ mod tests {
         assert_eq!(&*group.choose_here().unwrap().client_id, "b");
         assert!(group.leave("b"), "nobody is left");
         assert!(group.choose_here().is_none());
+    }
+
+    #[test]
+    fn members_that_are_connected_get_as_many_each_whoever_is_away_between_them() {
+        for members in [
+            &[("a", true), ("b", false), ("c", false), ("d", true)][..],
+            &[("a", false), ("b", true), ("c", true), ("d", true), ("e", false)],
+        ] {
+            let group = group(members);
+            let online = members.iter().filter(|(_, online)| *online);
+            let mut got: BTreeMap<&str, usize> = online.map(|(id, _)| (*id, 0)).collect();
+            for _ in 0..60 {
+                *got.get_mut(&*group.choose_here().unwrap().client_id).unwrap() += 1;
+            }
+            assert!(got.values().all(|count| *count == 60 / got.len()), "{got:?}");
+        }
     }
 
     #[test]

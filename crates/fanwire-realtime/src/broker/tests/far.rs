@@ -845,3 +845,39 @@ fn what_follows_a_session_comes_before_what_is_published_where_it_is_now() {
     assert_eq!(nodes.got(B, client), ["1", "2"]);
     assert_eq!(nodes.acks(B, publisher), 2);
 }
+
+/// Publishes eight messages on a node, and says how many of them a client got.
+fn share_of(nodes: &mut Nodes, publisher: (Node, Client), member: (Node, Client)) -> usize {
+    nodes.net(member.0).packets(member.1);
+    for n in 0..8 {
+        nodes.publish(publisher.0, publisher.1, "t", &n.to_string(), QoS::AtLeastOnce);
+    }
+    nodes.got(member.0, member.1).len()
+}
+
+#[test]
+fn a_member_that_comes_back_where_its_session_has_moved_gets_its_share() {
+    let mut nodes = Nodes::new();
+    let other = nodes.subscriber(A, "one", "$share/g/t");
+    let member = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, member, "$share/g/t");
+    nodes.lose(A, member);
+    let publisher = (C, nodes.publisher(C));
+    let member = nodes.join(B, persistent("c"));
+    assert_eq!(share_of(&mut nodes, publisher, (B, member)), 4);
+    nodes.lose(B, member);
+    assert_eq!(share_of(&mut nodes, publisher, (A, other)), 8, "nothing waits for who is away");
+}
+
+#[test]
+fn a_member_that_comes_back_where_its_session_is_adopted_gets_its_share() {
+    let mut nodes = Nodes::new();
+    nodes.subscriber(A, "one", "$share/g/t");
+    let member = nodes.join(B, persistent("c"));
+    nodes.subscribe(B, member, "$share/g/t");
+    nodes.kill(B);
+    nodes.adopt(B, C);
+    let publisher = (A, nodes.publisher(A));
+    let member = nodes.join(C, persistent("c"));
+    assert_eq!(share_of(&mut nodes, publisher, (C, member)), 4);
+}
