@@ -92,9 +92,10 @@ impl Retained {
     /// Facts about messages in the order of their topics, from behind `after`.
     pub(crate) fn list(&self, after: Option<&str>, limit: usize, now_ms: u64) -> Vec<RetainedInfo> {
         let topics = self.read();
-        let listed = topics.list_after(after, limit).into_iter();
+        let listed = topics.list_after(after);
         listed
             .filter(|(_, message)| message.expiry_left(now_ms).is_some())
+            .take(limit)
             .map(|(_, message)| RetainedInfo {
                 topic: Arc::clone(&message.topic),
                 payload_size: message.payload.len(),
@@ -115,5 +116,39 @@ impl Retained {
 
     fn write(&self) -> RwLockWriteGuard<'_, TopicMap<Arc<Message>>> {
         self.topics.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Properties;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn message(topic: &str, expiry: Option<u32>) -> Arc<Message> {
+        let properties = Properties { message_expiry: expiry, ..Properties::default() };
+        let properties = expiry.map(|_| Box::new(properties));
+        Arc::new(Message { properties, published_at: NOW, ..Message::new(topic, "x") })
+    }
+
+    fn retained(messages: &[(&str, Option<u32>)]) -> Retained {
+        let retained = Retained::default();
+        for (topic, expiry) in messages {
+            retained.put(&message(topic, *expiry), usize::MAX, usize::MAX).unwrap();
+        }
+        retained
+    }
+
+    #[test]
+    fn a_page_of_a_list_is_full_whatever_has_expired_in_it() {
+        let retained = retained(&[("a", Some(1)), ("b", None), ("c", Some(1)), ("d", None)]);
+        let list = |after, limit| {
+            let listed = retained.list(after, limit, NOW + 1000).into_iter();
+            listed.map(|info| info.topic.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(list(None, 2), ["b", "d"]);
+        assert_eq!(list(None, 1), ["b"]);
+        assert_eq!(list(Some("b"), 2), ["d"]);
     }
 }

@@ -98,12 +98,12 @@ impl<V> TopicMap<V> {
         }
     }
 
-    /// The names behind `after` in the order of their bytes, with their values, at most
-    /// `limit`: the next page begins after the last of these.
-    pub fn list_after(&self, after: Option<&str>, limit: usize) -> Vec<(&str, &V)> {
+    /// The names behind `after` in the order of their bytes, with their values: the next page
+    /// begins after the last that is taken of these.
+    pub fn list_after(&self, after: Option<&str>) -> impl Iterator<Item = (&str, &V)> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.entries.range::<str, _>((start, Bound::Unbounded));
-        range.take(limit).map(|(name, value)| (&**name, value)).collect()
+        range.map(|(name, value)| (&**name, value))
     }
 
     fn from(&self, name: &str) -> Range<'_, Arc<str>, V> {
