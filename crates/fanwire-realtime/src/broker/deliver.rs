@@ -13,7 +13,7 @@ use crate::durable::Entry;
 use crate::mesh::Mesh;
 use crate::notice::{Chosen, Notice, Part};
 use crate::promise::Promise;
-use crate::{DropReason, Message, Origin, Publisher, RealtimeEvent};
+use crate::{DropReason, Message, Origin, Publisher};
 
 /// A message that is being distributed. It borrows from the packet that it came in, and is
 /// made into one of its own when somebody has to keep it.
@@ -391,7 +391,7 @@ impl Broker {
         }
         let mut copy = (session.persists() || !at_once).then(|| manner.copy(publication));
         if let Some(copy) = &mut copy {
-            if !at_once && self.is_full(key, copy.message.cost()) {
+            if !at_once && !self.has_room(key, copy.message.cost()) {
                 return self.drop_for(key);
             }
             copy.seq = self.keep_entry(key, &copy.entry());
@@ -446,30 +446,6 @@ impl Broker {
             let client_id = Arc::clone(&session.client_id);
             self.kept(|keeper| keeper.dequeue(&client_id, seq, &copy.message));
         }
-    }
-
-    /// Whether no more may wait for a session.
-    fn is_full(&self, key: Key, cost: usize) -> bool {
-        let limits = self.settings.limits();
-        // What all sessions may have is divided among the shards, as they are.
-        let all = limits.max_queued_bytes_total / self.shards.max(1);
-        let flow = self.sessions.get(key as usize).and_then(|session| session.flow.as_ref());
-        self.queued_bytes + cost > all
-            || flow.is_some_and(|flow| {
-                flow.queue.len() >= limits.max_queued_messages
-                    || flow.queued_bytes + cost > limits.max_queued_bytes
-            })
-    }
-
-    fn drop_for(&mut self, key: Key) {
-        let session = &mut self.sessions[key as usize];
-        session.dropped += 1;
-        self.figures.lose(DropReason::QueueFull, 1);
-        self.observer.observe(&RealtimeEvent::Dropped {
-            client_id: &session.client_id,
-            messages: 1,
-            why: "too many messages wait for it (realtime.limits.max_queued_messages, max_queued_bytes, max_queued_bytes_total)",
-        });
     }
 }
 

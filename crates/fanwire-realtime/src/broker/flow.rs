@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use fanwire_wire::mqtt::{PacketId, QoS};
 
@@ -22,6 +23,8 @@ pub(crate) struct Flow {
     /// A message has been in flight for a whole round of ids, so that those in use are in no
     /// order any more.
     pub(crate) lapped: bool,
+    /// When the queue was last looked through for what has expired, for want of room.
+    pub(crate) looked_through: Option<Instant>,
     /// Names what is kept of this session, in order.
     pub(crate) next_seq: u64,
 }

@@ -13,8 +13,8 @@
 //! - `route`: where the messages of a topic go, worked out once and kept. `burst`: messages
 //!   of QoS 0 to the same receivers, encoded once for all of them.
 //! - `deliver`: one message to one session: now, or when its turn comes. `flow` is what is
-//!   on its way there, `acknowledge` what moves it on. `replay`: the retained messages of a
-//!   new subscription, piece by piece. `own_bytes`: how much a turn writes. `direct`: a message to one client alone.
+//!   on its way there, `acknowledge` what moves it on, `room` what may wait. `replay`: the
+//!   retained messages of a new subscription, piece by piece. `own_bytes`: how much a turn writes. `direct`: a message to one client alone.
 //! - `far`: what goes to other nodes of a cluster, and what comes from them. `moving`: sessions
 //!   that go there, and come from there.
 //! - `keep`: what has to survive the process, and the acknowledgements that wait for it.
@@ -43,6 +43,7 @@ mod output;
 mod own_bytes;
 mod replay;
 mod restore;
+mod room;
 mod route;
 mod session;
 mod subscribe;
@@ -68,6 +69,7 @@ pub(crate) use self::session::{Key, Will};
 
 use self::burst::Burst;
 use self::own_bytes::OwnBytes;
+use self::room::Sweep;
 use self::route::{Routes, Subscriber};
 use self::session::Session;
 use crate::directory::Directory;
@@ -118,6 +120,8 @@ pub(crate) struct Broker {
     /// What waits for sessions of this shard, in bytes, with what was in flight to those whose
     /// client is away.
     queued_bytes: usize,
+    /// How far what waits has been looked through for what has expired.
+    sweep: Sweep,
     /// Messages that clients have published.
     published: u64,
     /// What is counted for metrics.
@@ -174,6 +178,7 @@ impl Broker {
             now_ms: parts.now_ms,
             connections: 0,
             queued_bytes: 0,
+            sweep: Sweep::default(),
             published: 0,
             figures: parts.figures,
             versions: lifecycle::Versions::default(),

@@ -119,16 +119,65 @@ fn a_message_that_has_waited_too_long_is_not_delivered_and_others_say_what_is_le
     net.subscribe(client, "t", AtLeastOnce);
     net.lose(client);
     for (payload, expiry) in [("short", 5), ("long", 60)] {
-        let properties =
-            MessageProperties { message_expiry: Some(expiry), ..MessageProperties::default() };
-        let publish = Publish { properties, ..publication("t", payload, AtLeastOnce) };
-        net.send(publisher, |version, bytes| publish.encode(version, bytes));
+        publish_expiring(&mut net, publisher, payload, expiry);
     }
     net.pass(20);
     let back = net.connect(0, how);
     let packets = net.packets(back);
     assert_eq!(packets.len(), 2, "{packets:?}");
     assert!(packets[1].contains("message_expiry: Some(40)"), "{}", packets[1]);
+}
+
+/// Publishes a message of QoS 1 that is of no more use after so many seconds.
+fn publish_expiring(net: &mut Net, publisher: Client, payload: &str, expiry: u32) {
+    let properties =
+        MessageProperties { message_expiry: Some(expiry), ..MessageProperties::default() };
+    let publish = Publish { properties, ..publication("t", payload, AtLeastOnce) };
+    net.send(publisher, |version, bytes| publish.encode(version, bytes));
+}
+
+#[test]
+fn what_has_expired_takes_no_room_from_what_comes_for_a_client_that_is_away() {
+    let mut net = Net::with(1, |model| model.limits.max_queued_messages = 3);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let how = Connecting::v5("c").persistent();
+    let client = net.connect(0, how.clone());
+    net.subscribe(client, "t", AtLeastOnce);
+    net.lose(client);
+    for payload in ["1", "2"] {
+        publish_expiring(&mut net, publisher, payload, 5);
+    }
+    net.publish(publisher, "t", "3", AtLeastOnce);
+    net.publish(publisher, "t", "there is no room for this one", AtLeastOnce);
+    net.pass(6);
+    for payload in ["4", "5", "nor for this one"] {
+        net.publish(publisher, "t", payload, AtLeastOnce);
+    }
+    let back = net.connect(0, how);
+    assert_eq!(net.payloads(back), ["3", "4", "5"]);
+    assert_eq!(net.brokers[0].queued_bytes, 0);
+}
+
+#[test]
+fn what_has_expired_for_one_client_takes_no_room_from_what_comes_for_another() {
+    let mut net = Net::with(1, |model| model.limits.max_queued_bytes_total = 12_000);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let payload = "x".repeat(5000);
+    let how = ["one", "other"].map(|id| Connecting::v5(id).persistent());
+    let clients = how.clone().map(|how| net.connect(0, how));
+    net.subscribe(clients[0], "t", AtLeastOnce);
+    net.lose(clients[0]);
+    for _ in 0..2 {
+        publish_expiring(&mut net, publisher, &payload, 5);
+    }
+    net.subscribe(clients[1], "u", AtLeastOnce);
+    net.lose(clients[1]);
+    net.pass(6);
+    for _ in 0..2 {
+        net.publish(publisher, "u", &payload, AtLeastOnce);
+    }
+    let [one, other] = how.map(|how| net.connect(0, how));
+    assert_eq!((net.payloads(one).len(), net.payloads(other).len()), (0, 2));
 }
 
 /// What may happen to a subscriber and its publisher.
