@@ -1,6 +1,7 @@
 //! The retained messages, which all shards share: the last message of each topic that was
 //! published to be retained (MQTT 5, 3.3.1.3).
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -12,13 +13,23 @@ use crate::topic::{Parent, TopicMap};
 /// What a retained message takes beside itself, in bytes: its place among the topics.
 const PLACE_BYTES: usize = 160;
 
+/// The same for one that expires: its place among those.
+const EXPIRY_BYTES: usize = 48;
+
 /// The retained messages.
 #[derive(Debug, Default)]
 pub(crate) struct Retained {
     // A std lock: held for a look-up or for the walk of one subscription, never across an
     // await.
-    topics: RwLock<TopicMap<Arc<Message>>>,
+    kept: RwLock<Kept>,
     bytes: AtomicUsize,
+}
+
+/// Messages by topic, and when those expire that do.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    topics: TopicMap<Arc<Message>>,
+    expiring: BTreeSet<(u64, Arc<str>)>,
 }
 
 /// There is no room for another retained message.
@@ -35,34 +46,54 @@ impl Retained {
         max_messages: usize,
         max_bytes: usize,
     ) -> Result<(), Full> {
-        let mut topics = self.write();
-        let before = if message.payload.is_empty() {
-            topics.remove(&message.topic)
-        } else {
-            let cost = PLACE_BYTES + message.cost();
-            let freed = topics.get(&message.topic).map(|before| PLACE_BYTES + before.cost());
-            let bytes = self.bytes.load(Ordering::Relaxed) - freed.unwrap_or(0);
-            let more = usize::from(freed.is_none());
-            if topics.len() + more > max_messages || bytes + cost > max_bytes {
-                return Err(Full);
-            }
-            self.bytes.fetch_add(cost, Ordering::Relaxed);
-            topics.insert(Arc::clone(&message.topic), Arc::clone(message))
-        };
+        let mut kept = self.write();
+        if message.payload.is_empty() {
+            self.forget(&mut kept, &message.topic);
+            return Ok(());
+        }
+        let freed = kept.topics.get(&message.topic).map(|before| cost(before));
+        let bytes = self.bytes.load(Ordering::Relaxed) - freed.unwrap_or(0);
+        let more = usize::from(freed.is_none());
+        if kept.topics.len() + more > max_messages || bytes + cost(message) > max_bytes {
+            return Err(Full);
+        }
+        self.bytes.fetch_add(cost(message), Ordering::Relaxed);
+        if let Some(at) = message.expires_at() {
+            kept.expiring.insert((at, Arc::clone(&message.topic)));
+        }
+        let before = kept.topics.insert(Arc::clone(&message.topic), Arc::clone(message));
         if let Some(before) = before {
-            self.bytes.fetch_sub(PLACE_BYTES + before.cost(), Ordering::Relaxed);
+            self.bytes.fetch_sub(cost(&before), Ordering::Relaxed);
+            kept.expires_no_more(&before, message.expires_at());
         }
         Ok(())
     }
 
+    /// Forgets messages that have expired, at most `limit` of them, and says of which topics
+    /// they were. Those that expired first go first.
+    pub(crate) fn forget_expired(&self, now_ms: u64, limit: usize) -> Vec<Arc<str>> {
+        let mut kept = self.write();
+        let expired = kept.expiring.iter().take_while(|(at, _)| *at <= now_ms).take(limit);
+        let topics: Vec<Arc<str>> = expired.map(|(_, topic)| Arc::clone(topic)).collect();
+        topics.iter().for_each(|topic| self.forget(&mut kept, topic));
+        topics
+    }
+
+    fn forget(&self, kept: &mut Kept, topic: &str) {
+        if let Some(before) = kept.topics.remove(topic) {
+            self.bytes.fetch_sub(cost(&before), Ordering::Relaxed);
+            kept.expires_no_more(&before, None);
+        }
+    }
+
     /// How many there are, and the bytes that they take.
     pub(crate) fn size(&self) -> (usize, usize) {
-        (self.read().len(), self.bytes.load(Ordering::Relaxed))
+        (self.read().topics.len(), self.bytes.load(Ordering::Relaxed))
     }
 
     /// The message of one topic, unless it has expired.
     pub(crate) fn get(&self, topic: &str, now_ms: u64) -> Option<Arc<Message>> {
-        let found = self.read().get(topic).cloned()?;
+        let found = self.read().topics.get(topic).cloned()?;
         found.expiry_left(now_ms).is_some().then_some(found)
     }
 
@@ -77,7 +108,7 @@ impl Retained {
         now_ms: u64,
     ) -> Vec<Arc<Message>> {
         let mut found = Vec::new();
-        self.read().find_after(filter, parent, after, |_, message| {
+        self.read().topics.find_after(filter, parent, after, |_, message| {
             if found.len() == limit {
                 return ControlFlow::Break(());
             }
@@ -91,8 +122,8 @@ impl Retained {
 
     /// Facts about messages in the order of their topics, from behind `after`.
     pub(crate) fn list(&self, after: Option<&str>, limit: usize, now_ms: u64) -> Vec<RetainedInfo> {
-        let topics = self.read();
-        let listed = topics.list_after(after);
+        let kept = self.read();
+        let listed = kept.topics.list_after(after);
         listed
             .filter(|(_, message)| message.expiry_left(now_ms).is_some())
             .take(limit)
@@ -106,17 +137,38 @@ impl Retained {
     }
 
     /// What is retained now, which does not change as long as this is held.
-    pub(crate) fn current(&self) -> RwLockReadGuard<'_, TopicMap<Arc<Message>>> {
+    pub(crate) fn current(&self) -> RwLockReadGuard<'_, Kept> {
         self.read()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, TopicMap<Arc<Message>>> {
-        self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Kept> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, TopicMap<Arc<Message>>> {
-        self.topics.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// The message of a topic, whether or not it has expired.
+    pub(crate) fn get(&self, topic: &str) -> Option<&Arc<Message>> {
+        self.topics.get(topic)
+    }
+
+    /// A message has gone from its topic, in whose place one is that expires at `next`.
+    fn expires_no_more(&mut self, before: &Message, next: Option<u64>) {
+        if let Some(at) = before.expires_at().filter(|at| Some(*at) != next) {
+            self.expiring.remove(&(at, Arc::clone(&before.topic)));
+        }
+    }
+}
+
+/// What a retained message takes, in bytes.
+fn cost(message: &Message) -> usize {
+    PLACE_BYTES + message.cost() + message.expires_at().map_or(0, |_| EXPIRY_BYTES)
 }
 
 #[cfg(test)]
@@ -150,5 +202,20 @@ mod tests {
         assert_eq!(list(None, 2), ["b", "d"]);
         assert_eq!(list(None, 1), ["b"]);
         assert_eq!(list(Some("b"), 2), ["d"]);
+    }
+
+    #[test]
+    fn what_has_expired_is_forgotten_and_nothing_that_came_in_its_place() {
+        let retained = retained(&[("a", Some(1)), ("b", Some(2)), ("c", None), ("d", Some(1))]);
+        for again in [message("d", Some(9)), message("b", Some(2)), message("b", Some(2))] {
+            retained.put(&again, usize::MAX, usize::MAX).unwrap();
+        }
+        assert_eq!(retained.forget_expired(NOW + 999, 9).len(), 0);
+        assert_eq!(retained.forget_expired(NOW + 2000, 1), ["a".into()]);
+        assert_eq!(retained.forget_expired(NOW + 2000, 9), ["b".into()]);
+        assert_eq!(retained.forget_expired(NOW + 2000, 9).len(), 0);
+        let forget = |topic| retained.put(&Arc::new(Message::new(topic, "")), 0, 0).unwrap();
+        ["c", "d"].into_iter().for_each(forget);
+        assert_eq!((retained.size(), retained.read().expiring.len()), ((0, 0), 0));
     }
 }

@@ -22,6 +22,9 @@ const MAX_PERMITTED: usize = 32;
 /// A longer topic name is not remembered: the policy is asked each time.
 const MAX_PERMITTED_BYTES: usize = 512;
 
+/// Retained messages that have expired are forgotten so many at a time, until there is room.
+const EXPIRED_AT_ONCE: usize = 1024;
+
 /// Why a connection is ended from this side.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
@@ -388,9 +391,7 @@ impl Broker {
         if message.topic.starts_with('$') && !self.settings.limits().dollar_topics {
             return;
         }
-        let limits = self.settings.limits();
-        let (messages, bytes) = (limits.max_retained_messages, limits.max_retained_bytes);
-        if self.retained.put(message, messages, bytes).is_err() {
+        if !self.put_retained(message) {
             let client_id = message.publisher.as_ref().map_or("", |who| &who.client_id);
             let event = RealtimeEvent::Dropped {
                 client_id,
@@ -405,6 +406,24 @@ impl Broker {
         if let Some(mesh) = mesh {
             mesh.retain(message, self.far_promise());
         }
+    }
+
+    /// Retains a message, if need be in the place of some that have expired. Says whether there
+    /// is room.
+    fn put_retained(&mut self, message: &Arc<Message>) -> bool {
+        let limits = self.settings.limits();
+        let (messages, bytes) = (limits.max_retained_messages, limits.max_retained_bytes);
+        while self.retained.put(message, messages, bytes).is_err() {
+            let expired = self.retained.forget_expired(self.now_ms, EXPIRED_AT_ONCE);
+            if expired.is_empty() {
+                return false;
+            }
+            for topic in expired {
+                // Other nodes do so for themselves: one may have retained something newer.
+                self.keep_retained(&Arc::new(Message::new(topic, "")));
+            }
+        }
+        true
     }
 
     fn cap_message_expiry(

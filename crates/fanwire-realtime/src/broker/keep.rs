@@ -20,7 +20,7 @@ use crate::durable::{
 };
 use crate::notice::{Notice, Part};
 use crate::promise::{Promise, Told};
-use crate::topic::TopicMap;
+use crate::retained::Kept;
 use crate::{DisconnectReason, Message, RealtimeEvent};
 
 /// How long a commit that the store had no room for waits to be tried again.
@@ -123,7 +123,7 @@ impl Keep {
 
     /// Has what others have retained in the place of this turn's messages written in their
     /// place, too: theirs may have been committed before.
-    fn retain_newer(&mut self, current: &TopicMap<Arc<Message>>) {
+    fn retain_newer(&mut self, current: &Kept) {
         for message in &self.retained {
             let now = current.get(&message.topic);
             let newer = match now {

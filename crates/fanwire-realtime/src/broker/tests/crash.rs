@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use fanwire_app::model::RealtimeLimits;
 use fanwire_store::{Batch, Durability, Refused, Store, StoreOptions};
 use fanwire_wire::mqtt::QoS::{AtLeastOnce, AtMostOnce, ExactlyOnce};
 
@@ -178,6 +179,23 @@ impl Process {
             self.notices[to].push_back(notice);
         }
         more
+    }
+
+    /// Has the first shard serve with other limits.
+    fn limit(&mut self, change: impl FnOnce(&mut RealtimeLimits)) {
+        let mut model = Model::new(Profile::Open);
+        change(&mut model.limits);
+        let settings = Settings::new(&model, "us-east-1", "000000000000").unwrap();
+        self.brokers[0].noticed(Notice::Settings(Arc::new(settings)));
+    }
+
+    /// The first shard publishes a message of the server's, in a turn of its own.
+    fn publish(&mut self, mut message: Message, expiry: Option<u32>) {
+        message.properties.get_or_insert_default().message_expiry = expiry;
+        self.brokers[0].begin(self.now);
+        message.published_at = self.brokers[0].now_ms;
+        self.brokers[0].publish_own(&Arc::new(message));
+        self.end(0);
     }
 
     /// Connects a client, in a turn of its own.
@@ -545,6 +563,42 @@ fn of_two_retained_messages_of_a_topic_the_one_that_is_kept_is_the_one_that_is_r
         let found = process.retained.get("t", NOW_MS);
         assert_eq!(found.as_ref().map(|found| &found.payload[..]), kept.map(str::as_bytes));
     }
+}
+
+#[test]
+fn a_retained_message_that_has_expired_makes_room_for_another_in_memory_and_on_the_disk() {
+    let mut process = Process::begin(Vec::new());
+    process.limit(|limits| limits.max_retained_messages = 1);
+    for (topic, expiry, seconds) in [("old", Some(5), 0), ("no room", None, 4), ("new", None, 2)] {
+        process.now += Duration::from_secs(seconds);
+        process.publish(Message { retain: true, ..Message::new(topic, "x") }, expiry);
+    }
+    process.write();
+    let kept = process.disk.iter().filter(|(table, ..)| *table == "retained");
+    assert_eq!(kept.map(|(_, key, _)| &key[..]).collect::<Vec<_>>(), [b"new"]);
+    assert_eq!(process.retained.size().0, 1);
+}
+
+#[test]
+fn what_has_expired_of_a_queue_makes_room_on_the_disk_too() {
+    let mut process = Process::begin(Vec::new());
+    process.limit(|limits| limits.max_queued_messages = 1);
+    let mut subscriber = Peer::new("c0", Method::AtOnce, Some("t/x"));
+    subscriber.connect(&mut process);
+    subscriber.subscribe();
+    subscriber.send(&mut process);
+    let Client { shard, key, link, .. } = subscriber.client.unwrap();
+    assert_eq!(shard, 0);
+    process.brokers[0].closed(key, link, DisconnectReason::ConnectionLost);
+    for (expiry, seconds) in [(Some(5), 0), (None, 6)] {
+        process.now += Duration::from_secs(seconds);
+        // Stored apart from the queue.
+        let message = Message::new("t/x", vec![b'x'; 600]);
+        process.publish(Message { qos: AtLeastOnce, ..message }, expiry);
+    }
+    process.write();
+    let kept = |name| process.disk.iter().filter(|(table, ..)| *table == name).count();
+    assert_eq!((kept("queues"), kept("messages")), (1, 1));
 }
 
 #[test]
