@@ -1,6 +1,9 @@
 //! The handle to the plane: what the server, topic rules, bridges and the command line
 //! use.
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::BuildHasher;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -180,7 +183,8 @@ impl Realtime {
             // What was kept was within the limits of then.
             let _ = retained.put(message, usize::MAX, usize::MAX);
         }
-        let wills = recovered.wills;
+        let mut wills = recovered.wills;
+        wills.iter_mut().for_each(|will| settings.publish_now(will, now_ms));
         let sessions = Mutex::new(recovered.sessions);
         let figures = Arc::new(AllFigures::new(parts.hub.shards.clamp(1, 256)));
         let keepers: Option<Keepers> = match (&mesh, durable) {

@@ -240,6 +240,12 @@ impl Settings {
         Ok(())
     }
 
+    /// Has a message that was made long ago, a will, be one that is published now.
+    pub(crate) fn publish_now(&self, message: &mut Message, now_ms: u64) {
+        message.published_at = now_ms;
+        self.cap_expiry(message);
+    }
+
     /// Shortens a message's expiry interval to the longest there is.
     pub(crate) fn cap_expiry(&self, message: &mut Message) {
         let expiry = message.properties.as_mut().and_then(|each| each.message_expiry.as_mut());

@@ -156,8 +156,7 @@ impl Broker {
     }
 
     pub(super) fn publish_will(&mut self, mut message: Message) {
-        message.published_at = self.now_ms;
-        self.settings.cap_expiry(&mut message);
+        self.settings.publish_now(&mut message, self.now_ms);
         self.publish_own(&Arc::new(message));
     }
 
