@@ -277,6 +277,13 @@ impl MqttSession {
         }
     }
 
+    /// When the client has been silent for too long. Not while nothing is read from it for a
+    /// time: what it sends meanwhile is not seen.
+    fn silent_for_too_long_at(&self) -> Option<Instant> {
+        let counts = !self.silence.is_zero() && self.resume_at.is_none();
+        counts.then(|| self.last_received + self.silence)
+    }
+
     /// Reads nothing until then.
     fn pause(&mut self, until: Instant, cx: Cx<'_, '_>) {
         self.resume_at = Some(until);
@@ -428,7 +435,7 @@ impl fanwire_hub::Session for MqttSession {
             Phase::Admitted(_) | Phase::Left => None,
             Phase::Closing(until) | Phase::Closed(until) => Some(until),
             Phase::Open { .. } => {
-                let silent = (!self.silence.is_zero()).then(|| self.last_received + self.silence);
+                let silent = self.silent_for_too_long_at();
                 let refresh = self.refresh.as_ref().and_then(|refresh| refresh.due);
                 let ends = self.ends.map(|(at, _)| at);
                 silent.into_iter().chain(refresh).chain(ends).chain(self.resume_at).min()
@@ -455,7 +462,7 @@ impl fanwire_hub::Session for MqttSession {
             let reason = ReasonCode::MaximumConnectTime;
             return self.fail(&Fault { reason, cause, what }, cx);
         }
-        if !self.silence.is_zero() && self.last_received + self.silence <= now {
+        if self.silent_for_too_long_at().is_some_and(|at| at <= now) {
             let cause = DisconnectReason::KeepAliveTimeout;
             let what = "nothing came for one and a half times the keep-alive".into();
             return self.fail(&Fault { reason: ReasonCode::KeepAliveTimeout, cause, what }, cx);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use fanwire_app::model::{self, Profile};
+use fanwire_app::model::{self, Profile, RealtimeLimits};
 use fanwire_functions::{FunctionEvent, Functions, HostOptions};
 use fanwire_hub::{HubOptions, Transport};
 use fanwire_realtime::{
@@ -81,16 +81,19 @@ impl ClientStream for ServerEnd {
 }
 
 fn plane(max_connections: usize) -> (Realtime, Functions) {
-    plane_with(max_connections, 64 * 1024)
+    plane_with(max_connections, |_| {})
 }
 
-/// A plane that lets so many bytes wait for a client.
-fn plane_with(max_connections: usize, max_outbound_bytes: usize) -> (Realtime, Functions) {
+fn plane_with(
+    max_connections: usize,
+    change: impl FnOnce(&mut RealtimeLimits),
+) -> (Realtime, Functions) {
     let functions =
         Functions::start(&IndexMap::new(), HostOptions::default(), Arc::new(Nobody)).unwrap();
     let mut model = model::Realtime::new(Profile::Open);
     model.allow_anonymous = true;
-    model.limits.max_outbound_bytes = max_outbound_bytes;
+    model.limits.max_outbound_bytes = 64 * 1024;
+    change(&mut model.limits);
     let parts = RealtimeParts {
         limiter: std::sync::Arc::default(),
         hub: HubOptions { shards: 1, max_connections, ..HubOptions::default() },
@@ -180,7 +183,7 @@ async fn a_client_gets_all_retained_messages_however_slowly_it_reads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_says_goodbye_and_reads_nothing_more_is_let_go() {
-    let (realtime, functions) = plane_with(1, 1 << 30);
+    let (realtime, functions) = plane_with(1, |limits| limits.max_outbound_bytes = 1 << 30);
     let (mut client, answer) = connect(&realtime, 0).await;
     assert_eq!(answer, ADMITTED);
     client.write_all(b"\x82\x06\0\x01\0\x01r\0").await.unwrap();
@@ -208,4 +211,35 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < end, "not in time: {what}");
         std::thread::yield_now();
     }
+}
+
+/// Has a client get two messages: between them its shard has had a look at the time.
+async fn is_there(realtime: &Realtime, client: &mut TcpStream) -> bool {
+    for _ in 0..2 {
+        realtime.publish(Message::new("t", "x")).await.unwrap();
+        let mut publish = [0; 6];
+        let read = tokio::time::timeout(PATIENCE, client.read_exact(&mut publish)).await.unwrap();
+        if read.is_err() || publish != *b"\x30\x04\0\x01tx" {
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_read_later_is_not_taken_for_silent() {
+    let (realtime, functions) = plane_with(1, |limits| limits.publishes_per_second = Some(1));
+    let (mut client, answer) = connect(&realtime, 10).await;
+    assert_eq!(answer, ADMITTED);
+    client.write_all(b"\x82\x06\0\x01\0\x01t\0").await.unwrap();
+    let mut acknowledged = [0; 5];
+    client.read_exact(&mut acknowledged).await.unwrap();
+    // As many as it may send in three minutes.
+    let messages: Vec<u8> = (0..200).flat_map(|_| *b"\x32\x05\0\x01u\0\x01").collect();
+    client.write_all(&messages).await.unwrap();
+    client.read_exact(&mut [0; 200 * 4]).await.unwrap();
+    realtime.advance_clock(Duration::from_secs(60));
+    assert!(is_there(&realtime, &mut client).await);
+    realtime.stop(Duration::from_secs(10)).await;
+    functions.shutdown(Duration::from_secs(10)).await;
 }
