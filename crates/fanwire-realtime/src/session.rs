@@ -164,6 +164,15 @@ impl Shard {
         Self { hub, broker, crowded: None }
     }
 
+    /// Sets the broker's time for what follows.
+    fn begin(&mut self, now: Instant) -> &mut Broker {
+        if self.broker.asks_for_time(now) {
+            self.broker.tell_time(now, self.hub.clock().epoch_ms());
+        }
+        self.broker.begin(now);
+        &mut self.broker
+    }
+
     /// Tells another shard something, and remembers where too much waits for it.
     fn tell(&mut self, shard: usize, notice: Notice, bytes: usize) {
         self.hub.notify_anyway(shard, notice, bytes);
@@ -351,9 +360,7 @@ impl fanwire_hub::Session for MqttSession {
         else {
             return;
         };
-        let broker = &mut cx.shared().broker;
-        broker.begin(now);
-        match broker.connect(id, admission) {
+        match cx.shared().begin(now).connect(id, admission) {
             Ok(key) => self.phase = Phase::Open { key, link: id },
             Err(fault) => self.refuse(&fault, cx),
         }
@@ -364,7 +371,7 @@ impl fanwire_hub::Session for MqttSession {
         let now = cx.now();
         let bytes = input.len();
         let published = cx.shared().broker.published();
-        cx.shared().broker.begin(now);
+        cx.shared().begin(now);
         match self.stream {
             Stream::Plain(_) => {
                 let bytes = std::mem::take(input);
@@ -390,7 +397,7 @@ impl fanwire_hub::Session for MqttSession {
     fn commanded(&mut self, command: Command, cx: Cx<'_, '_>) {
         let Phase::Open { key, link } = self.phase else { return };
         let now = cx.now();
-        cx.shared().broker.begin(now);
+        cx.shared().begin(now);
         match command {
             Command::Refreshed { access, again } => {
                 cx.shared().broker.refreshed(key, link, access);
@@ -448,7 +455,7 @@ impl fanwire_hub::Session for MqttSession {
         if let Phase::Closing(_) | Phase::Left | Phase::Closed(_) = self.phase {
             return cx.abort();
         }
-        cx.shared().broker.begin(now);
+        cx.shared().begin(now);
         if self.resume_at.is_some_and(|at| at <= now) {
             self.resume_at = None;
             // What it had sent meanwhile counts as heard.
@@ -503,9 +510,7 @@ impl fanwire_hub::Session for MqttSession {
 
     fn noticed(turn: &mut Turn<'_, Self>, notice: Notice) {
         let now = turn.now();
-        let broker = &mut turn.shared().broker;
-        broker.begin(now);
-        broker.noticed(notice);
+        turn.shared().begin(now).noticed(notice);
     }
 
     fn turn_ended(turn: &mut Turn<'_, Self>) -> bool {
@@ -537,8 +542,6 @@ impl fanwire_hub::Session for MqttSession {
 
     fn shard_expired(turn: &mut Turn<'_, Self>) {
         let now = turn.now();
-        let broker = &mut turn.shared().broker;
-        broker.begin(now);
-        broker.expired();
+        turn.shared().begin(now).expired();
     }
 }

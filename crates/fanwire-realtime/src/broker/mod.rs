@@ -52,7 +52,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fanwire_hub::ConnectionId;
 use fanwire_policy::Access;
@@ -80,6 +80,9 @@ use crate::retained::Retained;
 use crate::settings::Settings;
 use crate::topic::TopicIndex;
 use crate::{DisconnectReason, Observer};
+
+/// How long a broker counts the time of day by itself.
+const TIME_AGAIN: Duration = Duration::from_secs(1);
 
 /// The broker of one shard. See the module.
 pub(crate) struct Broker {
@@ -111,8 +114,8 @@ pub(crate) struct Broker {
     replaying: Vec<Key>,
     /// When sessions end and delayed wills are due.
     deadlines: BTreeSet<(Instant, Key)>,
-    /// When it was made, in both clocks.
-    start: (Instant, u64),
+    /// When it was last told the time of day, and what that was.
+    told: (Instant, u64),
     now: Instant,
     /// What `now` is in milliseconds since the epoch.
     now_ms: u64,
@@ -173,7 +176,7 @@ impl Broker {
             dirty: Vec::new(),
             replaying: Vec::new(),
             deadlines: BTreeSet::new(),
-            start: (parts.now, parts.now_ms),
+            told: (parts.now, parts.now_ms),
             now: parts.now,
             now_ms: parts.now_ms,
             connections: 0,
@@ -186,14 +189,25 @@ impl Broker {
         }
     }
 
+    /// Whether it should be told the time of day again, before a turn begins: the system's
+    /// clock is set now and then, and goes on while the machine sleeps.
+    pub(crate) fn asks_for_time(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.told.0) >= TIME_AGAIN
+    }
+
+    /// Tells it the time of day, in milliseconds since the epoch.
+    pub(crate) fn tell_time(&mut self, now: Instant, now_ms: u64) {
+        self.told = (now, now_ms);
+    }
+
     /// Sets the time for what follows, and takes in what other shards have changed. To be
     /// called before anything else in a turn.
     pub(crate) fn begin(&mut self, now: Instant) {
         if now != self.now {
-            let (start, start_ms) = self.start;
-            let passed = now.saturating_duration_since(start).as_millis();
+            let (told, told_ms) = self.told;
+            let passed = now.saturating_duration_since(told).as_millis();
             self.now = now;
-            self.now_ms = start_ms + u64::try_from(passed).unwrap_or(u64::MAX);
+            self.now_ms = told_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX));
         }
         let routes = &mut self.routes;
         let parent = self.settings.parent();

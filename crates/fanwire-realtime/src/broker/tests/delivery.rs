@@ -137,6 +137,28 @@ fn publish_expiring(net: &mut Net, publisher: Client, payload: &str, expiry: u32
 }
 
 #[test]
+fn the_time_of_day_is_what_the_machine_says_that_it_is_though_it_has_slept() {
+    let mut net = Net::new(1);
+    let publisher = net.connect(0, Connecting::v5("p"));
+    let how = Connecting::v5("c").persistent();
+    let client = net.connect(0, how.clone());
+    net.subscribe(client, "t", AtLeastOnce);
+    net.lose(client);
+    publish_expiring(&mut net, publisher, "old", 60);
+    assert!(!net.brokers[0].asks_for_time(net.now));
+    net.pass(1);
+    assert!(net.brokers[0].asks_for_time(net.now));
+    let slept_ms = 3_600_000;
+    let then = net.brokers[0].now_ms;
+    net.brokers[0].tell_time(net.now, then + slept_ms);
+    net.pass(1);
+    assert_eq!(net.brokers[0].now_ms, then + slept_ms + 1000);
+    publish_expiring(&mut net, publisher, "new", 60);
+    let back = net.connect(0, how);
+    assert_eq!(net.payloads(back), ["new"]);
+}
+
+#[test]
 fn what_has_expired_takes_no_room_from_what_comes_for_a_client_that_is_away() {
     let mut net = Net::with(1, |model| model.limits.max_queued_messages = 3);
     let publisher = net.connect(0, Connecting::v5("p"));
