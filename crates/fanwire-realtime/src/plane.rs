@@ -338,7 +338,7 @@ impl Realtime {
     /// The retained messages whose topics match a filter, at most `limit`, by topic.
     pub fn find_retained(&self, filter: &str, limit: usize) -> Vec<Arc<Message>> {
         let parent = self.inner.settings.load().parent();
-        self.inner.retained.find(filter, parent, None, limit, self.inner.hub.clock().epoch_ms())
+        self.inner.retained.find(filter, parent, limit, self.inner.hub.clock().epoch_ms())
     }
 
     /// Facts about retained messages in the order of their topics, from behind `after`, at

@@ -32,6 +32,14 @@ pub(crate) struct Kept {
     expiring: BTreeSet<(u64, Arc<str>)>,
 }
 
+/// What a piece of a search has come to.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) messages: Vec<Arc<Message>>,
+    /// The topic behind which there may be more.
+    pub(crate) go_on_behind: Option<Arc<str>>,
+}
+
 /// There is no room for another retained message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -97,18 +105,16 @@ impl Retained {
         found.expiry_left(now_ms).is_some().then_some(found)
     }
 
-    /// The messages whose topics match `filter`, by topic, from behind `after`, at most
-    /// `limit`.
+    /// The messages whose topics match `filter`, by topic, at most `limit`.
     pub(crate) fn find(
         &self,
         filter: &str,
         parent: Parent,
-        after: Option<&str>,
         limit: usize,
         now_ms: u64,
     ) -> Vec<Arc<Message>> {
         let mut found = Vec::new();
-        self.read().topics.find_after(filter, parent, after, |_, message| {
+        self.read().topics.find(filter, parent, |_, message| {
             if found.len() == limit {
                 return ControlFlow::Break(());
             }
@@ -118,6 +124,25 @@ impl Retained {
             ControlFlow::Continue(())
         });
         found
+    }
+
+    /// The same among the next topics from behind `after`: no more than `most` are looked at.
+    pub(crate) fn find_next(
+        &self,
+        filter: &str,
+        parent: Parent,
+        after: Option<&str>,
+        most: usize,
+        now_ms: u64,
+    ) -> Found {
+        let mut messages = Vec::new();
+        let kept = self.read();
+        let go_on_behind = kept.topics.find_after(filter, parent, after, most, |_, message| {
+            if message.expiry_left(now_ms).is_some() {
+                messages.push(Arc::clone(message));
+            }
+        });
+        Found { messages, go_on_behind: go_on_behind.cloned() }
     }
 
     /// Facts about messages in the order of their topics, from behind `after`.

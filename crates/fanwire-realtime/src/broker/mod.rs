@@ -112,6 +112,8 @@ pub(crate) struct Broker {
     dirty: Vec<Key>,
     /// Sessions that are sent another piece of retained messages in the next turn.
     replaying: Vec<Key>,
+    /// Topics that were looked at for that in this turn.
+    looked_at: usize,
     /// When sessions end and delayed wills are due.
     deadlines: BTreeSet<(Instant, Key)>,
     /// When it was last told the time of day, and what that was.
@@ -175,6 +177,7 @@ impl Broker {
             own_bytes: OwnBytes::default(),
             dirty: Vec::new(),
             replaying: Vec::new(),
+            looked_at: 0,
             deadlines: BTreeSet::new(),
             told: (parts.now, parts.now_ms),
             now: parts.now,
@@ -218,6 +221,7 @@ impl Broker {
     pub(crate) fn end(&mut self) -> &mut Output {
         self.flush_burst();
         self.end_own_bytes();
+        self.end_replaying();
         while let Some(key) = self.dirty.pop() {
             self.flush_outbox(key);
         }

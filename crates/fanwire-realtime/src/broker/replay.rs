@@ -8,15 +8,19 @@ use std::sync::Arc;
 use fanwire_wire::mqtt::topic::SharedFilter;
 use fanwire_wire::mqtt::{QoS, RetainHandling, SubscribeOptions};
 
-use super::session::{Presence, Session};
+use super::session::Session;
 use super::{Broker, Key};
-use crate::Message;
+use crate::retained::Found;
 
 /// What a session's outbox may have in it before the rest waits for the next turn, in bytes.
 const PIECE: usize = 64 * 1024;
 
-/// Messages that are looked up at once.
-const LOOKED_UP: usize = 64;
+/// Topics that are looked at at once.
+const AT_ONCE: usize = 64;
+
+/// Topics that a shard looks at in one turn, be it that clients may not receive or take their
+/// messages: what costs time though nothing is written.
+const MOST_A_TURN: usize = 1024;
 
 /// What one session is yet to be sent.
 #[derive(Debug, Default)]
@@ -33,7 +37,7 @@ struct Replay {
     filter: Arc<str>,
     qos: QoS,
     id: Option<u32>,
-    /// The topic of the message that was sent last.
+    /// The topic that was looked at last.
     after: Option<Arc<str>>,
 }
 
@@ -41,7 +45,7 @@ struct Replay {
 struct Next {
     qos: QoS,
     id: Option<u32>,
-    messages: Vec<Arc<Message>>,
+    found: Found,
 }
 
 impl Broker {
@@ -76,29 +80,33 @@ impl Broker {
 
     /// Sends no more of what a subscription is yet to be sent.
     pub(super) fn forget_replay(&mut self, key: Key, filter: &str) {
-        let live = self.sessions.get_mut(key as usize).and_then(Session::live_mut);
-        let Some(live) = live else { return };
-        if let Some(replays) = &mut live.replays {
+        if let Some(replays) = self.replays(key) {
             replays.waiting.retain(|replay| *replay.filter != *filter);
         }
     }
 
     /// Goes on with the sessions that were given a piece in the turn before.
     pub(super) fn go_on_replaying(&mut self) {
-        for key in std::mem::take(&mut self.replaying) {
+        let mut waiting = std::mem::take(&mut self.replaying).into_iter();
+        while self.looked_at < MOST_A_TURN
+            && let Some(key) = waiting.next()
+        {
             let live = self.sessions.get_mut(key as usize).and_then(Session::live_mut);
             if let Some(replays) = live.and_then(|live| live.replays.as_mut()) {
                 replays.scheduled = false;
             }
             self.replay(key);
         }
+        // Those that got nothing in this turn come first in the next.
+        let again = std::mem::take(&mut self.replaying);
+        self.replaying = waiting.chain(again).collect();
     }
 
     /// Sends a session the next piece. The rest follows in the next turn, or once the client
     /// has read, or acknowledged, what it was sent.
     pub(super) fn replay(&mut self, key: Key) {
-        while let Some(Next { qos, id, messages }) = self.next_of_replay(key) {
-            for message in &messages {
+        while let Some(Next { qos, id, found }) = self.next_of_replay(key) {
+            for message in &found.messages {
                 if !self.takes_more(key) {
                     return;
                 }
@@ -108,56 +116,75 @@ impl Broker {
                 }
                 self.replayed(key, &message.topic);
             }
-            if messages.len() < LOOKED_UP {
-                self.end_replay(key);
+            match found.go_on_behind {
+                Some(topic) => self.replayed(key, &topic),
+                None => self.end_replay(key),
             }
         }
     }
 
-    /// A session has been sent the message of a topic.
+    /// A topic is done with for a session.
     fn replayed(&mut self, key: Key, topic: &Arc<str>) {
-        let live = self.sessions.get_mut(key as usize).and_then(Session::live_mut);
-        let replays = live.and_then(|live| live.replays.as_mut());
-        if let Some(replay) = replays.and_then(|replays| replays.waiting.front_mut()) {
+        if let Some(replay) = self.replays(key).and_then(|replays| replays.waiting.front_mut()) {
             replay.after = Some(Arc::clone(topic));
         }
+    }
+
+    fn replays(&mut self, key: Key) -> Option<&mut Replays> {
+        let live = self.sessions.get_mut(key as usize).and_then(Session::live_mut);
+        live?.replays.as_deref_mut()
     }
 
     /// Whether a session takes more in this turn; if it is only for this turn that it does
     /// not, it is given more in the next.
     fn takes_more(&mut self, key: Key) -> bool {
-        let Some(session) = self.sessions.get_mut(key as usize) else { return false };
-        let Presence::Here(live) = &mut session.presence else { return false };
-        let Some(replays) = &mut live.replays else { return false };
+        let Some(session) = self.sessions.get(key as usize) else { return false };
+        let Some(live) = session.live() else { return false };
         let waits = session.flow.as_ref().is_some_and(|flow| !flow.queue.is_empty());
-        if live.congested || waits {
+        if live.replays.is_none() || live.congested || waits {
             return false;
         }
-        if session.outbox.len() < PIECE {
-            return true;
+        let takes = session.outbox.len() < PIECE;
+        if !takes {
+            self.replay_in_next_turn(key);
         }
+        takes
+    }
+
+    fn replay_in_next_turn(&mut self, key: Key) {
+        let Some(replays) = self.replays(key) else { return };
         if !std::mem::replace(&mut replays.scheduled, true) {
             self.replaying.push(key);
         }
-        false
     }
 
-    /// The messages that come next of what a session is yet to be sent, if it takes any.
+    /// What comes next of what a session is yet to be sent, if it takes any.
     fn next_of_replay(&mut self, key: Key) -> Option<Next> {
         if !self.takes_more(key) {
             return None;
         }
+        let (parent, now_ms, full) =
+            (self.settings.parent(), self.now_ms, self.looked_at >= MOST_A_TURN);
         let live = self.sessions.get(key as usize)?.live()?;
         let Replay { filter, qos, id, after } = live.replays.as_ref()?.waiting.front()?;
-        let messages = if filter.contains(['+', '#']) {
-            let parent = self.settings.parent();
-            self.retained.find(filter, parent, after.as_deref(), LOOKED_UP, self.now_ms)
-        } else if after.is_none() {
-            self.retained.get(filter, self.now_ms).into_iter().collect()
+        if full {
+            self.replay_in_next_turn(key);
+            return None;
+        }
+        let found = if filter.contains(['+', '#']) {
+            self.looked_at += AT_ONCE;
+            self.retained.find_next(filter, parent, after.as_deref(), AT_ONCE, now_ms)
         } else {
-            Vec::new()
+            self.looked_at += 1;
+            let message = self.retained.get(filter, now_ms).filter(|_| after.is_none());
+            Found { messages: message.into_iter().collect(), go_on_behind: None }
         };
-        Some(Next { qos: *qos, id: *id, messages })
+        Some(Next { qos: *qos, id: *id, found })
+    }
+
+    /// Begins to count anew.
+    pub(super) fn end_replaying(&mut self) {
+        self.looked_at = 0;
     }
 
     /// A session has been sent all that its first replay has.

@@ -67,35 +67,58 @@ impl<V> TopicMap<V> {
         parent: Parent,
         found: impl FnMut(&'v Arc<str>, &'v V) -> ControlFlow<()>,
     ) {
-        self.find_after(filter, parent, None, found);
+        self.walk(filter, parent, None, usize::MAX, found);
     }
 
-    /// As [`find`](Self::find), from behind the name `after`.
+    /// As [`find`](Self::find), from behind the name `after`, and looks at no more than `most`
+    /// names, be they found or passed over. Says behind which of them to go on, where there may
+    /// be more.
     pub fn find_after<'v>(
         &'v self,
         filter: &str,
         parent: Parent,
         after: Option<&str>,
+        most: usize,
+        mut found: impl FnMut(&'v Arc<str>, &'v V),
+    ) -> Option<&'v Arc<str>> {
+        self.walk(filter, parent, after, most, |name, value| {
+            found(name, value);
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn walk<'v>(
+        &'v self,
+        filter: &str,
+        parent: Parent,
+        after: Option<&str>,
+        most: usize,
         mut found: impl FnMut(&'v Arc<str>, &'v V) -> ControlFlow<()>,
-    ) {
+    ) -> Option<&'v Arc<str>> {
         let mut leap = String::new();
         let start = literal_start(filter);
         let mut entries = match after.filter(|after| *after >= start) {
             Some(after) => self.entries.range::<str, _>((Bound::Excluded(after), Bound::Unbounded)),
             None => self.from(start),
         };
+        let mut looked_at = 0;
         while let Some((name, value)) = entries.next() {
             match fit(filter, parent, name, &mut leap) {
                 Fit::Matches => {
                     if found(name, value).is_break() {
-                        return;
+                        return None;
                     }
                 }
                 Fit::Next => {}
                 Fit::Leap => entries = self.from(&leap),
-                Fit::Over => return,
+                Fit::Over => return None,
+            }
+            looked_at += 1;
+            if looked_at >= most {
+                return Some(name);
             }
         }
+        None
     }
 
     /// The names behind `after` in the order of their bytes, with their values: the next page

@@ -64,6 +64,25 @@ fn find(map: &TopicMap<usize>, filter: &str, parent: Parent) -> Vec<(String, usi
     found
 }
 
+/// The same, looking at so many names at once.
+fn find_piece_by_piece(
+    map: &TopicMap<usize>,
+    filter: &str,
+    parent: Parent,
+    piece: usize,
+) -> Vec<(String, usize)> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let before = found.len();
+        let go_on_behind = map.find_after(filter, parent, after, piece, |name, value| {
+            found.push((name.to_string(), *value));
+        });
+        assert!(found.len() - before <= piece);
+        let Some(name) = go_on_behind else { return found };
+        after = Some(&**name);
+    }
+}
+
 proptest! {
     #[test]
     fn an_index_finds_the_filters_that_match(
@@ -108,6 +127,7 @@ proptest! {
         removed in vec(name(), 0..10),
         filters in vec(filter(), 1..20),
         parent in parent(),
+        piece in 1usize..9,
     ) {
         let mut map = TopicMap::new();
         let mut model = BTreeMap::new();
@@ -124,7 +144,8 @@ proptest! {
                 .filter(|(name, _)| naive_match(&filter, name, parent))
                 .map(|(name, value)| (name.clone(), *value))
                 .collect();
-            prop_assert_eq!(find(&map, &filter, parent), expected, "{}", filter);
+            prop_assert_eq!(find(&map, &filter, parent), &*expected, "{}", filter);
+            prop_assert_eq!(find_piece_by_piece(&map, &filter, parent, piece), expected);
         }
     }
 

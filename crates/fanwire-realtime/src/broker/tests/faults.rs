@@ -13,6 +13,19 @@ fn fault() -> Fault {
     Fault::client(ReasonCode::ProtocolError, "something is wrong")
 }
 
+/// A client may do everything to one resource, and nothing else.
+fn permit(net: &mut Net, client: Client, resource: &str) {
+    let place = Place::new("aws", "us-east-1", "000000000000");
+    let document = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"iot:*",
+        "Resource":"arn:aws:iot:us-east-1:000000000000:{resource}"}}]}}"#
+    );
+    let document = serde_json::from_str(&document).unwrap();
+    let policies = PolicySet::parse(&[document], &place, PolicyLimits::LAX).unwrap();
+    let access = Some(Arc::new(Arc::new(policies).bind(&Subject::default())));
+    net.brokers[0].refreshed(client.key, client.link, access);
+}
+
 #[test]
 fn a_fault_of_a_connection_does_not_end_the_one_that_took_over() {
     let mut net = Net::new(1);
@@ -64,10 +77,7 @@ fn a_message_that_is_repeated_is_not_refused_though_the_policy_has_changed() {
     let watcher = net.connect(0, Connecting::v5("w"));
     net.subscribe(watcher, "#", AtMostOnce);
     net.publish(client, "t", "first", ExactlyOnce);
-    let place = Place::new("aws", "us-east-1", "000000000000");
-    let nothing = PolicySet::parse(&[], &place, PolicyLimits::LAX).unwrap();
-    let access = Some(Arc::new(Arc::new(nothing).bind(&Subject::default())));
-    net.brokers[0].refreshed(client.key, client.link, access);
+    permit(&mut net, client, "topicfilter/nothing");
     net.packets(client);
     net.publish(client, "t", "first", ExactlyOnce);
     let packets = net.packets(client);
@@ -135,13 +145,7 @@ fn a_subscribe_that_is_not_acknowledged_subscribes_to_nothing() {
 fn a_subscribe_that_ends_the_connection_leaves_nothing_in_the_session() {
     let mut net = Net::with(1, |model| model.limits.denied_subscribe = Denied::Close);
     let client = net.connect(0, Connecting::v5("c").persistent());
-    let place = Place::new("aws", "us-east-1", "000000000000");
-    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*",
-        "Resource":"arn:aws:iot:us-east-1:000000000000:topicfilter/a"}]}"#;
-    let document = serde_json::from_str(document).unwrap();
-    let only_a = PolicySet::parse(&[document], &place, PolicyLimits::LAX).unwrap();
-    let access = Some(Arc::new(Arc::new(only_a).bind(&Subject::default())));
-    net.brokers[0].refreshed(client.key, client.link, access);
+    permit(&mut net, client, "topicfilter/a");
     subscribe_to_each(&mut net, client, &[("a", AtMostOnce), ("b", AtMostOnce)]);
     assert!(net.is_closed(client));
     assert_eq!(net.brokers[0].session_info("c").unwrap().subscriptions.len(), 0);
@@ -198,6 +202,54 @@ fn subscribing_again_and_again_does_not_pile_up_retained_messages() {
     // It reads, but sends all at once.
     subscribe_to_all(&mut net, client, 500);
     assert!(net.messages(client).len() < 3100);
+}
+
+/// A client subscribes in a turn that goes on.
+fn subscribe_in_turn(net: &mut Net, client: Client, filter: &str) {
+    let filters = [(filter, SubscribeOptions::of(AtMostOnce))];
+    let subscribe = Subscribe {
+        packet_id: PacketId::MIN,
+        subscription_id: None,
+        user_properties: Default::default(),
+        filters: Subscriptions::new(&filters),
+    };
+    let packet = fanwire_wire::mqtt::Packet::Subscribe(subscribe);
+    net.brokers[0].packet(client.key, client.link, &packet).unwrap();
+}
+
+/// Ends a turn, and begins another if there is anything left to do. Says to whom something was
+/// sent; `None` where nothing is left.
+fn next_turn(net: &mut Net) -> Option<Vec<ConnectionId>> {
+    let broker = &mut net.brokers[0];
+    let sent = broker.end().sendings.drain(..).map(|sending| sending.link).collect();
+    broker.deadline()?;
+    broker.expired();
+    Some(sent)
+}
+
+#[test]
+fn retained_messages_that_a_client_does_not_get_are_looked_at_turn_by_turn() {
+    let (mut net, client) = with_retained(3000);
+    permit(&mut net, client, "topicfilter/*");
+    // Topics that do not match are looked at, too.
+    for (filter, more) in [("r/#", 2), ("+/+", 2), ("r/+/x", 2), ("r/00000", 0)] {
+        subscribe_in_turn(&mut net, client, filter);
+        let turns = std::iter::from_fn(|| next_turn(&mut net)).count();
+        assert_eq!(turns, more, "{filter}");
+    }
+}
+
+#[test]
+fn clients_that_wait_for_retained_messages_take_turns() {
+    let (mut net, client) = with_retained(3000);
+    permit(&mut net, client, "topicfilter/*");
+    let other = net.connect(0, Connecting::v5("other"));
+    subscribe_in_turn(&mut net, client, "r/#");
+    subscribe_in_turn(&mut net, other, "r/#");
+    let turns: Vec<bool> =
+        std::iter::from_fn(|| next_turn(&mut net)).map(|to| to.contains(&other.link)).collect();
+    // The acknowledgement, then nothing while the turn is the first one's.
+    assert_eq!(turns[..3], [true, false, true]);
 }
 
 #[test]
