@@ -87,6 +87,7 @@ impl Broker {
         if resumed.is_some() {
             self.send_again(key);
             self.pump(key);
+            self.replay(key);
         }
         Ok(key)
     }
@@ -144,7 +145,6 @@ impl Broker {
             aliases,
             permitted: Vec::new(),
             pending: std::collections::VecDeque::new(),
-            replays: None,
             congested: false,
             dirty: false,
         })
@@ -163,6 +163,7 @@ impl Broker {
             subscriptions: Vec::new(),
             flow: None,
             unreleased: Vec::new(),
+            replays: None,
             presence: Presence::Here(live),
             outbox: Vec::new(),
             online: None,

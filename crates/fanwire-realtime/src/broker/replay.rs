@@ -1,6 +1,8 @@
 //! The retained messages of a new subscription (MQTT 5, 3.3.1.3). There may be a million of
 //! them: they are sent piece by piece, as the client takes them, and what waits to be sent is
-//! a place in the order of the topics rather than messages.
+//! a place in the order of the topics rather than messages. It stays with the session, so that
+//! a client which comes back is sent the rest; it does not survive the process, nor go to
+//! another node with its session.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,7 +10,6 @@ use std::sync::Arc;
 use fanwire_wire::mqtt::topic::SharedFilter;
 use fanwire_wire::mqtt::{QoS, RetainHandling, SubscribeOptions};
 
-use super::session::Session;
 use super::{Broker, Key};
 use crate::retained::Found;
 
@@ -72,9 +73,8 @@ impl Broker {
         }
         let replay = Replay { filter: Arc::clone(filter), qos: options.qos, id, after: None };
         self.forget_replay(key, filter);
-        if let Some(live) = self.sessions[key as usize].live_mut() {
-            live.replays.get_or_insert_default().waiting.push_back(replay);
-        }
+        let replays = self.sessions[key as usize].replays.get_or_insert_default();
+        replays.waiting.push_back(replay);
         self.replay(key);
     }
 
@@ -91,8 +91,7 @@ impl Broker {
         while self.looked_at < MOST_A_TURN
             && let Some(key) = waiting.next()
         {
-            let live = self.sessions.get_mut(key as usize).and_then(Session::live_mut);
-            if let Some(replays) = live.and_then(|live| live.replays.as_mut()) {
+            if let Some(replays) = self.replays(key) {
                 replays.scheduled = false;
             }
             self.replay(key);
@@ -131,8 +130,7 @@ impl Broker {
     }
 
     fn replays(&mut self, key: Key) -> Option<&mut Replays> {
-        let live = self.sessions.get_mut(key as usize).and_then(Session::live_mut);
-        live?.replays.as_deref_mut()
+        self.sessions.get_mut(key as usize)?.replays.as_deref_mut()
     }
 
     /// Whether a session takes more in this turn; if it is only for this turn that it does
@@ -141,7 +139,7 @@ impl Broker {
         let Some(session) = self.sessions.get(key as usize) else { return false };
         let Some(live) = session.live() else { return false };
         let waits = session.flow.as_ref().is_some_and(|flow| !flow.queue.is_empty());
-        if live.replays.is_none() || live.congested || waits {
+        if session.replays.is_none() || live.congested || waits {
             return false;
         }
         let takes = session.outbox.len() < PIECE;
@@ -165,8 +163,8 @@ impl Broker {
         }
         let (parent, now_ms, full) =
             (self.settings.parent(), self.now_ms, self.looked_at >= MOST_A_TURN);
-        let live = self.sessions.get(key as usize)?.live()?;
-        let Replay { filter, qos, id, after } = live.replays.as_ref()?.waiting.front()?;
+        let replays = self.sessions.get(key as usize)?.replays.as_ref()?;
+        let Replay { filter, qos, id, after } = replays.waiting.front()?;
         if full {
             self.replay_in_next_turn(key);
             return None;
@@ -189,14 +187,12 @@ impl Broker {
 
     /// A session has been sent all that its first replay has.
     fn end_replay(&mut self, key: Key) {
-        let Some(live) = self.sessions.get_mut(key as usize).and_then(Session::live_mut) else {
-            return;
-        };
-        let Some(replays) = &mut live.replays else { return };
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(replays) = &mut session.replays else { return };
         replays.waiting.pop_front();
         // One that is scheduled still is found to have nothing left.
         if replays.waiting.is_empty() {
-            live.replays = None;
+            session.replays = None;
         }
     }
 }

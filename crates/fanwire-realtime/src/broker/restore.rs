@@ -31,6 +31,7 @@ impl Broker {
             subscriptions: subscriptions.clone(),
             flow: Some(Box::new(flow)),
             unreleased,
+            replays: None,
             presence: Presence::Away(Box::new(away)),
             outbox: Vec::new(),
             online: None,

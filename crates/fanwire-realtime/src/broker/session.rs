@@ -41,6 +41,9 @@ pub(crate) struct Session {
     pub(crate) flow: Option<Box<Flow>>,
     /// Messages of QoS 2 that the client has yet to release (MQTT 5, 4.3.3).
     pub(crate) unreleased: Vec<PacketId>,
+    /// Subscriptions that are yet to be sent retained messages: on the next connection, where
+    /// this one ends before all are sent.
+    pub(crate) replays: Option<Box<Replays>>,
     pub(crate) presence: Presence,
     /// What is to be written in this turn.
     pub(crate) outbox: Vec<u8>,
@@ -103,8 +106,6 @@ pub(crate) struct Live {
     /// Acknowledgements that wait for what the message left behind to be kept, and packets of
     /// QoS 2 that wait for the step that they stand for to be.
     pub(crate) pending: VecDeque<PendingAck>,
-    /// Subscriptions that are yet to be sent retained messages.
-    pub(crate) replays: Option<Box<Replays>>,
     /// It does not read what is sent to it.
     pub(crate) congested: bool,
     /// It waits among those whose outbox is to be sent.

@@ -204,6 +204,31 @@ fn subscribing_again_and_again_does_not_pile_up_retained_messages() {
     assert!(net.messages(client).len() < 3100);
 }
 
+#[test]
+fn what_is_left_of_retained_messages_is_sent_on_the_next_connection() {
+    for unsubscribes in [false, true] {
+        let (mut net, _) = with_retained(3000);
+        let client = net.connect(0, Connecting::v5("other").persistent());
+        subscribe_in_turn(&mut net, client, "r/#");
+        net.brokers[0].congested(client.key, client.link);
+        net.settle();
+        let first = net.messages(client).len();
+        assert!((1..100).contains(&first), "{first}");
+        if unsubscribes {
+            let unsubscribe = Unsubscribe {
+                packet_id: PacketId::MIN,
+                user_properties: Default::default(),
+                filters: Filters::new(&["r/#"]),
+            };
+            net.send(client, |version, bytes| unsubscribe.encode(version, bytes));
+        }
+        net.lose(client);
+        let back = net.connect(0, Connecting::v5("other").persistent());
+        let rest = if unsubscribes { 0 } else { 3000 - first };
+        assert_eq!(net.messages(back).len(), rest);
+    }
+}
+
 /// A client subscribes in a turn that goes on.
 fn subscribe_in_turn(net: &mut Net, client: Client, filter: &str) {
     let filters = [(filter, SubscribeOptions::of(AtMostOnce))];
