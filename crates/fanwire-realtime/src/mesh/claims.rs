@@ -68,7 +68,7 @@ pub(crate) struct Claim {
 
 impl Mesh {
     /// Has other nodes let go of a client that connects at `at`, in milliseconds since the
-    /// epoch. `None` where its session may be at a node that is out of reach.
+    /// epoch. `None` where its session may be at a node that is out of reach, or this one is.
     pub(crate) async fn claim(
         self: &Arc<Self>,
         client_id: &Arc<str>,
@@ -81,8 +81,13 @@ impl Mesh {
         let number = self.ask_all(client_id, clean, at, answered)?;
         let claim = Claim { mesh: Arc::clone(self), number };
         let patience = if clean { CLEAN_PATIENCE } else { SESSION_PATIENCE };
-        let in_time = tokio::time::timeout(patience, all_have).await.is_ok();
-        (clean || in_time).then_some(claim)
+        let may_come = match tokio::time::timeout(patience, all_have).await {
+            Ok(Ok(())) => true,
+            // It is forgotten: this node was taken for dead, and asks for nobody any more.
+            Ok(Err(_)) => false,
+            Err(_) => clean,
+        };
+        may_come.then_some(claim)
     }
 
     fn ask_all(
@@ -95,7 +100,8 @@ impl Mesh {
         // Under the lock of the claims, so that no death is missed in between.
         let mut claims = self.claims();
         let (living, dead) = self.peers();
-        if claims.by_number.len() >= MAX_CLAIMS {
+        // Nor is one made by a node that was taken for dead just now, and has forgotten the rest.
+        if claims.by_number.len() >= MAX_CLAIMS || !self.meeting.is_over() {
             return None;
         }
         claims.last += 1;
@@ -230,7 +236,7 @@ impl Mesh {
         }
     }
 
-    /// Nobody who was asked knows this node any more.
+    /// Nobody who was asked knows this node any more: who waits for answers is not let in.
     pub(super) fn forget_claims(&self) {
         let mut claims = self.claims();
         *claims = Claims { last: claims.last, ..Claims::default() };

@@ -70,7 +70,7 @@ impl Mesh {
             let mut over = std::pin::pin!(self.meeting.over.notified());
             // From now on its end is noticed.
             over.as_mut().enable();
-            if matches!(*self.meeting.stage(), Stage::Met) {
+            if self.meeting.is_over() {
                 return;
             }
             over.await;
@@ -84,6 +84,10 @@ impl Meeting {
     /// This node is nobody, and is to meet the others again.
     pub(super) fn begin_anew(&self) {
         *self.stage() = Stage::Alone;
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(*self.stage(), Stage::Met)
     }
 
     fn meets(&self, node: Node) -> bool {

@@ -233,6 +233,8 @@ impl Mesh {
     /// of them is gone here; then it is nobody until it [has joined again](Self::rejoined).
     pub async fn fenced(&self) {
         self.meeting.begin_anew();
+        // Before the shards let go: whoever is let in after that is let in by the next stay.
+        self.forget_claims();
         let (gone, all_gone) = oneshot::channel();
         let gone = Mutex::new(Some(gone));
         let told = move |_, _| {

@@ -611,6 +611,30 @@ fn a_client_that_comes_before_its_session_is_taken_over_waits_for_that() {
 }
 
 #[test]
+fn a_client_that_waits_for_answers_is_not_let_in_by_a_node_that_is_taken_for_dead() {
+    for clean in [true, false] {
+        let mut nodes = Nodes::new();
+        let client = nodes.join(B, persistent("c"));
+        nodes.subscribe(B, client, "t");
+        nodes.cut(A, B);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        let (of_claim, mesh) = (Arc::clone(&nodes.meshes[&A]), Arc::clone(&nodes.meshes[&A]));
+        let mut claim = Box::pin(async move { of_claim.claim(&"c".into(), clean, 2).await });
+        let mut look = || claim.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(look().is_pending());
+        let mut fenced = Box::pin(mesh.fenced());
+        let mut has_let_go = || fenced.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let _ = has_let_go();
+        nodes.run();
+        assert!(has_let_go().is_ready());
+        mesh.rejoined(Node { boot: 2, ..A });
+        let Poll::Ready(claim) = look() else { panic!("it waits for who does not know it") };
+        assert!(claim.is_none(), "begins anew: {clean}");
+    }
+}
+
+#[test]
 fn the_will_of_a_client_whose_node_died_is_published_once() {
     for how in [Connecting::v5("c"), persistent("c")] {
         let mut nodes = Nodes::new();
