@@ -48,6 +48,17 @@ pub enum JoinError {
         "NATS has no JetStream for this node: start nats-server with `-js`, or enable it for the account ({0})"
     )]
     NoJetStream(String),
+    /// The server takes messages that are too short.
+    #[error(
+        "NATS takes messages of {found} bytes at the most, and {needed} are needed, which is its \
+         default: raise `max_payload` in the configuration of nats-server"
+    )]
+    MaxPayload {
+        /// How many bytes it takes.
+        found: usize,
+        /// How many are needed.
+        needed: usize,
+    },
     /// JetStream does not make or show a bucket as it is needed.
     #[error("JetStream's bucket {bucket}: {cause}")]
     Bucket {

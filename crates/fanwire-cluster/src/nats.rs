@@ -110,6 +110,10 @@ impl Nats {
         if !self.client.is_server_compatible(major, minor, patch) {
             return Err(JoinError::Version { found: self.client.server_info().version, needed });
         }
+        let (found, needed) = (self.client.max_payload(), limits::LEAST_MAX_PAYLOAD);
+        if found < needed {
+            return Err(JoinError::MaxPayload { found, needed });
+        }
         let until = Instant::now() + limits::JOIN_PATIENCE;
         loop {
             match self.jetstream.query_account().await {

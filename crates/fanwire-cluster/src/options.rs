@@ -58,6 +58,10 @@ pub mod limits {
     /// Time that planes have for letting go of what a fenced node had.
     pub const FENCE_PATIENCE: Duration = Duration::from_secs(10);
 
+    /// The least `max_payload` of a nats-server: its default. Whoever sends something that is
+    /// put together of many, or cut into pieces, counts on it.
+    pub const LEAST_MAX_PAYLOAD: usize = 1 << 20;
+
     /// Time for NATS to answer while a node joins.
     pub const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 }

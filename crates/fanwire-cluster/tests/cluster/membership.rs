@@ -241,3 +241,11 @@ async fn what_nats_says_no_to_is_said_with_what_to_do() {
     let error = Cluster::join(nobody).await.unwrap_err().to_string();
     assert!(error.contains("127.0.0.1:1") && !error.contains("hidden"), "{error}");
 }
+
+#[tokio::test]
+async fn a_nats_that_takes_no_messages_of_a_megabyte_is_not_joined() {
+    let server = NatsServer::start_with("max_payload: 524288").await;
+    let error = Cluster::join(server.options("a")).await.unwrap_err();
+    assert!(matches!(error, JoinError::MaxPayload { found: 524_288, .. }), "{error}");
+    assert!(error.to_string().contains("1048576"), "{error}");
+}

@@ -3,14 +3,15 @@
 //!
 //! `nodes` is what the WebSocket plane asks of others and is asked; `journal` keeps what is
 //! owed to its connections when their node is gone, and pays it for nodes that are. `realtime` is
-//! what the realtime plane needs, `clients` what it asks of others and is asked, and `records` what
-//! it keeps in JetStream.
+//! what the realtime plane needs, `wire` what carries its frames, `clients` what it asks of others and
+//! is asked, and `records` what it keeps in JetStream.
 
 mod clients;
 mod journal;
 mod nodes;
 mod realtime;
 mod records;
+mod wire;
 
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ use fanwire_websocket::{Plane, Stay, WebSocketSession};
 use self::clients::ClientNodes;
 use self::journal::Journal;
 pub(crate) use self::nodes::ClusterNodes;
-use self::realtime::Wire;
 use self::records::{Retained, Sessions};
+use self::wire::Wire;
 use crate::realtime::RealtimeHost;
 
 /// The name of the WebSocket plane among what nodes say to each other.

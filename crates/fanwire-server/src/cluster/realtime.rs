@@ -1,161 +1,22 @@
-//! The realtime plane among several nodes: its frames over the cluster's links, and what
-//! happens in the cluster, as the plane has to hear it.
+//! The realtime plane among several nodes: what happens in the cluster, as the plane has to
+//! hear it.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use fanwire_cluster::{BootId, Cluster, Event, Incarnation, NodeId, SendError, Subscription};
-use fanwire_realtime::mesh::{Links, Mesh, Node};
+use fanwire_cluster::{BootId, Cluster, Event, Incarnation, NodeId, Subscription};
+use fanwire_realtime::mesh::{Mesh, Node};
 use futures_util::StreamExt;
 
 use super::records::{self, Retained, Sessions};
+use super::wire::Pieces;
 use crate::realtime::RealtimeHost;
 
 /// The name of the realtime plane among what nodes say to each other.
 pub(super) const CHANNEL: &str = "mqtt";
 
-/// The longest piece that a frame goes in, in bytes. NATS takes messages of a megabyte.
-const PIECE_BYTES: usize = 512 * 1024;
-
-/// The longest frame that is put together again. One is longer only where a node tells of
-/// more filters than it may.
-const MAX_FRAME_BYTES: usize = 256 * 1024 * 1024;
-
-/// What may wait beyond what the links take before clients are read from no more, in bytes.
-const BEHIND_BYTES: usize = 16 * 1024 * 1024;
-
-/// Between two attempts at a link that has no room.
-const RETRY: Duration = Duration::from_millis(5);
-
 /// How long a node that starts waits to know what is retained.
 const KNOW_PATIENCE: Duration = Duration::from_secs(10);
-
-/// What a piece begins with: whether more of its frame follows.
-const LAST: u8 = 0;
-const MORE: u8 = 1;
-
-/// The links to other nodes, as the plane has them.
-pub(super) struct Wire {
-    cluster: Cluster,
-    /// What the links had no room for, by node: the rest of it waits behind. Bounded by what
-    /// clients are not read from beyond.
-    // A std lock, held to queue.
-    waiting: Mutex<HashMap<Node, VecDeque<Bytes>>>,
-    bytes: AtomicUsize,
-    runtime: tokio::runtime::Handle,
-    /// For the tasks that take to the links what waits.
-    own: std::sync::Weak<Self>,
-}
-
-/// Puts the frames of each node together.
-#[derive(Default)]
-struct Pieces(Mutex<HashMap<Incarnation, BytesMut>>);
-
-// === impl Wire ===
-
-impl Wire {
-    pub(super) fn new(cluster: &Cluster) -> Arc<Self> {
-        Arc::new_cyclic(|own| Self {
-            cluster: cluster.clone(),
-            waiting: Mutex::default(),
-            bytes: AtomicUsize::new(0),
-            runtime: tokio::runtime::Handle::current(),
-            own: own.clone(),
-        })
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Node, VecDeque<Bytes>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends a piece, or has it wait behind those that do.
-    fn send_piece(&self, to: Node, piece: Bytes) {
-        let mut waiting = self.waiting();
-        if let Some(queue) = waiting.get_mut(&to) {
-            self.bytes.fetch_add(piece.len(), Ordering::Relaxed);
-            queue.push_back(piece);
-            return;
-        }
-        // What fails otherwise is for a node that is gone, or by one that is.
-        let sent = self.cluster.send(incarnation(to), CHANNEL, piece.clone());
-        if let (Err(SendError::WindowFull(_)), Some(own)) = (sent, self.own.upgrade()) {
-            self.bytes.fetch_add(piece.len(), Ordering::Relaxed);
-            waiting.insert(to, VecDeque::from([piece]));
-            self.runtime.spawn(async move { own.send_waiting(to).await });
-        }
-    }
-
-    /// Sends what waits for a node until nothing does.
-    async fn send_waiting(&self, to: Node) {
-        while self.send_some(to) {
-            tokio::time::sleep(RETRY).await;
-        }
-    }
-
-    /// Says whether something still waits.
-    fn send_some(&self, to: Node) -> bool {
-        let mut waiting = self.waiting();
-        let Some(queue) = waiting.get_mut(&to) else { return false };
-        while let Some(piece) = queue.front() {
-            let sent = self.cluster.send(incarnation(to), CHANNEL, piece.clone());
-            if let Err(SendError::WindowFull(_)) = sent {
-                return true;
-            }
-            self.bytes.fetch_sub(piece.len(), Ordering::Relaxed);
-            queue.pop_front();
-        }
-        waiting.remove(&to);
-        false
-    }
-}
-
-impl Links for Wire {
-    fn send(&self, to: Node, frame: Bytes) {
-        let mut pieces = frame.chunks(PIECE_BYTES).peekable();
-        while let Some(piece) = pieces.next() {
-            let mut bytes = BytesMut::with_capacity(piece.len() + 1);
-            bytes.put_u8(if pieces.peek().is_some() { MORE } else { LAST });
-            bytes.put_slice(piece);
-            self.send_piece(to, bytes.freeze());
-        }
-    }
-
-    fn cast(&self, to: &[Node], frame: Bytes) {
-        let to: Vec<NodeId> = to.iter().map(|node| NodeId(node.id)).collect();
-        // It may be lost.
-        let _ = self.cluster.publish(&to, &frame);
-    }
-
-    fn is_behind(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > BEHIND_BYTES
-    }
-}
-
-// === impl Pieces ===
-
-impl Pieces {
-    /// Takes a piece in; the frame that is whole with it, if one is.
-    fn take(&self, from: Incarnation, piece: &Bytes) -> Option<Bytes> {
-        let (last, body) = (*piece.first()? == LAST, piece.slice(1..));
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last && !begun.contains_key(&from) {
-            return Some(body);
-        }
-        let frame = begun.entry(from).or_default();
-        if frame.len() + body.len() > MAX_FRAME_BYTES {
-            frame.clear();
-        }
-        frame.extend_from_slice(&body);
-        if last { begun.remove(&from).map(BytesMut::freeze) } else { None }
-    }
-
-    fn forget(&self, node: Incarnation) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&node);
-    }
-}
 
 /// Has the plane hear what the others tell and what becomes of them.
 pub(super) fn start(cluster: &Cluster, host: &Arc<RealtimeHost>, sessions: &Arc<Sessions>) {
@@ -179,8 +40,10 @@ pub(super) fn start(cluster: &Cluster, host: &Arc<RealtimeHost>, sessions: &Arc<
             }
         }
     });
-    let joined = Arc::downgrade(host);
+    let (joined, begun) = (Arc::downgrade(host), Arc::clone(&pieces));
     cluster.on_joined(move |me| {
+        // What was begun was for who this node was: what follows is not the rest of it.
+        begun.forget_all();
         if let Some(mesh) = joined.upgrade().and_then(|host| mesh_of(&host)) {
             mesh.rejoined(node(me));
         }
@@ -319,27 +182,6 @@ pub(super) fn node(incarnation: Incarnation) -> Node {
 }
 
 /// A stay as the cluster names it.
-fn incarnation(node: Node) -> Incarnation {
+pub(super) fn incarnation(node: Node) -> Incarnation {
     Incarnation { node: NodeId(node.id), boot: BootId(node.boot) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_frame_that_came_in_pieces_is_whole_with_its_last() {
-        let pieces = Pieces::default();
-        let from = |node| Incarnation { node: NodeId(node), boot: BootId(1) };
-        let take = |node, piece: &'static [u8]| pieces.take(from(node), &Bytes::from_static(piece));
-        assert_eq!(take(1, b"\0abc"), Some(Bytes::from("abc")));
-        assert_eq!(take(1, b"\x01a"), None);
-        assert_eq!(take(2, b"\0x"), Some(Bytes::from("x")));
-        assert_eq!(take(1, b"\x01b"), None);
-        assert_eq!(take(1, b"\0c"), Some(Bytes::from("abc")));
-        assert_eq!(take(1, b"\x01lost"), None);
-        pieces.forget(from(1));
-        assert_eq!(take(1, b"\0d"), Some(Bytes::from("d")));
-        assert_eq!(take(1, b""), None);
-    }
 }
