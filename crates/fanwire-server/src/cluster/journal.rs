@@ -48,6 +48,9 @@ pub(super) struct Journal {
     /// Records that JetStream has not confirmed yet. Bounded by the connections.
     // A std lock, held for a look-up only.
     unwritten: Mutex<HashMap<Key, Bytes>>,
+    /// Held to write some of those: what another one has written meanwhile would be taken for
+    /// what was told of meanwhile.
+    writing: tokio::sync::Mutex<()>,
     /// Connections of this stay whose ends are not told yet.
     owed: AtomicUsize,
     work: mpsc::UnboundedSender<Work>,
@@ -70,6 +73,7 @@ impl Journal {
             cluster: cluster.clone(),
             records: records.clone(),
             unwritten: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
             owed: AtomicUsize::new(0),
             work,
         });
@@ -164,6 +168,7 @@ impl Journal {
 
     /// Writes some of what was not confirmed. Says whether there may be more that can be.
     async fn write_some(&self) -> bool {
+        let _alone = self.writing.lock().await;
         let some: Vec<(Key, Bytes)> = {
             let unwritten = self.unwritten();
             unwritten.iter().take(BATCH).map(|(key, value)| (key.clone(), value.clone())).collect()
@@ -225,5 +230,28 @@ async fn delete_all(records: Records, mut to_do: mpsc::UnboundedReceiver<Work>) 
             // Whoever waited may have stopped.
             let _ = done.send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fanwire_cluster::fixture::NatsServer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn records_that_are_written_late_by_two_at_once_stay() {
+        let server = NatsServer::start().await;
+        let cluster = Cluster::join(server.options("a")).await.unwrap();
+        let journal = Journal::open(&cluster).await.unwrap();
+        let key = |number: u32| Key::new("stay").child(number.to_string());
+        for number in 0..100 {
+            journal.unwritten().insert(key(number), "record".into());
+        }
+        tokio::join!(journal.write_some(), journal.write_some());
+        assert!(journal.unwritten().is_empty());
+        assert!(journal.settle().await);
+        let records = journal.records.load(Some(&Key::new("stay"))).await.unwrap();
+        assert_eq!(records.len(), 100);
     }
 }
