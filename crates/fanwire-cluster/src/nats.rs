@@ -229,8 +229,9 @@ impl Said {
 async fn connect_options(options: &ClusterOptions) -> Result<ConnectOptions, JoinError> {
     let connect = ConnectOptions::new()
         .name(format!("fanwire {} ({})", options.node_name, options.name))
-        // What is lost is lost within a lease, so it has to be seen within one.
-        .ping_interval(options.lease / 3)
+        // What is lost is lost within a lease, so it has to be seen well within one: when the
+        // third of these is due, and two are not answered.
+        .ping_interval((options.lease / 12).max(limits::LEAST_PING_INTERVAL))
         .request_timeout(Some(limits::REQUEST_TIMEOUT));
     let connect = match &options.credentials {
         Credentials::None => connect,

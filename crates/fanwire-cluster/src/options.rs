@@ -58,6 +58,9 @@ pub mod limits {
     /// Time that planes have for letting go of what a fenced node had.
     pub const FENCE_PATIENCE: Duration = Duration::from_secs(10);
 
+    /// The least time between two questions to NATS whether it is there.
+    pub const LEAST_PING_INTERVAL: Duration = Duration::from_millis(250);
+
     /// The least `max_payload` of a nats-server: its default. Whoever sends something that is
     /// put together of many, or cut into pieces, counts on it.
     pub const LEAST_MAX_PAYLOAD: usize = 1 << 20;

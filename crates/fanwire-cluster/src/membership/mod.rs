@@ -82,8 +82,9 @@ pub(crate) struct Membership {
 enum Renewal {
     /// Written; the next is due then.
     Due(Instant),
-    /// Being written, or looked at.
-    Running,
+    /// Being written, or looked at, since then. What is not answered is tried again a beat
+    /// later: an answer that is lost must not cost the lease.
+    Running(Instant),
     /// We are fenced, or have left.
     Over,
 }
@@ -208,7 +209,8 @@ impl Membership {
 
     /// The own record was written, at a revision, having been sent at `sent`.
     pub(crate) fn renewed(&mut self, revision: Revision, sent: Instant) {
-        if self.renewal == Renewal::Over {
+        // One that is late may be older than what we have looked at since.
+        if self.renewal == Renewal::Over || revision <= self.revision {
             return;
         }
         self.revision = revision;
@@ -219,7 +221,7 @@ impl Membership {
     /// The own record was not written because NATS is away, or nobody knows. Tried again with
     /// the next beat.
     pub(crate) fn renewal_failed(&mut self, now: Instant) {
-        if self.renewal == Renewal::Running {
+        if let Renewal::Running(_) = self.renewal {
             self.renewal = Renewal::Due(now + self.own.length() / (BEATS * 2));
         }
     }
@@ -234,8 +236,8 @@ impl Membership {
     pub(crate) fn looked(&mut self, found: Option<(Revision, Lease)>, now: Instant) -> Vec<Action> {
         match found {
             Some((revision, lease)) if lease.who() == self.own.who() && lease.dead_by.is_none() => {
-                self.revision = revision;
-                if self.renewal == Renewal::Running {
+                self.revision = self.revision.max(revision);
+                if let Renewal::Running(_) = self.renewal {
                     self.renewal = Renewal::Due(now);
                 }
                 Vec::new()
@@ -295,10 +297,13 @@ impl Membership {
     /// What is due now.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
-        if let Renewal::Due(due) = self.renewal
-            && due <= now
-        {
-            self.renewal = Renewal::Running;
+        let due = match self.renewal {
+            Renewal::Due(due) => Some(due),
+            Renewal::Running(since) => Some(since + self.own.length() / BEATS),
+            Renewal::Over => None,
+        };
+        if due.is_some_and(|due| due <= now) {
+            self.renewal = Renewal::Running(now);
             actions.push(Action::Renew(self.revision));
         }
         if self.renewal != Renewal::Over {

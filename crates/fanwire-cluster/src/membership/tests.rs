@@ -21,6 +21,8 @@ struct Node {
     runs: bool,
     /// Reaches the store.
     reaches: bool,
+    /// So many of its renewals, and of its claims, are done without its hearing of it.
+    unanswered: (usize, usize),
 }
 
 impl World {
@@ -43,7 +45,8 @@ impl World {
         for (id, (revision, lease)) in &self.store {
             done.extend(membership.observed(*id, *revision, Some(lease.clone()), self.now));
         }
-        self.nodes.insert(node, Node { membership, done, runs: true, reaches: true });
+        let (runs, reaches, unanswered) = (true, true, (0, 0));
+        self.nodes.insert(node, Node { membership, done, runs, reaches, unanswered });
         self.spread(NodeId(node));
     }
 
@@ -89,6 +92,7 @@ impl World {
     fn act(&mut self, node: u16, action: Action) {
         let now = self.now;
         let reaches = self.nodes[&node].reaches && !self.away;
+        let (renewals, claims) = self.nodes[&node].unanswered;
         let more = match action {
             Action::Renew(_) if !reaches => {
                 self.member(node).renewal_failed(now);
@@ -96,6 +100,20 @@ impl World {
             }
             Action::Claim(lease, _) if !reaches => {
                 self.member(node).claim_failed(lease.peer.incarnation.node, now);
+                Vec::new()
+            }
+            // It waits for that longer than a lease.
+            Action::Renew(expected) if renewals > 0 => {
+                self.node(node).unanswered.0 -= 1;
+                let own = self.member(node).own().clone();
+                self.write(NodeId(node), expected, Some(own));
+                Vec::new()
+            }
+            Action::Claim(lease, expected) if claims > 0 => {
+                self.node(node).unanswered.1 -= 1;
+                let dead = lease.peer.incarnation.node;
+                self.write(dead, expected, Some(lease));
+                self.member(node).claim_failed(dead, now);
                 Vec::new()
             }
             Action::Renew(expected) => {
@@ -309,4 +327,33 @@ fn a_writing_that_came_late_is_no_fence() {
     world.pass(LEASE * 2);
     assert_eq!(world.count(1, |action| *action == Action::Fenced), 0);
     assert!(world.member(1).safe_until() > world.now);
+}
+
+#[test]
+fn a_renewal_that_is_done_and_not_answered_costs_no_lease() {
+    let mut world = World::new(&[1, 2]);
+    world.pass(LEASE);
+    world.node(1).unanswered = (1, 0);
+    for _ in 0..20 {
+        world.pass(BEAT);
+        assert!(world.member(1).safe_until() > world.now);
+    }
+    assert_eq!(world.node(1).unanswered, (0, 0));
+    assert!(world.recoveries().is_empty());
+}
+
+#[test]
+fn an_answer_to_a_renewal_that_comes_after_that_to_a_later_one_changes_nothing() {
+    let mut world = World::new(&[1]);
+    world.pass(LEASE);
+    let (sent, expected) = (world.now, world.store[&NodeId(1)].0);
+    let own = world.member(1).own().clone();
+    let first = world.write(NodeId(1), expected, Some(own.clone())).unwrap();
+    let second = world.write(NodeId(1), first, Some(own)).unwrap();
+    world.member(1).renewed(second, sent + BEAT);
+    let safe_until = world.member(1).safe_until();
+    world.member(1).renewed(first, sent);
+    assert_eq!(world.member(1).safe_until(), safe_until);
+    world.pass(LEASE * 2);
+    assert_eq!(world.count(1, |action| *action == Action::Fenced), 0);
 }
