@@ -98,6 +98,8 @@ struct Seen {
     since: Instant,
     /// We are trying to write that it is dead.
     claiming: bool,
+    /// It is ours, and what is to be done for it has begun.
+    recovering: bool,
 }
 
 /// Whether what is seen can be trusted to be how it is.
@@ -177,11 +179,23 @@ impl Membership {
         let is_same = before.as_ref().is_some_and(|before| before.who() == lease.who());
         let was_dead = is_same && before.is_some_and(|before| before.dead_by.is_some());
         match lease.dead_by {
-            Some(by) if !was_dead => actions.push(Action::Dead(lease.peer, by)),
-            None if !is_same => actions.push(Action::Joined(lease.peer)),
+            Some(by) if !was_dead => actions.push(Action::Dead(lease.peer.clone(), by)),
+            None if !is_same => actions.push(Action::Joined(lease.peer.clone())),
             _ => {}
         }
+        // Of a claim of ours this may be all that we hear.
+        if lease.dead_by == Some(self.own.who()) {
+            actions.extend(self.recover(node));
+        }
         actions
+    }
+
+    /// Begins what is to be done for a node that is ours.
+    fn recover(&mut self, node: NodeId) -> Option<Action> {
+        let is_over = self.renewal == Renewal::Over;
+        let seen = self.seen.get_mut(&node).filter(|seen| !seen.recovering && !is_over)?;
+        seen.recovering = true;
+        Some(Action::Recover(seen.lease.peer.clone(), seen.revision))
     }
 
     fn own_observed(
@@ -261,16 +275,16 @@ impl Membership {
     ) -> Vec<Action> {
         let own = self.own.who();
         let Some(seen) = self.seen.get_mut(&node) else { return Vec::new() };
-        if seen.revision > revision {
+        // What has been seen already has been acted on.
+        if seen.revision >= revision {
             return Vec::new();
         }
         let was_dead = seen.lease.dead_by.is_some();
         let mut lease = seen.lease.clone();
         lease.dead_by = Some(own);
-        let peer = lease.peer.clone();
+        let dead = (!was_dead).then(|| Action::Dead(lease.peer.clone(), own));
         *seen = Seen::new(lease, revision, now);
-        let dead = (!was_dead).then(|| Action::Dead(peer.clone(), own));
-        dead.into_iter().chain([Action::Recover(peer, revision)]).collect()
+        dead.into_iter().chain(self.recover(node)).collect()
     }
 
     /// The claim on a node was refused, or not heard of: whoever was first will be seen.
@@ -363,6 +377,6 @@ fn safe_time(lease: Duration) -> Duration {
 
 impl Seen {
     fn new(lease: Lease, revision: Revision, since: Instant) -> Self {
-        Self { lease, revision, since, claiming: false }
+        Self { lease, revision, since, claiming: false, recovering: false }
     }
 }

@@ -357,3 +357,31 @@ fn an_answer_to_a_renewal_that_comes_after_that_to_a_later_one_changes_nothing()
     world.pass(LEASE * 2);
     assert_eq!(world.count(1, |action| *action == Action::Fenced), 0);
 }
+
+#[test]
+fn a_node_whose_claim_is_done_and_not_answered_is_recovered_once_it_is_seen() {
+    let mut world = World::new(&[1, 2, 3]);
+    world.pass(LEASE);
+    world.node(3).runs = false;
+    world.pass(LEASE);
+    for node in [1, 2] {
+        world.node(node).unanswered = (0, 1);
+    }
+    world.pass(LEASE);
+    assert_eq!(world.recoveries().len(), 1);
+    assert_eq!(world.count(1, is_dead) + world.count(2, is_dead), 2);
+}
+
+#[test]
+fn a_claim_that_is_answered_before_it_is_seen_is_recovered_once() {
+    let mut world = World::new(&[1, 2]);
+    world.pass(LEASE);
+    let now = world.now;
+    let mut claimed = world.store[&NodeId(2)].clone();
+    claimed.0 = world.revision + 1;
+    claimed.1.dead_by = Some(world.member(1).own().peer.incarnation);
+    let answered = world.member(1).claimed(NodeId(2), claimed.0, now);
+    assert!(answered.iter().any(|action| matches!(action, Action::Recover(..))));
+    let seen = world.member(1).observed(NodeId(2), claimed.0, Some(claimed.1), now);
+    assert_eq!(seen, []);
+}
