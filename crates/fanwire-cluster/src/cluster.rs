@@ -203,12 +203,13 @@ impl Cluster {
     }
 
     /// Has `recover` called for each node that this one has declared dead. It does what the
-    /// plane owes the clients of that node, and ends when all is done: then the node's
-    /// number is free again. Where this node dies on the way, another is called, so what was
-    /// done has to be recorded as it is done.
+    /// plane owes the clients of that node, and ends with `true` when all is done: then the
+    /// node's number is free again. With `false`, because this node is about to leave, another
+    /// is called once it has. So is where this node dies on the way: what was done has to be
+    /// recorded as it is done.
     pub fn on_recovery<F>(&self, recover: impl Fn(Peer) -> F + Send + Sync + 'static)
     where
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = bool> + Send + 'static,
     {
         self.shared.hooks.on_recovery(Arc::new(move |peer| Box::pin(recover(peer))));
     }
@@ -311,6 +312,12 @@ impl Cluster {
     /// What is to be seen of the cluster now, for metrics.
     pub fn facts(&self) -> Facts {
         Facts::of(&self.shared)
+    }
+
+    /// This node is about to leave: it declares nobody dead any more. Call it before the
+    /// planes end.
+    pub fn retire(&self) {
+        self.shared.stop.retire();
     }
 
     /// Leaves the cluster: nothing of this node is left to do. Call it when the planes have

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -51,6 +52,7 @@ pub(crate) struct RealtimeHost {
     /// The other nodes.
     mesh: Option<MeshParts>,
     now: ArcSwapOption<Endpoint>,
+    stopped: AtomicBool,
 }
 
 /// Where what an endpoint has to remember is.
@@ -102,8 +104,8 @@ impl RealtimeHost {
         let Kept { folder, mesh } = kept;
         // Its clock is its own, too: who moves a clock ahead also wakes its connections.
         let hub = HubOptions { clock: Clock::default(), ..hub.clone() };
-        let now = ArcSwapOption::empty();
-        Arc::new(Self { hub, functions, natives, observer, limiter, folder, mesh, now })
+        let (now, stopped) = (ArcSwapOption::empty(), AtomicBool::new(false));
+        Arc::new(Self { hub, functions, natives, observer, limiter, folder, mesh, now, stopped })
     }
 
     /// The endpoint that is served now, if there is one.
@@ -130,6 +132,11 @@ impl RealtimeHost {
         let Some(model) = &app.realtime else { return Ok(()) };
         Rules::check(model)?;
         Ok(Realtime::check(model, &app.region, &app.account_id)?)
+    }
+
+    /// Whether the server stops: that there is no endpoint does not mean that the App has none.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     /// Serves what the App says from now on: starts, changes or stops the endpoint. A new
@@ -202,6 +209,8 @@ impl RealtimeHost {
 
     /// Says goodbye to all clients and has rules finish, within `grace`.
     pub(crate) async fn stop(&self, grace: Duration) {
+        // Before it is gone.
+        self.stopped.store(true, Ordering::Release);
         if let Some(endpoint) = self.now.swap(None) {
             let deadline = tokio::time::Instant::now() + grace;
             // Half of the time for the clients, so that rules have the other half. What takes

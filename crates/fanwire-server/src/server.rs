@@ -509,6 +509,7 @@ impl Server {
     /// down, tRPC clients are asked to reconnect. Nobody new is let in from now on. Done once
     /// all have left, and when `window` is over at the latest.
     pub async fn drain(&self, window: Duration) {
+        self.retire();
         let _ = self.closed.send(true);
         // Who is in a queue is taken in before that, and then sent away like all the others.
         let _ = tokio::time::timeout(CLOSING, self.closed.closed()).await;
@@ -539,6 +540,8 @@ impl Server {
     /// wills, what is in flight, the functions. Takes no longer than twice `grace`, and 20
     /// seconds for processes that do not end, other nodes and traces.
     pub async fn stop(self, grace: Duration) {
+        // First: what it took on now it could not do any more.
+        self.retire();
         self.router.stop();
         // Before what a successor waits for: it wants this address, too.
         if let Some(telling) = &self.telling {
@@ -562,6 +565,12 @@ impl Server {
         self.router.flush_traces().await;
         // Nobody is left to answer, so nobody minds that the receivers are gone.
         let _ = self.stopped.send(true);
+    }
+
+    fn retire(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.retire();
+        }
     }
 }
 

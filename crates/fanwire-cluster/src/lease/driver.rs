@@ -91,6 +91,9 @@ impl Driver {
         self.begin_watch();
         loop {
             let now = Instant::now();
+            if shared.stop.is_retired() {
+                self.membership.retire();
+            }
             let actions = self.membership.tick(now);
             if self.act(actions).await {
                 return true;
@@ -229,7 +232,8 @@ impl Driver {
         self.running.push(claiming.boxed());
     }
 
-    /// Has the planes do what they owe a dead node's clients, and gives its number free.
+    /// Has the planes do what they owe a dead node's clients, and gives its number free. Where
+    /// they cannot do all of it, it stays this node's until that has gone, and is another's then.
     fn recover(&self, peer: Peer, revision: Revision) {
         count(&self.shared.counters.claims, 1);
         let (shared, bucket) = (Arc::clone(&self.shared), self.bucket.clone());
@@ -240,7 +244,9 @@ impl Driver {
                 shared.runtime.spawn(async move { planes.hooks.recover(&of_planes).await });
             let _end = AbortOnDrop(recovering.abort_handle());
             // A plane that panics has done what it could.
-            let _ = recovering.await;
+            if !recovering.await.unwrap_or(true) {
+                return Outcome::Recovered;
+            }
             let node = peer.incarnation.node;
             loop {
                 match bucket.write(node, None, revision).await {

@@ -1,6 +1,7 @@
 //! What planes have registered for what happens to nodes, and how the driver is told to
 //! begin and to end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::{BoxFuture, join_all};
@@ -10,7 +11,7 @@ use crate::{Incarnation, Peer, limits};
 
 type Joined = Arc<dyn Fn(Incarnation) + Send + Sync>;
 type Fenced = Arc<dyn Fn(Incarnation) -> BoxFuture<'static, ()> + Send + Sync>;
-type Recover = Arc<dyn Fn(Peer) -> BoxFuture<'static, ()> + Send + Sync>;
+type Recover = Arc<dyn Fn(Peer) -> BoxFuture<'static, bool> + Send + Sync>;
 
 /// What planes have registered.
 #[derive(Default)]
@@ -32,6 +33,8 @@ struct Registered {
 pub(crate) struct Stop {
     pub(crate) wanted: Notify,
     left: watch::Sender<bool>,
+    /// It is about to.
+    retired: AtomicBool,
     /// A std lock, held to look.
     parting: Mutex<Parting>,
 }
@@ -89,16 +92,27 @@ impl Hooks {
         let _ = tokio::time::timeout(limits::FENCE_PATIENCE, all).await;
     }
 
-    /// Waits until all planes have done what they owe.
-    pub(crate) async fn recover(&self, peer: &Peer) {
+    /// Waits until all planes have done what they owe, as far as they can. Says whether that
+    /// is all.
+    pub(crate) async fn recover(&self, peer: &Peer) -> bool {
         let recover = self.registered().recover.clone();
-        join_all(recover.iter().map(|recover| recover(peer.clone()))).await;
+        let done = join_all(recover.iter().map(|recover| recover(peer.clone()))).await;
+        done.into_iter().all(|done| done)
     }
 }
 
 // === impl Stop ===
 
 impl Stop {
+    /// The driver is to claim nobody from now on.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
     /// Asks the driver to end, and waits until it has.
     pub(crate) async fn leave(&self, parting: Parting) {
         *self.parting.lock().unwrap_or_else(PoisonError::into_inner) = parting;

@@ -75,6 +75,8 @@ pub(crate) struct Membership {
     safe_until: Instant,
     seen: BTreeMap<NodeId, Seen>,
     own_seen: OwnSeen,
+    /// We are about to leave, and take nothing on any more.
+    retired: bool,
 }
 
 /// How it is with the own record.
@@ -130,7 +132,8 @@ impl Membership {
         let safe_until = now + safe_time(own.length());
         let renewal = Renewal::Due(now + own.length() / BEATS);
         let own_seen = OwnSeen { since: None, last: None };
-        Self { own, revision, renewal, safe_until, seen: BTreeMap::new(), own_seen }
+        let seen = BTreeMap::new();
+        Self { own, revision, renewal, safe_until, seen, own_seen, retired: false }
     }
 
     /// The own record, as it is to be written.
@@ -192,7 +195,7 @@ impl Membership {
 
     /// Begins what is to be done for a node that is ours.
     fn recover(&mut self, node: NodeId) -> Option<Action> {
-        let is_over = self.renewal == Renewal::Over;
+        let is_over = self.retired || self.renewal == Renewal::Over;
         let seen = self.seen.get_mut(&node).filter(|seen| !seen.recovering && !is_over)?;
         seen.recovering = true;
         Some(Action::Recover(seen.lease.peer.clone(), seen.revision))
@@ -295,6 +298,11 @@ impl Membership {
         }
     }
 
+    /// We are about to leave: what is to be done for others who die is theirs who stay.
+    pub(crate) fn retire(&mut self) {
+        self.retired = true;
+    }
+
     /// We leave: nothing more is written.
     pub(crate) fn leave(&mut self) -> Revision {
         self.renewal = Renewal::Over;
@@ -320,7 +328,7 @@ impl Membership {
             self.renewal = Renewal::Running(now);
             actions.push(Action::Renew(self.revision));
         }
-        if self.renewal != Renewal::Over {
+        if self.renewal != Renewal::Over && !self.retired {
             self.claims(now, &mut actions);
         }
         actions

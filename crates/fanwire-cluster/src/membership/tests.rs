@@ -385,3 +385,21 @@ fn a_claim_that_is_answered_before_it_is_seen_is_recovered_once() {
     let seen = world.member(1).observed(NodeId(2), claimed.0, Some(claimed.1), now);
     assert_eq!(seen, []);
 }
+
+#[test]
+fn a_node_that_is_about_to_leave_claims_nobody_and_leaves_what_it_has_claimed_to_others() {
+    let mut world = World::new(&[1, 2, 3]);
+    world.pass(LEASE);
+    world.member(1).retire();
+    world.node(3).runs = false;
+    world.pass(LEASE * 2);
+    let [(2, _)] = world.recoveries()[..] else { panic!("{:?}", world.recoveries()) };
+    world.join(4, 4);
+    world.member(2).retire();
+    // It has not done what it has claimed, and leaves in order.
+    let revision = world.member(2).leave();
+    assert!(world.write(NodeId(2), revision, None).is_some());
+    world.pass(LEASE * 2);
+    let of_last = world.recoveries().into_iter().filter(|(by, _)| *by == 4).count();
+    assert_eq!(of_last, 1);
+}

@@ -46,7 +46,7 @@ async fn what_a_node_that_resigns_owes_is_done_without_waiting_for_its_lease() {
     let (recovered, mut recoveries) = mpsc::unbounded_channel();
     joined[0].on_recovery(move |peer| {
         recovered.send(peer.incarnation).unwrap();
-        std::future::ready(())
+        std::future::ready(true)
     });
     sees(&joined[0], 1).await;
     let gone = joined[1].me().unwrap();
@@ -70,7 +70,7 @@ async fn a_node_that_is_cut_off_is_declared_dead_once_and_comes_again_as_another
         let (recovered, by) = (recovered.clone(), node.me().unwrap());
         node.on_recovery(move |peer| {
             recovered.send((peer.incarnation, by)).unwrap();
-            std::future::ready(())
+            std::future::ready(true)
         });
     }
     let (fenced, mut fences) = mpsc::unbounded_channel();
@@ -165,7 +165,7 @@ async fn what_a_claimant_did_not_finish_another_does() {
     let recovered = Arc::new(recovered);
     survivor.on_recovery(move |peer| {
         recovered.send(peer.incarnation).unwrap();
-        std::future::ready(())
+        std::future::ready(true)
     });
     let former = [lost[0].me().unwrap(), lost[1].me().unwrap()];
     ways[0].stop();
@@ -209,6 +209,42 @@ async fn what_a_claimant_that_leaves_has_not_done_another_does() {
         seen.insert(of);
     }
     assert_eq!(seen, [lost, former[claimant]].into());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_that_leaves_could_not_do_for_a_dead_one_another_does() {
+    let server = NatsServer::start().await;
+    let way = Proxy::start(server.address()).await;
+    let [leaves, stays] = nodes(&server).await;
+    let options = ClusterOptions { servers: vec![way.url()], ..server.options("lost") };
+    let lost = Cluster::join(options).await.unwrap();
+    lost.start();
+    sees(&leaves, 2).await;
+    sees(&stays, 2).await;
+    // So that it is the other who claims.
+    stays.retire();
+    let (tried, mut attempts) = mpsc::unbounded_channel();
+    for (node, can) in [(&leaves, false), (&stays, true)] {
+        let tried = tried.clone();
+        node.on_recovery(move |peer| {
+            tried.send((peer.incarnation, can)).unwrap();
+            std::future::ready(can)
+        });
+    }
+    let former = lost.me().unwrap();
+    way.stop();
+    assert_eq!(soon("a claim", attempts.recv()).await, Some((former, false)));
+    assert_eq!(leaves.unrecovered(), [former]);
+    // Another comes, and none who stays is retired.
+    let comes = Cluster::join(server.options("comes")).await.unwrap();
+    comes.on_recovery(move |peer| {
+        tried.send((peer.incarnation, true)).unwrap();
+        std::future::ready(true)
+    });
+    comes.start();
+    leaves.leave().await;
+    assert_eq!(soon("the recovery", attempts.recv()).await, Some((former, true)));
+    assert_eq!(stays.facts().claims, 0, "it is about to leave, too");
 }
 
 #[tokio::test]

@@ -127,8 +127,9 @@ impl Journal {
         settled.is_ok() && self.owed.load(Ordering::Relaxed) == 0
     }
 
-    /// Tells the ends of a dead node's connections, those not told yet.
-    pub(super) async fn tell_ends(&self, plane: &Plane, of: Incarnation) {
+    /// Tells the ends of a dead node's connections, those not told yet. Says whether all are
+    /// told now: a node that stops tells no more.
+    pub(super) async fn tell_ends(&self, plane: &Plane, of: Incarnation) -> bool {
         let prefix = Key::new(of.to_string());
         let mut watch = loop {
             match self.records.watch(Some(&prefix)).await {
@@ -137,29 +138,34 @@ impl Journal {
             }
         };
         let mut telling = FuturesUnordered::new();
-        loop {
+        let mut all = true;
+        while all {
             tokio::select! {
                 change = watch.next(), if telling.len() < ENDS_AT_ONCE => match change {
                     Change::Put(record) => telling.push(self.tell_end(plane, record)),
                     Change::Deleted(..) => {}
                     Change::Current => break,
                 },
-                Some(()) = telling.next(), if !telling.is_empty() => {}
+                Some(told) = telling.next(), if !telling.is_empty() => all &= told,
             }
         }
-        while telling.next().await.is_some() {}
+        while let Some(told) = telling.next().await {
+            all &= told;
+        }
+        all
     }
 
-    async fn tell_end(&self, plane: &Plane, record: Record) {
+    /// Says whether it is told. Where it is not, because this node is about to leave, its record
+    /// is for who takes the dead node over then.
+    async fn tell_end(&self, plane: &Plane, record: Record) -> bool {
         if !plane.tell_end(&record.value).await {
-            // This node is about to leave. Until it has, the dead one stays in its care; who
-            // takes that over finds the record.
-            return std::future::pending().await;
+            return false;
         }
         // Where it is not deleted, and this node dies too, it would be told once more.
         while self.records.write_all(vec![Write::delete(record.key.clone())]).await.is_err() {
             tokio::time::sleep(RETRY).await;
         }
+        true
     }
 
     fn unwritten(&self) -> MutexGuard<'_, HashMap<Key, Bytes>> {

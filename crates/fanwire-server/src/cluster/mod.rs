@@ -111,6 +111,11 @@ impl ClusterHost {
         &self.cluster
     }
 
+    /// This node is about to leave: it takes nothing over from others any more.
+    pub(crate) fn retire(&self) {
+        self.cluster.retire();
+    }
+
     /// Leaves. Where something is owed still, or sessions outlive this node, another one is to
     /// see to it at once: clients wait for their sessions.
     pub(crate) async fn leave(&self) {

@@ -50,25 +50,30 @@ pub(super) fn start(cluster: &Cluster, host: &Arc<RealtimeHost>, sessions: &Arc<
     });
     let (of_recovery, sessions) = (Arc::downgrade(host), Arc::clone(sessions));
     cluster.on_recovery(move |peer| {
-        let mesh = of_recovery.upgrade().and_then(|host| mesh_of(&host));
-        let sessions = Arc::clone(&sessions);
+        let (host, sessions) = (of_recovery.upgrade(), Arc::clone(&sessions));
         async move {
-            if let Some(mesh) = mesh {
-                adopt(&mesh, &sessions, peer.incarnation).await;
+            let Some(host) = host else { return false };
+            match mesh_of(&host) {
+                Some(mesh) => adopt(&mesh, &sessions, peer.incarnation).await,
+                // Where the App has no endpoint, there are no sessions either.
+                None => !host.is_stopped(),
             }
         }
     });
     tokio::spawn(follow(cluster.clone(), Arc::downgrade(host), pieces));
 }
 
-/// Takes over the sessions of a node that was declared dead.
-async fn adopt(mesh: &Arc<Mesh>, sessions: &Sessions, dead: Incarnation) {
+/// Takes over the sessions of a node that was declared dead. Says whether they are here now:
+/// where this node stops meanwhile they may not be.
+async fn adopt(mesh: &Arc<Mesh>, sessions: &Sessions, dead: Incarnation) -> bool {
     let (found, keys) = sessions.load(dead).await;
-    if mesh.adopt(node(dead), found).await {
-        // Where this node dies before, another adopts the same again.
-        mesh.adopted(node(dead));
-        sessions.delete(keys).await;
+    if !mesh.adopt(node(dead), found).await {
+        return false;
     }
+    // Where this node dies before, another adopts the same again.
+    mesh.adopted(node(dead));
+    sessions.delete(keys).await;
+    true
 }
 
 /// Has the plane know of what is retained, and of what becomes of it. Done when it knows all
