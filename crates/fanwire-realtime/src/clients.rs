@@ -67,7 +67,7 @@ impl Realtime {
         let bytes = message.payload.len() + message.topic.len();
         let (client_id, message) = (client_id.into(), Arc::new(message));
         let notice = Notice::Direct { client_id, message, done };
-        self.inner.hub.notify(shard, notice, bytes).map_err(|Busy| PublishError::Busy)?;
+        self.inner.hub.notify(shard, notice.into(), bytes).map_err(|Busy| PublishError::Busy)?;
         match tokio::time::timeout(patience, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(DirectError::Unconfirmed),
@@ -110,7 +110,7 @@ impl Realtime {
         let client_id: Arc<str> = client_id.into();
         let shard = self.shard_of(&client_id);
         let notice = Notice::Disconnect { client_id, clean_session, prevent_will, done };
-        self.inner.hub.notify(shard, notice, 0)?;
+        self.inner.hub.notify(shard, notice.into(), 0)?;
         Ok(answer.await.unwrap_or(false))
     }
 
@@ -147,7 +147,7 @@ impl Realtime {
         let (done, answer) = oneshot::channel();
         let client_id: Arc<str> = client_id.into();
         let shard = self.shard_of(&client_id);
-        self.inner.hub.notify(shard, Notice::Session { client_id, done }, 0)?;
+        self.inner.hub.notify(shard, Notice::Session { client_id, done }.into(), 0)?;
         Ok(answer.await.ok().flatten())
     }
 
@@ -190,7 +190,7 @@ impl Realtime {
             let (done, answer) = oneshot::channel();
             // One more than is shown tells whether there is more.
             let notice = Notice::Sessions { limit: limit.saturating_add(1), done };
-            self.inner.hub.notify(shard, notice, 0)?;
+            self.inner.hub.notify(shard, notice.into(), 0)?;
             answers.push(answer);
         }
         let (mut sessions, mut more) = (Vec::new(), false);

@@ -124,6 +124,11 @@ pub enum Notice {
     },
 }
 
+/// A notice on its way to a shard. Where that has ended, and nobody takes it, what it is part of
+/// is not kept.
+#[derive(Debug)]
+pub struct Handed(Option<Notice>);
+
 /// Where a session comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restored {
@@ -157,4 +162,68 @@ pub struct Chosen {
     /// Whether it wants the retain flag as it was published.
     pub(crate) retain_as_published: bool,
     pub(crate) subscription_id: Option<u32>,
+}
+
+// === impl Notice ===
+
+impl Notice {
+    /// What this is part of is not kept.
+    pub(crate) fn break_promises(&self) {
+        match self {
+            Self::Forwarded(_, part) | Self::ForAdopted(_, part) | Self::Chosen(_, part) => {
+                part.promises.iter().for_each(|promise| promise.break_it());
+            }
+            Self::Incoming(Incoming { settling: Some(settling), .. }) => {
+                settling.promise.break_it();
+            }
+            Self::ChooseAgain(sent) | Self::PassedOn(sent) => sent.break_promise(),
+            Self::Restore { promise, .. } => promise.break_it(),
+            // Whoever waits for the others is told by their end, or waits for it alone.
+            _ => {}
+        }
+    }
+}
+
+// === impl Handed ===
+
+impl Handed {
+    /// The notice, for the shard that acts on it.
+    pub(crate) fn take(mut self) -> Option<Notice> {
+        self.0.take()
+    }
+}
+
+impl From<Notice> for Handed {
+    fn from(notice: Notice) -> Self {
+        Self(Some(notice))
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        if let Some(notice) = &self.0 {
+            notice.break_promises();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn what_a_notice_is_part_of_is_kept_where_a_shard_takes_it_alone() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let forwarded = |number| {
+            let heard = Arc::clone(&heard);
+            let told = move |number, kept| heard.lock().unwrap().push((number, kept));
+            let promises = vec![Promise::new(number, Arc::new(told))];
+            Handed::from(Notice::Forwarded(Vec::new(), Part { promises, ..Part::default() }))
+        };
+        drop(forwarded(1).take());
+        drop(forwarded(2));
+        assert_eq!(*heard.lock().unwrap(), [(1, true), (2, false)]);
+    }
 }

@@ -212,7 +212,7 @@ impl Realtime {
         if let Some(mesh) = &mesh {
             let hub = hub.clone();
             mesh.tell_shards(Box::new(move |shard, notice, bytes| {
-                hub.notify_anyway(shard, notice, bytes);
+                hub.notify_anyway(shard, notice.into(), bytes);
             }));
         }
         let inner = Inner {
@@ -238,7 +238,7 @@ impl Realtime {
         for message in wills {
             let shard = realtime.shard_of(&message.topic);
             let notice = Notice::Publish { message: Arc::new(message), done: None };
-            realtime.inner.hub.notify_anyway(shard, notice, 0);
+            realtime.inner.hub.notify_anyway(shard, notice.into(), 0);
         }
         Ok(realtime)
     }
@@ -275,7 +275,8 @@ impl Realtime {
             self.inner.keys.forget();
         }
         for shard in 0..self.inner.hub.shards() {
-            self.inner.hub.notify_anyway(shard, Notice::Settings(Arc::clone(&settings)), 0);
+            let notice = Notice::Settings(Arc::clone(&settings));
+            self.inner.hub.notify_anyway(shard, notice.into(), 0);
         }
         Ok(())
     }
@@ -302,7 +303,7 @@ impl Realtime {
         let shard = self.shard_of(&message.topic);
         let bytes = message.payload.len() + message.topic.len();
         let notice = Notice::Publish { message: Arc::new(message), done: Some(done) };
-        self.inner.hub.notify(shard, notice, bytes).map_err(|Busy| PublishError::Busy)?;
+        self.inner.hub.notify(shard, notice.into(), bytes).map_err(|Busy| PublishError::Busy)?;
         match kept.await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(PublishError::NotKept),

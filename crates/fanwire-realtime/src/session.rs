@@ -16,7 +16,7 @@ use crate::durable::{Keeper, RecoveredSession};
 use crate::figures::AllFigures;
 use crate::handshake::refusal;
 use crate::mesh::Mesh;
-use crate::notice::Notice;
+use crate::notice::{Handed, Notice};
 use crate::refresh::Refresh;
 use crate::retained::Retained;
 use crate::settings::Settings;
@@ -144,7 +144,9 @@ impl Shard {
         let keep = parts.keepers.as_ref().map(|keeper| {
             let hub = hub.clone();
             // One a turn that has something to keep.
-            let told = move |ticket, ok| hub.notify_anyway(shard, Notice::Kept { ticket, ok }, 0);
+            let told = move |ticket, ok| {
+                hub.notify_anyway(shard, Notice::Kept { ticket, ok }.into(), 0);
+            };
             Keep::new(keeper(), Arc::new(told))
         });
         let mut broker = Broker::new(BrokerParts {
@@ -175,7 +177,7 @@ impl Shard {
 
     /// Tells another shard something, and remembers where too much waits for it.
     fn tell(&mut self, shard: usize, notice: Notice, bytes: usize) {
-        self.hub.notify_anyway(shard, notice, bytes);
+        self.hub.notify_anyway(shard, notice.into(), bytes);
         if !self.hub.has_room(shard) {
             self.crowded = Some(shard);
         }
@@ -348,7 +350,7 @@ impl fanwire_hub::Session for MqttSession {
     type Command = Command;
     type Message = ();
     type Shared = Shard;
-    type Notice = Notice;
+    type Notice = Handed;
 
     fn audience(&self) -> Audience {
         Audience(0)
@@ -508,7 +510,8 @@ impl fanwire_hub::Session for MqttSession {
         shared.broker.closed(key, link, cause);
     }
 
-    fn noticed(turn: &mut Turn<'_, Self>, notice: Notice) {
+    fn noticed(turn: &mut Turn<'_, Self>, notice: Handed) {
+        let Some(notice) = notice.take() else { return };
         let now = turn.now();
         turn.shared().begin(now).noticed(notice);
     }

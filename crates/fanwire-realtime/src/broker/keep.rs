@@ -179,6 +179,14 @@ impl Keep {
         }
     }
 
+    /// What is not on its way to be kept is not.
+    fn break_uncommitted(&mut self) {
+        if !self.keeper.is_empty() {
+            self.owed.iter().chain(&self.promise).for_each(|promise| promise.break_it());
+        }
+        self.held_back.iter().for_each(|(_, notice, _)| notice.break_promises());
+    }
+
     /// This turn's promise.
     fn promise(&mut self) -> &Arc<Promise> {
         self.promise.get_or_insert_with(|| {
@@ -365,10 +373,6 @@ impl Broker {
             keep.tell(caller, ticket, kept);
         }
         let connections = keep.connections.remove(&ticket).unwrap_or_default();
-        if !kept && !far {
-            let why = "the store can no longer write; look at the disk, then restart";
-            self.observer.observe(&RealtimeEvent::StoreFailed { why });
-        }
         for (key, link) in connections {
             if kept { self.release_acks(key, link) } else { self.disappoint(key, link) }
         }
@@ -410,10 +414,12 @@ impl Broker {
             keep.act_on_next();
             return;
         }
-        let owed = keep.owed.clone();
+        let (owed, observer) = (keep.owed.clone(), Arc::clone(&self.observer));
         let settle = move |kept: bool| {
-            if !kept {
+            if !kept && !owed.is_empty() {
                 owed.iter().for_each(|promise| promise.break_it());
+                let why = "the store can no longer write; look at the disk, then restart";
+                observer.observe(&RealtimeEvent::StoreFailed { why });
             }
         };
         // Until what is retained is on its way to the store, no other shard changes it.
@@ -432,6 +438,16 @@ impl Broker {
         }
         keep.act_on_next();
         keep.hold_back(&mut self.output.notices);
+    }
+
+    /// What waits here, and is not on its way to be kept, is not.
+    pub(super) fn break_all(&mut self) {
+        let keys: Vec<Key> = self.by_client.values().copied().collect();
+        keys.into_iter().for_each(|key| self.break_held(key));
+        self.output.break_promises();
+        if let Some(keep) = &mut self.keep {
+            keep.break_uncommitted();
+        }
     }
 
     /// When a commit is to be tried again.

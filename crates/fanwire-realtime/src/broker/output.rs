@@ -37,6 +37,12 @@ impl Output {
             && self.outgoing.is_empty()
     }
 
+    /// What nobody is told of any more is not kept.
+    pub(super) fn break_promises(&self) {
+        self.notices.iter().for_each(|(_, notice, _)| notice.break_promises());
+        self.outgoing.sent.iter().for_each(|(_, sent)| sent.break_promise());
+    }
+
     /// Has another shard deliver a message to its sessions that have come from a node that died.
     pub(super) fn forward_to_adopted(
         &mut self,

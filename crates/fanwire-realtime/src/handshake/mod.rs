@@ -230,7 +230,7 @@ impl Realtime {
         let bytes = message.payload.len() + message.topic.len();
         let shard = self.shard_of(&message.topic);
         let notice = Notice::Publish { message: Arc::new(message), done: None };
-        let _ = self.inner.hub.notify(shard, notice, bytes);
+        let _ = self.inner.hub.notify(shard, notice.into(), bytes);
     }
 
     /// Tells a client why it is not let in, and the observer.

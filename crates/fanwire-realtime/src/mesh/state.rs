@@ -598,6 +598,15 @@ impl fmt::Debug for Settling {
 
 // === impl Sent ===
 
+impl Sent {
+    /// It cannot be kept.
+    pub(crate) fn break_promise(&self) {
+        if let Some(promise) = &self.promise {
+            promise.break_it();
+        }
+    }
+}
+
 impl fmt::Debug for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sent").field("item", &self.item).finish_non_exhaustive()
@@ -606,5 +615,5 @@ impl fmt::Debug for Sent {
 
 /// What was sent cannot be kept.
 fn break_all(sent: &[Sent]) {
-    sent.iter().filter_map(|sent| sent.promise.as_ref()).for_each(|promise| promise.break_it());
+    sent.iter().for_each(Sent::break_promise);
 }

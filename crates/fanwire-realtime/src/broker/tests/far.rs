@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::*;
+use crate::Origin;
 use crate::broker::Keep;
 use crate::mesh::{
     Done, Links, Mesh, MeshParts, Node, Record, RecordKey, SessionPieces, SessionRecords,
@@ -518,6 +519,31 @@ fn what_is_sent_to_where_a_session_was_follows_it() {
     nodes.run();
     assert_eq!(nodes.got(B, client), ["1"]);
     assert_eq!(nodes.acks(C, publisher), 1);
+}
+
+#[test]
+fn what_waits_for_what_follows_a_session_is_not_kept_where_its_shard_ends() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    // Where it was does not hear that nothing more follows.
+    nodes.cut(C, A);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    let kept = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&kept);
+    let promise = Promise::new(1, Arc::new(move |_, ok| *told.lock().unwrap() = Some(ok)));
+    let origin = Some(Origin { node: C, number: 1 });
+    let message = Message { qos: QoS::AtLeastOnce, origin, ..Message::new("t", "hello") };
+    let part = Part { promises: vec![promise], ..Part::default() };
+    let notice = Notice::Forwarded(vec![Arc::new(message)], part);
+    let shard = crate::plane::shard_of("c", 2);
+    nodes.net(B).told.lock().unwrap().push((shard, notice));
+    nodes.run();
+    assert_eq!(*kept.lock().unwrap(), None);
+    nodes.nets.remove(&B);
+    assert_eq!(*kept.lock().unwrap(), Some(false));
 }
 
 #[test]
