@@ -130,12 +130,15 @@ pub enum Notice {
 pub struct Handed(Option<Notice>);
 
 /// Where a session comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
+#[expect(private_interfaces, reason = "as of a notice")]
 pub enum Restored {
     /// From the node that it lived on.
     Moved {
         /// Messages that it has got, or brings along: what comes of them here comes again.
         got: Vec<Origin>,
+        /// Kept when all nodes know what it listens to here.
+        known: Arc<Promise>,
     },
     /// From what is kept of a node that died.
     Adopted(Node),

@@ -112,18 +112,19 @@ impl Broker {
         how: Restored,
         promise: Arc<Promise>,
     ) {
-        self.take_part(Part { promises: vec![Arc::clone(&promise)], ..Part::default() });
-        let (adopted, got) = match how {
-            Restored::Adopted(dead) => (Some(dead), Vec::new()),
-            Restored::Moved { got } => (None, got),
+        self.take_part(Part { promises: vec![promise], ..Part::default() });
+        let (adopted, got, known) = match how {
+            Restored::Adopted(dead) => (Some(dead), Vec::new(), None),
+            Restored::Moved { got, known } => (None, got, Some(known)),
         };
         if adopted.is_some() && !self.is_to_be_adopted(&mut recovered) {
             return;
         }
-        let known = self.by_client.get(&recovered.client_id).copied();
-        if let Some(key) = known {
+        if let Some(&key) = self.by_client.get(&recovered.client_id) {
             if self.sessions[key as usize].moves_to.is_none() {
-                return;
+                // It has come before: whoever sent it again hears of it no sooner.
+                self.keep_session(key);
+                return self.once_known(known);
             }
             // It went elsewhere and comes back.
             self.remove(key);
@@ -148,7 +149,11 @@ impl Broker {
         if adopted.is_none() {
             self.deadlines.insert((self.now + FOLLOWING, key));
         }
-        if let (None, Some(mesh)) = (adopted, &self.mesh) {
+        self.once_known(known);
+    }
+
+    fn once_known(&self, promise: Option<Arc<Promise>>) {
+        if let (Some(promise), Some(mesh)) = (promise, &self.mesh) {
             mesh.once_known(promise);
         }
     }
@@ -201,13 +206,18 @@ impl Broker {
         !arriving.got.insert(origin)
     }
 
-    /// A node has died: what went there and had not arrived stays.
+    /// A node has died: what went there and had not arrived stays. That node may have
+    /// [forgotten](crate::mesh::SessionRecords::forget_left) here that there is such a session.
     pub(super) fn node_died(&mut self, node: Node) {
-        for (_, session) in &mut self.sessions {
+        let mut stay = Vec::new();
+        for (key, session) in &mut self.sessions {
             if session.moves_to == Some(node) {
                 session.moves_to = None;
+                // Keys are made of a u32.
+                stay.extend(Key::try_from(key));
             }
         }
+        stay.into_iter().for_each(|key| self.keep_session(key));
     }
 
     /// This node was taken for dead: others look after its clients. What it has of them ends

@@ -167,18 +167,40 @@ impl Mesh {
         claims.settle(number);
     }
 
-    /// A session is on its way here: it is there before whoever waits for it goes on.
+    /// A session is on its way here: it is there before whoever waits for it goes on. Where it
+    /// was hears that it has arrived once it is kept here, and all know of it.
     fn moves_here(self: &Arc<Self>, from: Node, bytes: &[u8]) {
         let Ok((session, got)) = decode(bytes) else { return };
         let (mesh, client_id) = (Arc::clone(self), Arc::clone(&session.client_id));
         let arrived = Frame::Arrived { client_id: Arc::clone(&client_id) }.encode();
-        let told = move |_, kept| {
-            if kept {
+        let told = move |_, known| {
+            if known {
                 mesh.links.send(from, arrived.clone());
             }
         };
-        let promise = Promise::new(0, Arc::new(told));
-        self.restore(session, Restored::Moved { got }, promise, bytes.len());
+        let known = Promise::new(0, Arc::new(told));
+        let (mesh, arrives) = (Arc::clone(self), Arc::clone(&known));
+        let told = move |_, kept| {
+            if kept {
+                mesh.forget_left(from, &client_id, Arc::clone(&arrives));
+            } else {
+                arrives.break_it();
+            }
+        };
+        let kept = Promise::new(0, Arc::new(told));
+        self.restore(session, Restored::Moved { got, known }, kept, bytes.len());
+    }
+
+    /// A session is kept here: what is kept of it where it was is no session any more. Where
+    /// that node ends before it hears of it, nobody is to take over an old one.
+    fn forget_left(&self, at: Node, client_id: &Arc<str>, arrives: Arc<Promise>) {
+        let Some(records) = &self.sessions else { return };
+        let done = move |ok: bool| {
+            if !ok {
+                arrives.break_it();
+            }
+        };
+        records.forget_left(at, client_id, Box::new(done));
     }
 
     fn restore(

@@ -91,6 +91,11 @@ pub trait SessionRecords: Send + Sync + 'static {
     /// kept, with `true` only where this node was not taken for dead meanwhile.
     fn commit(&self, changes: Vec<Record>, done: Done);
 
+    /// Forgets that a client has a session at another node, which it has left. What else is
+    /// kept of it there may stay: without its session it is nothing. `done` is told as by
+    /// [`commit`](Self::commit).
+    fn forget_left(&self, at: Node, client_id: &str, done: Done);
+
     /// Whether more waits to be written than should.
     fn is_behind(&self) -> bool;
 }

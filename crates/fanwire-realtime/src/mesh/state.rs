@@ -43,7 +43,7 @@ pub struct Mesh {
     /// In this stay. A std lock, held for a copy.
     node: Mutex<Node>,
     pub(super) links: Arc<dyn Links>,
-    sessions: Option<Arc<dyn SessionRecords>>,
+    pub(super) sessions: Option<Arc<dyn SessionRecords>>,
     pub(super) retained_records: Option<Arc<dyn RetainedRecords>>,
     pub(super) directory: Arc<Directory>,
     pub(super) retained: Arc<Retained>,

@@ -124,16 +124,18 @@ impl ClusterHost {
             // Its records are not whole yet. Its lease gives them the time.
             return;
         }
-        if owes_nothing && self.has_no_sessions().await {
+        if owes_nothing && self.has_left_nothing().await {
             self.cluster.leave().await;
         } else {
             self.cluster.resign().await;
         }
     }
 
-    async fn has_no_sessions(&self) -> bool {
+    async fn has_left_nothing(&self) -> bool {
         let Some(me) = self.cluster.me() else { return true };
-        self.sessions.load(me).await.0.is_empty()
+        let (_, keys) = self.sessions.load(me).await;
+        // What is there without its session, which has moved, is nobody's, and is to go, too.
+        keys.is_empty()
     }
 }
 

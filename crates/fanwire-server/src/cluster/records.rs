@@ -1,7 +1,8 @@
 //! What the realtime plane keeps of sessions and retained messages, in JetStream.
 //!
 //! A session's records are under the stay of the node that it lives on: a node that was
-//! declared dead may go on writing, but not into what another has adopted meanwhile.
+//! declared dead may go on writing, but not into what another has adopted meanwhile. Where a
+//! session moves, its new node says under the old one's stay that it is there no more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use fanwire_cluster::{
     Change, Cluster, Incarnation, JoinError, Key, Records, RecordsError, RecordsWatch, Write,
 };
 use fanwire_realtime::mesh::{
-    Done, Mesh, Record, RecordKey, RetainedRecords, SessionPieces, SessionRecords,
+    Done, Mesh, Node, Record, RecordKey, RetainedRecords, SessionPieces, SessionRecords,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -215,6 +216,12 @@ impl SessionRecords for Sessions {
             (key_of(stay, &client_id, key), value)
         });
         self.writer.write(Some(stay), changes.collect(), done);
+    }
+
+    fn forget_left(&self, at: Node, client_id: &str, done: Done) {
+        let Some(stay) = self.cluster.me() else { return done(false) };
+        let key = key_of(super::realtime::incarnation(at), client_id, RecordKey::Session);
+        self.writer.write(Some(stay), vec![(key, None)], done);
     }
 
     fn is_behind(&self) -> bool {

@@ -60,6 +60,15 @@ impl SessionRecords for Legacy {
         done(true);
     }
 
+    fn forget_left(&self, at: Node, client_id: &str, done: Done) {
+        let mut all = self.all.lock().unwrap();
+        if let Some(pieces) = all.get_mut(&at).and_then(|left| left.get_mut(client_id)) {
+            pieces.remove(&RecordKey::Session);
+        }
+        drop(all);
+        done(true);
+    }
+
     fn is_behind(&self) -> bool {
         false
     }
@@ -576,6 +585,39 @@ fn a_session_that_went_to_a_node_which_died_on_the_way_is_still_there() {
     assert_eq!(nodes.acks(C, publisher), 1);
     let client = nodes.join(A, persistent("c"));
     assert_eq!(nodes.got(A, client), ["1"]);
+}
+
+#[test]
+fn a_session_that_has_moved_is_not_taken_over_from_its_old_node_that_died_and_did_not_hear() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    nodes.cut(B, A);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    assert_eq!((nodes.sessions(A), nodes.sessions(B)), (1, 1));
+    nodes.kill(A);
+    nodes.adopt(A, C);
+    assert_eq!((nodes.sessions(B), nodes.sessions(C)), (1, 0));
+}
+
+#[test]
+fn a_session_whose_new_node_dies_too_soon_is_kept_again_where_it_was() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    nodes.cut(B, A);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    // What it has kept is nowhere any more.
+    nodes.left.lock().unwrap().remove(&B);
+    nodes.kill(B);
+    nodes.adopt(B, C);
+    nodes.kill(A);
+    nodes.adopt(A, C);
+    assert_eq!(nodes.sessions(C), 1);
 }
 
 #[test]
