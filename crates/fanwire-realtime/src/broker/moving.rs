@@ -51,10 +51,11 @@ impl Broker {
             self.remove(key);
             return Answer::Nothing;
         }
-        if self.sessions[key as usize].moves_to.is_some() {
+        if self.sessions[key as usize].moves_to.is_some_and(|at| at != to) {
             // It is where it went, and that node is asked, too.
             return Answer::Nothing;
         }
+        // A node that asks again may not have got it: what it has already it does not take twice.
         let (pieces, got) = (self.pieces_of(key), self.got_by(key));
         let session = &mut self.sessions[key as usize];
         session.moves_to = Some(to);

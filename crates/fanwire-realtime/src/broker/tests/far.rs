@@ -531,6 +531,38 @@ fn what_is_sent_to_where_a_session_was_follows_it() {
 }
 
 #[test]
+fn a_node_that_asks_again_for_a_session_which_it_has_not_got_is_sent_it_again() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    nodes.cut(A, B);
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
+    nodes.run();
+    nodes.wires.lock().unwrap().queues.remove(&(A, B));
+    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(2, "c"));
+    nodes.heal();
+    assert_eq!((nodes.sessions(A), nodes.sessions(B)), (0, 1));
+}
+
+#[test]
+fn a_session_that_is_sent_twice_is_forgotten_where_it_was_no_sooner() {
+    let mut nodes = Nodes::new();
+    let client = nodes.join(A, persistent("c"));
+    nodes.subscribe(A, client, "t");
+    nodes.lose(A, client);
+    // It does not hear what the session's new node listens to.
+    nodes.cut(B, C);
+    for number in [1, 2] {
+        nodes.meshes[&A].received(B, &crate::mesh::claim_frame(number, "c"));
+        nodes.run();
+    }
+    assert_eq!((nodes.sessions(A), nodes.sessions(B)), (1, 1));
+    nodes.heal();
+    assert_eq!((nodes.sessions(A), nodes.sessions(B)), (0, 1));
+}
+
+#[test]
 fn what_waits_for_what_follows_a_session_is_not_kept_where_its_shard_ends() {
     let mut nodes = Nodes::new();
     let client = nodes.join(A, persistent("c"));
