@@ -1,6 +1,7 @@
 //! The connection to NATS: how it is made, what is asked of the server, and what things are
 //! called there.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +9,7 @@ use async_nats::jetstream::context::{AccountError, AccountErrorKind};
 use async_nats::jetstream::{self, stream};
 use async_nats::{Client, ConnectOptions, Event, RequestErrorKind};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::{ClusterOptions, Credentials, Incarnation, JoinError, NodeId, limits};
@@ -25,6 +26,16 @@ pub(crate) struct Nats {
     names: Arc<Names>,
     replicas: usize,
     said: Said,
+    buckets: Arc<Buckets>,
+}
+
+/// The buckets that are used here: NATS may lose them.
+#[derive(Debug, Default)]
+struct Buckets {
+    // A std lock, held for a copy.
+    names: Mutex<BTreeSet<String>>,
+    /// Told when all have been made again, where they were not there any more.
+    again: watch::Sender<()>,
 }
 
 /// What NATS said last that was wrong, such as which permission is missing. What it does not
@@ -102,7 +113,8 @@ impl Nats {
             .backpressure_on_inflight(true)
             .build(client.clone());
         let names = Arc::new(Names { token: token(&options.name) });
-        Self { client, jetstream, names, replicas: options.replicas, said }
+        let buckets = Arc::default();
+        Self { client, jetstream, names, replicas: options.replicas, said, buckets }
     }
 
     async fn check_server(&self) -> Result<(), JoinError> {
@@ -127,6 +139,27 @@ impl Nats {
 
     /// The stream behind a bucket of records, made where it is not there yet.
     pub(crate) async fn bucket(&self, name: &str) -> Result<stream::Stream, JoinError> {
+        let stream = self.make_bucket(name).await?;
+        self.buckets.names().insert(name.to_owned());
+        Ok(stream)
+    }
+
+    /// Makes all buckets again that are used here, where NATS has lost them.
+    pub(crate) async fn make_buckets_again(&self) -> Result<(), JoinError> {
+        let names = self.buckets.names().clone();
+        for name in names {
+            self.make_bucket(&name).await?;
+        }
+        self.buckets.again.send_replace(());
+        Ok(())
+    }
+
+    /// Changes when buckets may be others than before.
+    pub(crate) fn buckets_made_again(&self) -> watch::Receiver<()> {
+        self.buckets.again.subscribe()
+    }
+
+    async fn make_bucket(&self, name: &str) -> Result<stream::Stream, JoinError> {
         let bucket = self.bucket_name(name);
         let config = stream::Config {
             name: format!("KV_{bucket}"),
@@ -206,6 +239,14 @@ impl Nats {
     pub(crate) fn max_message(&self) -> usize {
         const OWN_BYTES: usize = 256;
         self.client.max_payload().saturating_sub(OWN_BYTES)
+    }
+}
+
+// === impl Buckets ===
+
+impl Buckets {
+    fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -43,8 +43,9 @@ impl Bucket {
         Ok(Self { nats: nats.clone(), stream, prefix: nats.key_prefix(NAME) })
     }
 
-    /// Makes the bucket again, where NATS has lost it.
+    /// Makes the bucket again, and all others, where NATS has lost them.
     pub(crate) async fn reopen(&mut self) -> Result<(), JoinError> {
+        self.nats.make_buckets_again().await?;
         self.stream = self.nats.bucket(NAME).await?;
         Ok(())
     }

@@ -362,7 +362,8 @@ impl Driver {
         self.shared.tell(Event::Fenced(former));
         self.shared.hooks.fenced(former).await;
         self.membership = loop {
-            // Where NATS has lost everything, the bucket too.
+            // Where NATS has lost everything, the buckets too: whoever is let in by the next stay
+            // counts on them.
             let reopened = self.bucket.reopen().await;
             if reopened.is_ok()
                 && let Ok(membership) = take_number(&self.shared, &self.bucket).await

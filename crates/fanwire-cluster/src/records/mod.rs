@@ -276,6 +276,13 @@ impl Records {
         })
     }
 
+    /// When the bucket was made, in nanoseconds since the epoch: it is another after NATS has
+    /// lost it.
+    async fn made(&self) -> Result<i128, RecordsError> {
+        let info = self.stream.get_info().await.map_err(|error| self.fault(error.to_string()))?;
+        Ok(info.created.unix_timestamp_nanos())
+    }
+
     fn subject(&self, key: &Key) -> String {
         format!("{}{key}", self.prefix)
     }

@@ -2,6 +2,7 @@
 
 use async_nats::jetstream::consumer::{DeliverPolicy, push};
 use futures_util::StreamExt;
+use tokio::sync::watch;
 
 use super::{Key, Record, Records, Revision};
 use crate::RecordsError;
@@ -20,7 +21,8 @@ pub enum Change {
     Current,
 }
 
-/// Tells of records as they are, and as they change. Goes on where it was when NATS was away.
+/// Tells of records as they are, and as they change. Goes on where it was when NATS was away;
+/// begins anew, without a word of what is gone, where NATS has lost the bucket.
 pub struct RecordsWatch {
     records: Records,
     prefix: Option<Key>,
@@ -28,16 +30,20 @@ pub struct RecordsWatch {
     /// How many are to come before what was there is told; `None` once it is.
     pending: Option<u64>,
     seen: Revision,
+    /// When the bucket was made that this is of.
+    made: i128,
+    made_again: watch::Receiver<()>,
 }
 
 // === impl RecordsWatch ===
 
 impl RecordsWatch {
     pub(super) async fn begin(records: Records, prefix: Option<Key>) -> Result<Self, RecordsError> {
+        let (made_again, made) = (records.nats.buckets_made_again(), records.made().await?);
         let begun = records.consume(prefix.as_ref(), DeliverPolicy::LastPerSubject).await?;
         let (pending, messages) = begun;
         let (messages, pending) = (Some(messages), Some(pending));
-        Ok(Self { records, prefix, messages, pending, seen: 0 })
+        Ok(Self { records, prefix, messages, pending, seen: 0, made, made_again })
     }
 
     /// The next change.
@@ -51,7 +57,12 @@ impl RecordsWatch {
                 self.begin_again().await;
                 continue;
             };
-            match messages.next().await {
+            let next = tokio::select! {
+                next = messages.next() => next,
+                // It may be another one, whose revisions are lower than those that were seen.
+                _ = self.made_again.changed() => None,
+            };
+            match next {
                 Some(Ok(message)) => {
                     if let Some(pending) = &mut self.pending {
                         *pending = pending.saturating_sub(1);
@@ -67,17 +78,24 @@ impl RecordsWatch {
     }
 
     async fn begin_again(&mut self) {
+        if self.try_again().await.is_err() {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn try_again(&mut self) -> Result<(), RecordsError> {
+        let made = self.records.made().await?;
+        if made != self.made {
+            (self.made, self.seen) = (made, 0);
+        }
         let policy = match self.seen {
             0 => DeliverPolicy::LastPerSubject,
             seen => DeliverPolicy::ByStartSequence { start_sequence: seen + 1 },
         };
-        match self.records.consume(self.prefix.as_ref(), policy).await {
-            Ok((pending, messages)) => {
-                self.pending = self.pending.map(|_| pending);
-                self.messages = Some(messages);
-            }
-            Err(_) => tokio::time::sleep(RETRY).await,
-        }
+        let (pending, messages) = self.records.consume(self.prefix.as_ref(), policy).await?;
+        self.pending = self.pending.map(|_| pending);
+        self.messages = Some(messages);
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What outlives nodes and NATS's own process.
 
 use fanwire_cluster::fixture::NatsServer;
-use fanwire_cluster::{Change, Expected, Key, RecordsError, State, Write, limits};
+use fanwire_cluster::{Change, Expected, Key, Record, RecordsError, State, Write, limits};
 
 use crate::{nodes, soon, state};
 
@@ -127,4 +127,30 @@ async fn while_nats_is_away_records_say_so() {
     server.restart().await;
     state(&a, State::Joined).await;
     records.put(&Key::new("x"), "x").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_are_written_and_watched_again_after_nats_has_lost_everything() {
+    let mut server = NatsServer::start().await;
+    let [a] = nodes(&server).await;
+    let before = a.me();
+    let records = a.records("retained").await.unwrap();
+    for number in 0..10 {
+        records.put(&Key::new("old").child(number.to_string()), "x").await.unwrap();
+    }
+    let mut watch = records.watch(None).await.unwrap();
+    while soon("what is there", watch.next()).await != Change::Current {}
+    server.lose_everything().await;
+    let mut who = a.state();
+    soon("a new place", async {
+        while a.me() == before || a.me().is_none() {
+            who.changed().await.unwrap();
+        }
+    })
+    .await;
+    let key = Key::new("new");
+    let revision = records.put(&key, "value").await.unwrap();
+    assert!(revision < 10);
+    let seen = soon("what is written now", watch.next()).await;
+    assert_eq!(seen, Change::Put(Record { key, value: "value".into(), revision }));
 }
