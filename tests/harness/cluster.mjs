@@ -1,7 +1,7 @@
 // Nodes that serve one app together on this machine, and the NATS server between them.
 
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { ROOT, app, start } from './fanwire.mjs';
@@ -64,6 +64,13 @@ export class Nats {
   async kill() {
     this.child.kill('SIGKILL');
     await within(this.exited, 'NATS ends');
+  }
+
+  /** Kills it, and starts it again with nothing on its disk. */
+  async loseDisk() {
+    await this.kill();
+    rmSync(path.join(this.folder, 'jetstream'), { recursive: true });
+    await this.run();
   }
 }
 

@@ -13,7 +13,7 @@ import { app, launch } from '../harness/fanwire.mjs';
 import { temporaryFolder } from '../harness/folder.mjs';
 import { join, unique } from '../harness/mqtt.mjs';
 import { NKey, Operator } from '../harness/nkeys.mjs';
-import { eventually } from '../harness/patience.mjs';
+import { eventually, within } from '../harness/patience.mjs';
 import { connect } from '../harness/websocket.mjs';
 
 const at = (node) => `mqtt://127.0.0.1:${node.port}`;
@@ -244,4 +244,16 @@ test('Of three NATS servers one may end: nothing acknowledged is lost', async ()
   await Promise.all([publisher, subscriber].map((peer) => peer.leave()));
   await cluster.stop();
   await servers[1].kill();
+});
+
+test('A NATS server that has lost its disk has the nodes keep what comes then, without a start of theirs', { timeout: 120_000 }, async () => {
+  const cluster = await Cluster.start(2);
+  await remembers(cluster.nodes);
+  const connected = await Promise.all(cluster.nodes.map((node) => join(at(node))));
+  await cluster.nats.loseDisk();
+  await Promise.all(connected.map(({ closed }) => within(closed, 'a node closes what it had')));
+  await remembers(cluster.nodes);
+  await remembers(cluster.nodes.toReversed());
+  await reaches(cluster.nodes);
+  await cluster.stop();
 });
