@@ -15,6 +15,8 @@ import { app, fanwire, start } from '../harness/fanwire.mjs';
 import { temporaryFolder } from '../harness/folder.mjs';
 import { join } from '../harness/mqtt.mjs';
 import { eventually, within } from '../harness/patience.mjs';
+import { freePort } from '../harness/port.mjs';
+import { Tcp } from '../harness/raw.mjs';
 import { connect, refused } from '../harness/websocket.mjs';
 
 /** A folder with a certificate for `localhost`, and settings in it. */
@@ -135,6 +137,27 @@ describe('listeners', () => {
     assert.equal(await client.next(), 'hello');
     await client.close();
   });
+});
+
+test('listeners may be at all addresses of a port and at one of them', async () => {
+  const port = await freePort();
+  const at = (address) => `[[listen]]\naddress = "${address}:${port}"\ntls = false\n`;
+  const server = await served(`${at('0.0.0.0')}${at('127.0.0.1')}${OPEN}`);
+  const client = await connect(server.url());
+  await client.close();
+  await server.stop();
+});
+
+test('functions and commands do not count among the connections of an address', async () => {
+  const server = await served(`[[listen]]\n${ANY}\n${OPEN}[limits]\nmax_connections_per_address = 1\n`);
+  const { port } = JSON.parse(readFileSync(path.join(server.data, 'dev.json'), 'utf8'));
+  const asked = await Promise.all(Array.from({ length: 3 }, () => Tcp.open(port)));
+  for (const tcp of asked) assert.equal((await tcp.write('GET /ping HTTP/1.1\r\nhost: h\r\n\r\n').head()).status, 200);
+  const client = await connect(server.url());
+  assert.equal((await refused(server.url())).status, 429);
+  await client.close();
+  asked.forEach((tcp) => tcp.destroy());
+  await server.stop();
 });
 
 describe('who is no trusted proxy', () => {

@@ -56,7 +56,7 @@ pub(crate) struct Reading<'o> {
     pub(crate) issues: Issues,
     /// The files that were read, or would have been if they existed.
     pub(crate) files: Vec<PathBuf>,
-    /// The environment variables that were asked for.
+    /// The environment variables that secrets were taken from.
     pub(crate) variables: IndexSet<String>,
 }
 

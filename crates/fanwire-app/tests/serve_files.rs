@@ -208,9 +208,9 @@ fn calls_are_written_to_a_file_of_a_bounded_size() {
 }
 
 #[test]
-fn variables_are_told_that_settings_take_and_no_others() {
+fn variables_are_told_that_secrets_come_from_and_no_others() {
     let key = "id = \"AKIDEXAMPLE\"\nsecret = \"${env:SECRET}\"\nallow = [\"*\"]\n";
-    let file = format!("[access.keys.a]\n{key}");
+    let file = format!("data = \"/${{env:NAME}}\"\n[access.keys.a]\n{key}");
     let table = format!("name = \"${{env:NAME}}\"\n[serve.access.keys.a]\n{key}");
     let mut options = LoadOptions::default();
     for name in ["SECRET", "NAME"] {

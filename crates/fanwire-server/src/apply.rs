@@ -101,7 +101,12 @@ impl Server {
             // Its store may not be there to be had.
             realtime.apply(app, self.clock_ahead()).await?;
         }
-        let functions = self.functions().update(&self.hosted(app), self.host_update(app))?;
+        let functions = self.functions().update(&self.hosted(app), self.host_update(app));
+        let functions = functions.inspect_err(|_| {
+            if !had_endpoint {
+                realtime.end();
+            }
+        })?;
         if had_endpoint {
             realtime.apply(app, self.clock_ahead()).await?;
         }

@@ -59,13 +59,23 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     listen_with_others(address, Sharing::Alone)
 }
 
-/// As [`listen`], where others may listen, too.
-pub(crate) fn listen_with_others(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+/// Whether nobody is at an address that is to be shared with a successor alone. To be asked of
+/// all before the first is listened on: one of ours may be another's, as `0.0.0.0` is `[::]`'s.
+///
+/// # Errors
+///
+/// Where somebody is.
+pub(crate) fn find_free(address: SocketAddr, sharing: Sharing) -> io::Result<()> {
     if sharing == Sharing::WithSuccessor {
         // The system lets in whoever would share; to see that nobody is there takes one who
         // would not.
         drop(bound(address, false)?);
     }
+    Ok(())
+}
+
+/// As [`listen`], where others may listen, too.
+pub(crate) fn listen_with_others(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     bound(address, sharing != Sharing::Alone)?.listen(BACKLOG)
 }
 
@@ -91,7 +101,8 @@ pub(crate) async fn serve(
     mut stopped: watch::Receiver<bool>,
 ) {
     // Who is over its limit has not said yet what it speaks, and so is told nothing.
-    let Ok(_guest) = router.knock(peer) else { return };
+    let guest = if port.is_internal() { Ok(None) } else { router.knock(peer) };
+    let Ok(_guest) = guest else { return };
     let impatient_at = Instant::now() + HEAD_TIMEOUT;
     let opening = timeout_at(impatient_at, port.open(opening, router.has_realtime()));
     let (stream, speech) = tokio::select! {
@@ -128,16 +139,20 @@ mod tests {
     #[tokio::test]
     async fn an_address_is_shared_with_who_takes_over_and_with_nobody_else() {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        find_free(any, Sharing::WithSuccessor).unwrap();
         let first = listen_with_others(any, Sharing::WithSuccessor).unwrap();
         let address = first.local_addr().unwrap();
-        for stranger in [Sharing::Alone, Sharing::WithSuccessor] {
-            let refused = listen_with_others(address, stranger).unwrap_err();
+        for refused in [
+            listen(address).map(drop).unwrap_err(),
+            find_free(address, Sharing::WithSuccessor).unwrap_err(),
+        ] {
             assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         }
+        find_free(address, Sharing::WithPredecessor).unwrap();
         let second = listen_with_others(address, Sharing::WithPredecessor).unwrap();
         drop(first);
         assert_eq!(second.local_addr().unwrap(), address);
         drop(second);
-        listen_with_others(address, Sharing::WithSuccessor).unwrap();
+        find_free(address, Sharing::WithSuccessor).unwrap();
     }
 }

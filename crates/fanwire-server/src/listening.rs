@@ -130,6 +130,12 @@ impl RealtimeListeners {
         addresses(app).map(listen).collect()
     }
 
+    /// Ports of `app` that are not open yet.
+    pub(crate) fn wanted(&self, app: &App) -> impl Iterator<Item = SocketAddr> {
+        let listed = addresses(app).map(|model| model.address);
+        listed.filter(|address| self.find(*address).is_none())
+    }
+
     fn find(&self, address: SocketAddr) -> Option<&std::net::TcpListener> {
         self.open.iter().find(|(open, _)| *open == address).map(|(_, listener)| &**listener)
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use fanwire_app::App;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -30,6 +31,22 @@ pub(crate) fn acceptors(
         return Ok((acceptor.clone(), acceptor));
     }
     Ok((own, certificates.map(|found| found.acceptor(None, ip)).transpose()?))
+}
+
+/// Whether all places are free that a server is to have for itself and its successor.
+pub(crate) fn find_free(options: &ServerOptions, app: &App) -> Result<(), StartError> {
+    let of_clients = options.listeners.iter().filter_map(|listener| match listener.at {
+        ListenAt::Address(address) => Some(address),
+        _ => None,
+    });
+    let telemetry = &options.telemetry;
+    let of_telemetry = telemetry.address.filter(|_| !telemetry.may_do_without);
+    let of_realtime = options.realtime_listeners.wanted(app);
+    for address in of_clients.chain(of_telemetry).chain(of_realtime) {
+        listener::find_free(address, options.sharing)
+            .map_err(|source| StartError::Listen { place: address.to_string(), source })?;
+    }
+    Ok(())
 }
 
 /// Opens what clients connect to.

@@ -24,6 +24,9 @@ pub(crate) struct Port {
     security: Security,
     /// Which it is: 0 for what has none, such as a Unix socket.
     number: u16,
+    /// Whether it is for the App's functions and commands of this machine, and clients have
+    /// others.
+    is_internal: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +71,17 @@ impl Port {
     /// The server's own, with TLS where there are certificates.
     pub(crate) fn of_server(number: u16, tls: Option<Acceptor>) -> Self {
         let security = tls.map_or(Security::None, Security::Offered);
-        Self { takes: Takes::Everything, security, number }
+        Self { takes: Takes::Everything, security, number, is_internal: false }
+    }
+
+    /// The same, where clients have listeners of their own.
+    pub(crate) fn internal(self) -> Self {
+        Self { is_internal: true, ..self }
+    }
+
+    /// Whether it is for functions and commands alone.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.is_internal
     }
 
     /// One that clients of a server in production connect to. `None` where it is to speak TLS
@@ -82,7 +95,7 @@ impl Port {
             ListenerTls::Never => Security::None,
             ListenerTls::Always => Security::Required(acceptor?),
         };
-        Some(Self { takes: Takes::Everything, security, number })
+        Some(Self { takes: Takes::Everything, security, number, is_internal: false })
     }
 
     /// One of the broker's own. `None` where it is to speak TLS and there are no
@@ -93,7 +106,7 @@ impl Port {
             RealtimeProtocol::Mqtt => Takes::Mqtt,
             RealtimeProtocol::WebSocket => Takes::MqttInWebSockets,
         };
-        Some(Self { takes, security, number: model.address.port() })
+        Some(Self { takes, security, number: model.address.port(), is_internal: false })
     }
 
     /// One of a WebSocket API's own, with TLS where there are certificates.

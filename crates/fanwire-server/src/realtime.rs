@@ -151,9 +151,7 @@ impl RealtimeHost {
         ahead: Duration,
     ) -> Result<(), RealtimeError> {
         let Some(model) = &app.realtime else {
-            if let Some(endpoint) = self.now.swap(None) {
-                tokio::spawn(async move { endpoint.plane.stop(GOODBYE).await });
-            }
+            self.end();
             return Ok(());
         };
         Self::check(app)?;
@@ -198,6 +196,13 @@ impl RealtimeHost {
             limiter: Arc::clone(&self.limiter),
         };
         Ok(Realtime::start(model, parts)?)
+    }
+
+    /// Serves no endpoint any more.
+    pub(crate) fn end(&self) {
+        if let Some(endpoint) = self.now.swap(None) {
+            tokio::spawn(async move { endpoint.plane.stop(GOODBYE).await });
+        }
     }
 
     /// Moves the connections' clock ahead.

@@ -28,7 +28,7 @@ use crate::guard::{Guard, GuardError, GuardOptions};
 use crate::listener::Sharing;
 use crate::listening::{ListenerOptions, Open, RealtimeListeners};
 use crate::nitric::{NitricError, NitricHost, NitricOptions, ServedSocket, SocketsParts};
-use crate::opening::{acceptors, bind, listen_on_twin, open_listener, serve_listener};
+use crate::opening::{acceptors, bind, find_free, listen_on_twin, open_listener, serve_listener};
 use crate::port::Port;
 use crate::proxy::TrustedProxies;
 use crate::realtime::{EndpointTopics, Kept, RealtimeError, RealtimeHost};
@@ -237,6 +237,7 @@ impl Server {
         let telemetry = Telemetry::start(&options.telemetry, options.certificates.clone())?;
         let observers = telemetry.counting(observers);
         telemetry.counting_calls(&mut options.guard);
+        find_free(&options, app)?;
         let (listener, address) = bind(options.address)?;
         let twin = listen_on_twin(address);
         let sharing = options.sharing;
@@ -295,6 +296,7 @@ impl Server {
         };
         let realtime_ports = options.realtime_listeners.ports(app, acceptor.as_ref(), sharing)?;
         let own = Port::of_server(address.port(), own_acceptor);
+        let own = if options.listeners.is_empty() { own } else { own.internal() };
         let ports = std::iter::once(listener).chain(twin).map(|each| (each, own.clone()));
         let plane = Plane::new(app.websocket_apis.clone(), parts);
         let own_plane = plane.clone();

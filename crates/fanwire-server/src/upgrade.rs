@@ -16,6 +16,20 @@ use hyper_util::server::conn::auto::upgrade::downcast;
 use crate::head_tap::{HeadTap, headers_of};
 use crate::response::{self, Answer};
 use crate::router::{Router, Source};
+use crate::telemetry::Telemetry;
+
+/// A handshake, which is counted when it ends: with its answer, or because the client has not
+/// waited for one.
+struct Counted<'t> {
+    telemetry: &'t Telemetry,
+    status: Option<StatusCode>,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.telemetry.handshake(self.status);
+    }
+}
 
 /// Headers of the 101 that are not for a handler to set.
 const OURS: [HeaderName; 5] =
@@ -49,8 +63,9 @@ impl Router {
             Ok(upgrade) => upgrade,
             Err(answer) => return *answer,
         };
+        let mut counted = Counted { telemetry: self.telemetry(), status: None };
         let answer = self.shake_hands(api, &upgrade, request, source).await;
-        self.telemetry().handshake(answer.status());
+        counted.status = Some(answer.status());
         answer
     }
 

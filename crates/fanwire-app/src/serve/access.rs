@@ -156,7 +156,7 @@ pub struct Credentials {
     pub tokens: Vec<AccessToken>,
     /// What clients connect with.
     pub api_keys: Vec<ApiKey>,
-    /// The environment variables that a file of keys was taken from.
+    /// The environment variables that a file of keys has its secrets from.
     #[serde(skip)]
     pub variables: IndexSet<String>,
 }
@@ -256,7 +256,7 @@ pub fn read_keys(path: &Path, options: &LoadOptions) -> Result<Credentials, Load
                 Resolver::new(&root, options, Format::Native, folder, sources, issues);
             let tree = resolver.resolve_root();
             files.extend(resolver.included_files());
-            variables.clone_from(resolver.asked());
+            *variables = resolver.asked_for(&secret::KEYS);
             tree
         };
         check(&tree, &KEYS_FILE, &mut reading.issues);

@@ -107,8 +107,8 @@ pub struct Serve {
     pub cluster: Option<cluster::Cluster>,
     /// The folder for what outlives the process.
     pub data: Option<PathBuf>,
-    /// The environment variables that all this was taken from: they are for the server, and no
-    /// function's.
+    /// The environment variables that its secrets were taken from: they are for the server, and
+    /// no function's.
     #[serde(skip)]
     pub variables: IndexSet<String>,
 }
@@ -179,7 +179,7 @@ fn import(reading: &mut Reading<'_>, text: &str, is_project: bool) -> Option<Ser
             false => Some(resolver.resolve_root()),
         };
         files.extend(resolver.included_files());
-        variables.clone_from(resolver.asked());
+        *variables = resolver.asked_for(&secret::KEYS);
         tree
     };
     if let (Some(tree), false) = (&tree, is_project) {

@@ -9,6 +9,9 @@ use crate::diagnostic::Issue;
 use crate::node::Node;
 use crate::reading::{Reading, join};
 
+/// The keys whose values are secrets.
+pub(super) const KEYS: [&str; 5] = ["secret", "session_token", "token", "value", "password"];
+
 /// The longest file that a secret is read from, in bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 

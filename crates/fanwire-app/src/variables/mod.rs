@@ -54,8 +54,8 @@ pub(crate) struct Resolver<'r> {
     format: Format,
     /// The process environment and what `.env` adds to it.
     environment: IndexMap<String, String>,
-    /// Names that `${env:}` was asked for.
-    asked: IndexSet<String>,
+    /// Names that `${env:}` was asked for, after the keys whose values they are in.
+    asked: IndexSet<(String, String)>,
     /// The folder that `${file()}` starts from.
     folder: &'r Path,
     sources: &'r mut Sources,
@@ -136,9 +136,10 @@ impl<'r> Resolver<'r> {
         &self.environment
     }
 
-    /// The names that `${env:}` was asked for so far.
-    pub(crate) fn asked(&self) -> &IndexSet<String> {
-        &self.asked
+    /// The names that `${env:}` was asked for so far, for values of some keys.
+    pub(crate) fn asked_for(&self, keys: &[&str]) -> IndexSet<String> {
+        let asked = self.asked.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+        asked.map(|(_, name)| name.clone()).collect()
     }
 
     /// The files that variables include, whether or not they exist.

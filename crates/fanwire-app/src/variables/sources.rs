@@ -49,7 +49,8 @@ impl Resolver<'_> {
         match kind {
             "self" => self.own_value(address_or_empty),
             "env" => {
-                self.asked.insert(address_or_empty.to_owned());
+                let key = self.path.last().cloned().unwrap_or_default();
+                self.asked.insert((key, address_or_empty.to_owned()));
                 match self.environment.get(address_or_empty) {
                     Some(value) => text(value),
                     None => Ok(missing(

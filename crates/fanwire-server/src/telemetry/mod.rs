@@ -201,15 +201,16 @@ impl Telemetry {
         self.traces.as_ref()
     }
 
-    /// Counts a handshake of a WebSocket by its answer.
-    pub(crate) fn handshake(&self, status: StatusCode) {
-        self.counts.websocket_handshakes.count(match status.as_u16() {
-            101 => "accepted",
-            401 => "unauthorized",
-            403 => "forbidden",
-            429 => "too_many",
-            500.. => "failed",
-            _ => "refused",
+    /// Counts a handshake of a WebSocket by its answer; `None` where the client has left before
+    /// there was one.
+    pub(crate) fn handshake(&self, status: Option<StatusCode>) {
+        self.counts.websocket_handshakes.count(match status.map(|status| status.as_u16()) {
+            Some(101) => "accepted",
+            Some(401) => "unauthorized",
+            Some(403) => "forbidden",
+            Some(429) => "too_many",
+            Some(500..) | None => "failed",
+            Some(_) => "refused",
         });
     }
 
