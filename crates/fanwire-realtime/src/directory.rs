@@ -162,8 +162,13 @@ impl Directory {
     pub(crate) fn set_members(&self, group: &str, filter: &str, node: Node, members: Members) {
         let mut tables = self.write();
         if members.all > 0 {
+            let before = tables.group_count;
             // Under the lock: whoever finds it empty takes it away.
             self.group(&mut tables, group, filter).set_members(node, members);
+            // Ways lead to the group itself, whoever is in it.
+            if tables.group_count == before {
+                return;
+            }
             drop(tables);
         } else if let Some(known) = tables.groups.get_mut(filter) {
             let before = known.len();
@@ -180,6 +185,9 @@ impl Directory {
             tables.group_count -= gone;
             self.count_events(filter, -gone.cast_signed());
             drop(tables);
+            if gone == 0 {
+                return;
+            }
         }
         self.changed(filter);
     }

@@ -60,7 +60,8 @@ impl Bucket {
         let subject = format!("{}{node}", self.prefix);
         // A lease is made of numbers and texts only, so there is JSON for it.
         let value = lease.map(|lease| serde_json::to_vec(lease).unwrap_or_default().into());
-        let written = records::publish(&self.nats, subject, value, Expected::Revision(expected));
+        let expected = Expected::Revision(expected);
+        let written = records::publish(&self.nats, subject, value, expected, None);
         let Written(ack) = written.await?;
         records::confirmed(ack).await
     }

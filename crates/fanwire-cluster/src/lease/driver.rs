@@ -233,19 +233,25 @@ impl Driver {
     }
 
     /// Has the planes do what they owe a dead node's clients, and gives its number free. Where
-    /// they cannot do all of it, it stays this node's until that has gone, and is another's then.
+    /// they cannot do all of it they try again, unless this node leaves: it is another's then.
     fn recover(&self, peer: Peer, revision: Revision) {
         count(&self.shared.counters.claims, 1);
         let (shared, bucket) = (Arc::clone(&self.shared), self.bucket.clone());
         let recovering = async move {
             shared.hooks.started().await;
-            let (planes, of_planes) = (Arc::clone(&shared), peer.clone());
-            let recovering =
-                shared.runtime.spawn(async move { planes.hooks.recover(&of_planes).await });
-            let _end = AbortOnDrop(recovering.abort_handle());
-            // A plane that panics has done what it could.
-            if !recovering.await.unwrap_or(true) {
-                return Outcome::Recovered;
+            loop {
+                let (planes, of_planes) = (Arc::clone(&shared), peer.clone());
+                let recovering =
+                    shared.runtime.spawn(async move { planes.hooks.recover(&of_planes).await });
+                let _end = AbortOnDrop(recovering.abort_handle());
+                // A plane that panics has done what it could.
+                if recovering.await.unwrap_or(true) {
+                    break;
+                }
+                if shared.stop.is_retired() {
+                    return Outcome::Recovered;
+                }
+                tokio::time::sleep(RETRY).await;
             }
             let node = peer.incarnation.node;
             loop {

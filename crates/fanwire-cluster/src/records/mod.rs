@@ -8,6 +8,8 @@
 mod key;
 mod watch;
 
+use std::time::Duration;
+
 use async_nats::jetstream::consumer::{DeliverPolicy, push};
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::stream;
@@ -65,6 +67,8 @@ pub struct Write {
     pub value: Option<Bytes>,
     /// What has to be there.
     pub expected: Expected,
+    /// How long the value lives, where it ends by itself: a second at the least.
+    pub life: Option<Duration>,
 }
 
 /// A write that was sent, and is to be confirmed.
@@ -75,12 +79,12 @@ pub(crate) struct Written(pub(crate) PublishAckFuture);
 impl Write {
     /// Sets a value, whatever was there.
     pub fn put(key: Key, value: impl Into<Bytes>) -> Self {
-        Self { key, value: Some(value.into()), expected: Expected::Anything }
+        Self { key, value: Some(value.into()), expected: Expected::Anything, life: None }
     }
 
     /// Deletes, whatever was there.
     pub fn delete(key: Key) -> Self {
-        Self { key, value: None, expected: Expected::Anything }
+        Self { key, value: None, expected: Expected::Anything, life: None }
     }
 }
 
@@ -99,11 +103,11 @@ impl Records {
     pub async fn write(&self, writes: Vec<Write>) -> Vec<Result<Revision, RecordsError>> {
         let mut written = Vec::with_capacity(writes.len());
         let mut sent = FuturesOrdered::new();
-        for Write { key, value, expected } in writes {
+        for Write { key, value, expected, life } in writes {
             if sent.len() == limits::WRITES_AT_ONCE {
                 written.extend(sent.next().await);
             }
-            let one = publish(&self.nats, self.subject(&key), value, expected).await;
+            let one = publish(&self.nats, self.subject(&key), value, expected, life).await;
             sent.push_back(async {
                 let Written(ack) = one?;
                 confirmed(ack).await
@@ -185,7 +189,8 @@ impl Records {
         value: Option<Bytes>,
         expected: Expected,
     ) -> Result<Revision, RecordsError> {
-        let Written(ack) = publish(&self.nats, self.subject(key), value, expected).await?;
+        let subject = self.subject(key);
+        let Written(ack) = publish(&self.nats, subject, value, expected, None).await?;
         confirmed(ack).await
     }
 
@@ -303,6 +308,7 @@ pub(crate) async fn publish(
     subject: String,
     value: Option<Bytes>,
     expected: Expected,
+    life: Option<Duration>,
 ) -> Result<Written, RecordsError> {
     // What is sent while NATS is away is sent when it is back, when nobody wants it any more.
     if nats.client.connection_state() != async_nats::connection::State::Connected {
@@ -319,7 +325,10 @@ pub(crate) async fn publish(
     if value.is_none() {
         headers.insert(OPERATION, "PURGE");
         headers.insert(header::NATS_ROLLUP, "sub");
-        headers.insert(header::NATS_MESSAGE_TTL, limits::MARKER_LIFE.as_secs().to_string());
+    }
+    let life = if value.is_none() { Some(limits::MARKER_LIFE) } else { life };
+    if let Some(life) = life {
+        headers.insert(header::NATS_MESSAGE_TTL, life.as_secs().max(1).to_string());
     }
     let value = value.unwrap_or_default();
     let bytes = value.len();

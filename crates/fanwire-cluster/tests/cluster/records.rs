@@ -49,6 +49,23 @@ async fn more_writes_than_may_be_unconfirmed_at_once_do_not_hold_each_other_up()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_has_a_life_ends_with_it() {
+    let server = NatsServer::start().await;
+    let [a] = nodes(&server).await;
+    let records = a.records("retained").await.unwrap();
+    let (short, long) = (Key::new("short"), Key::new("long"));
+    let life = Some(std::time::Duration::from_secs(1));
+    let writes = vec![
+        Write { life, ..Write::put(short.clone(), "x") },
+        Write { life, ..Write::put(long.clone(), "x") },
+        Write::put(long.clone(), "newer"),
+    ];
+    records.write_all(writes).await.unwrap();
+    soon("its end", async { while records.get(&short).await != Ok(None) {} }).await;
+    assert_eq!(records.get(&long).await.unwrap().unwrap().value, "newer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_those_who_want_a_record_one_gets_it() {
     let server = NatsServer::start().await;
     let [a, b] = nodes(&server).await;
@@ -67,7 +84,7 @@ async fn of_those_who_want_a_record_one_gets_it() {
     assert_eq!(of_b.get(&key).await, Ok(None));
     of_b.create(&key, "again").await.unwrap();
     let refused = of_a.write(vec![
-        Write { key: key.clone(), value: None, expected: Expected::Revision(1) },
+        Write { expected: Expected::Revision(1), ..Write::delete(key.clone()) },
         Write::put(Key::new("other"), "x"),
     ]);
     let refused = refused.await;

@@ -35,6 +35,7 @@ mod replica;
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fanwire_wire::mqtt::PacketId;
@@ -135,10 +136,11 @@ pub struct SessionPieces {
 
 /// The retained messages that all nodes have.
 pub trait RetainedRecords: Send + Sync + 'static {
-    /// Sets the message of a topic; one that is `gone` says that there is none. `done` is told
+    /// Sets the message of a topic, which may be forgotten after its `life`; one that is `gone` says
+    /// that there is none. `done` is told
     /// once it is kept. What has become of the topic, in which order, every node is told by
     /// [`Mesh::retained_changed`] and [`Mesh::retained_forgotten`].
-    fn set(&self, topic: &str, message: Vec<u8>, gone: bool, done: Done);
+    fn set(&self, topic: &str, message: Vec<u8>, gone: bool, life: Option<Duration>, done: Done);
 }
 
 /// How a node asks for the session of a client, for tests that act for one.

@@ -2,6 +2,7 @@
 //! what has become of every topic.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::state::Mesh;
 use crate::Message;
@@ -23,7 +24,10 @@ impl Mesh {
             }
         };
         let gone = message.payload.is_empty();
-        records.set(&message.topic, encode_message(message), gone, Box::new(done));
+        // It has just been published.
+        let seconds = message.properties.as_ref().and_then(|properties| properties.message_expiry);
+        let life = seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        records.set(&message.topic, encode_message(message), gone, life, Box::new(done));
     }
 
     /// This is the message of its topic now, or with an empty payload it has none.

@@ -40,11 +40,22 @@ struct Writer {
     bytes: Arc<AtomicUsize>,
 }
 
+/// A record's new value.
+#[derive(Clone)]
+struct Value {
+    bytes: Bytes,
+    /// How long it lives, where it ends by itself.
+    life: Option<Duration>,
+}
+
+/// Records and their new values, where they have any.
+type Changes = Vec<(Key, Option<Value>)>;
+
 /// Changes that somebody waits for.
 struct Job {
     /// The stay of this node that they were made in, where it has to be the same still.
     stay: Option<Incarnation>,
-    changes: Vec<(Key, Option<Bytes>)>,
+    changes: Changes,
     bytes: usize,
     done: Done,
 }
@@ -72,10 +83,11 @@ impl Writer {
         Self { jobs, bytes }
     }
 
-    fn write(&self, stay: Option<Incarnation>, changes: Vec<(Key, Option<Bytes>)>, done: Done) {
+    fn write(&self, stay: Option<Incarnation>, changes: Changes, done: Done) {
+        let length = |value: &Value| value.bytes.len();
         let bytes = changes
             .iter()
-            .map(|(key, value)| key.as_str().len() + value.as_ref().map_or(0, Bytes::len));
+            .map(|(key, value)| key.as_str().len() + value.as_ref().map_or(0, length));
         let bytes = bytes.sum();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if let Err(mpsc::error::SendError(job)) = self.jobs.send(Job { stay, changes, bytes, done })
@@ -100,43 +112,55 @@ async fn write(
         let stay = jobs.iter().rev().find_map(|job| job.stay);
         let mut latest = BTreeMap::new();
         for job in &mut jobs {
-            for (key, value) in job.changes.drain(..) {
-                latest.insert(key.as_str().to_owned(), (key, value));
+            for (key, value) in &mut job.changes {
+                latest.insert(key.as_str().to_owned(), (key.clone(), value.take()));
             }
         }
-        let written = write_latest(&cluster, &records, stay, latest.into_values().collect()).await;
-        let settled = match stay {
-            Some(stay) => written && cluster.settled(stay).await,
-            None => written,
+        let latest = latest.into_values().collect();
+        let refused = write_latest(&cluster, &records, stay, latest).await;
+        let settled = match (stay, &refused) {
+            (_, None) => false,
+            (Some(stay), Some(_)) => cluster.settled(stay).await,
+            (None, Some(_)) => true,
         };
         for job in jobs.drain(..) {
             bytes.fetch_sub(job.bytes, Ordering::Relaxed);
-            (job.done)(settled && (job.stay.is_none() || job.stay == stay));
+            let is_refused = |(key, _): &(Key, _)| refused.iter().any(|them| them.contains(key));
+            let kept = settled && !job.changes.iter().any(is_refused);
+            (job.done)(kept && (job.stay.is_none() || job.stay == stay));
         }
     }
 }
 
-/// Writes until all is written, or this node is no longer who it was. Says whether it is.
+/// Writes until all is written that NATS takes, and says what it does not: what is too large.
+/// `None` where this node is no longer who it was.
 async fn write_latest(
     cluster: &Cluster,
     records: &Records,
     stay: Option<Incarnation>,
-    mut left: Vec<(Key, Option<Bytes>)>,
-) -> bool {
+    mut left: Changes,
+) -> Option<Vec<Key>> {
+    let mut refused = Vec::new();
     loop {
         let writes = left.iter().map(|(key, value)| match value {
-            Some(value) => Write::put(key.clone(), value.clone()),
+            Some(Value { bytes, life }) => {
+                Write { life: *life, ..Write::put(key.clone(), bytes.clone()) }
+            }
             None => Write::delete(key.clone()),
         });
-        let written = records.write(writes.collect()).await;
-        let too_large = written.iter().any(|one| matches!(one, Err(RecordsError::TooLarge { .. })));
-        let mut written = written.into_iter();
-        left.retain(|_| written.next().is_some_and(|one| one.is_err()));
+        let mut written = records.write(writes.collect()).await.into_iter();
+        left.retain(|(key, _)| match written.next() {
+            Some(Err(RecordsError::TooLarge { .. })) => {
+                refused.push(key.clone());
+                false
+            }
+            one => one.is_some_and(|one| one.is_err()),
+        });
         if left.is_empty() {
-            return true;
+            return Some(refused);
         }
-        if too_large || (stay.is_some() && cluster.me() != stay) {
-            return false;
+        if stay.is_some() && cluster.me() != stay {
+            return None;
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -213,6 +237,7 @@ impl SessionRecords for Sessions {
                 RecordKey::Session => [client_id.as_bytes(), &[0], &value].concat().into(),
                 _ => Bytes::from(value),
             });
+            let value = value.map(|bytes| Value { bytes, life: None });
             (key_of(stay, &client_id, key), value)
         });
         self.writer.write(Some(stay), changes.collect(), done);
@@ -266,11 +291,11 @@ pub(super) fn tell(mesh: &Mesh, change: Change) -> bool {
 }
 
 impl RetainedRecords for Retained {
-    fn set(&self, topic: &str, message: Vec<u8>, gone: bool, done: Done) {
+    fn set(&self, topic: &str, message: Vec<u8>, gone: bool, life: Option<Duration>, done: Done) {
         let key = Key::new(topic);
         // Of a key that is a hash nobody would know which topic it was.
         let deleted = gone && key.parts().all(|part| part.is_some());
-        let value = (!deleted).then(|| message.into());
+        let value = (!deleted).then(|| Value { bytes: message.into(), life });
         self.writer.write(None, vec![(key, value)], done);
     }
 }
@@ -293,4 +318,30 @@ fn named(value: &[u8]) -> Option<(&str, &[u8])> {
     // Client ids have no U+0000 in them.
     let end = value.iter().position(|byte| *byte == 0)?;
     Some((std::str::from_utf8(&value[..end]).ok()?, &value[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use fanwire_cluster::fixture::NatsServer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_that_nats_does_not_take_keeps_no_other_from_being_kept() {
+        let server = NatsServer::start().await;
+        let cluster = Cluster::join(server.options("a")).await.unwrap();
+        let records = cluster.records(SESSIONS).await.unwrap();
+        let writer = Writer::start(&cluster, records.clone());
+        // The task that writes has not run yet: both are written in one go.
+        let told = [("large", 2 << 20), ("small", 1)].map(|(name, length)| {
+            let (done, told) = oneshot::channel();
+            let value = Value { bytes: vec![b'x'; length].into(), life: None };
+            let done = Box::new(move |kept| done.send(kept).unwrap());
+            writer.write(None, vec![(Key::new(name), Some(value))], done);
+            told
+        });
+        let [large, small] = told;
+        assert_eq!((large.await, small.await), (Ok(false), Ok(true)));
+        assert!(records.get(&Key::new("small")).await.unwrap().is_some());
+    }
 }
