@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::environment::of_a_tool;
 use crate::lines::{Lines, Tail};
 use crate::link::Written;
 use crate::observer::{FunctionEvent, Stream};
@@ -33,7 +34,7 @@ pub(crate) async fn build(
         args: args.iter().map(Into::into).collect(),
         folder: root.to_owned(),
         // The developer's own: a compiler is no function.
-        environment: std::env::vars_os().collect(),
+        environment: of_a_tool(std::env::vars_os(), &spec.options.withheld).collect(),
     };
     let started =
         spec.processes.spawn(launch, |_, _| {}).map_err(|error| failed(error.to_string()))?;

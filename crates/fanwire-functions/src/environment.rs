@@ -55,17 +55,24 @@ const OF_THE_SERVICE_MANAGER: [&str; 6] = [
     "LISTEN_FDNAMES",
 ];
 
-/// What a process that this one starts has of its environment, without what is `withheld`.
+/// What a process of the App has of this one's environment, without what is `withheld`.
 pub(crate) fn inherited(
     own: impl Iterator<Item = (OsString, OsString)>,
     withheld: &[String],
 ) -> Environment {
-    let is_for_all = |name: &str| {
-        !is_of_another_function(name)
-            && !OF_THE_SERVICE_MANAGER.contains(&name)
-            && !withheld.iter().any(|each| each == name)
+    let of_another = |name: &OsString| name.to_str().is_some_and(is_of_another_function);
+    of_a_tool(own, withheld).filter(|(name, _)| !of_another(name)).collect()
+}
+
+/// What a program has of it that makes a function's code.
+pub(crate) fn of_a_tool(
+    own: impl Iterator<Item = (OsString, OsString)>,
+    withheld: &[String],
+) -> impl Iterator<Item = (OsString, OsString)> {
+    let is_the_servers = |name: &str| {
+        OF_THE_SERVICE_MANAGER.contains(&name) || withheld.iter().any(|each| each == name)
     };
-    own.filter(|(name, _)| name.to_str().is_none_or(is_for_all)).collect()
+    own.filter(move |(name, _)| !name.to_str().is_some_and(is_the_servers))
 }
 
 /// Variables with AWS credentials that mean nothing, for SDKs to sign with: what is served
