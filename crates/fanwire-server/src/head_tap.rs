@@ -5,6 +5,7 @@
 //! of a connection are kept until its first request is parsed, and read once more.
 //! Later requests of a connection, such as proxies send, have names in lower case.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,9 +32,10 @@ pub(crate) struct Head {
     tls: bool,
 }
 
-/// The headers of a request as the client wrote them, among its extensions.
+/// The bytes that a request begins with, among its extensions: read by whoever wants its headers
+/// as they are written.
 #[derive(Debug, Clone)]
-struct AsWritten(Vec<(String, String)>);
+struct AsWritten(Arc<[u8]>);
 
 /// Bytes kept at the most: more than the parser takes for one request's head.
 const MAX_KEPT: usize = 64 * 1024;
@@ -61,15 +63,12 @@ impl Head {
         self.tls
     }
 
-    /// Has the connection's first request bring its headers along as they are written. To be
-    /// called with each request: from then on nothing is kept.
+    /// Has the connection's first request bring its bytes along. To be called with each request:
+    /// from then on nothing is kept.
     pub(crate) fn note_headers<B>(&self, request: &mut Request<B>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(kept) = kept else { return };
-        let written = written(&String::from_utf8_lossy(&kept));
-        // What somebody reads as other headers than the parser did is no way to write them.
-        if are_the_same(&written, request.headers()) {
-            request.extensions_mut().insert(AsWritten(written));
+        if let Some(kept) = kept {
+            request.extensions_mut().insert(AsWritten(kept.into()));
         }
     }
 
@@ -86,25 +85,31 @@ impl Head {
 /// first of its connection, else with names in lower case. Those that matter have one spelling
 /// in events anyway.
 pub(crate) fn headers_of<B>(request: &Request<B>) -> Vec<(String, String)> {
-    if let Some(AsWritten(headers)) = request.extensions().get() {
-        return headers.clone();
+    let parsed = request.headers();
+    if let Some(AsWritten(bytes)) = request.extensions().get() {
+        let written = written(bytes);
+        // What reads as other headers than the parser has found is no way to write them.
+        if are_the_same(&written, parsed) {
+            return written;
+        }
     }
-    request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    parsed
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value).into_owned()))
+        .collect()
 }
 
-fn text(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
-/// The headers of the request that a text begins with.
-fn written(head: &str) -> Vec<(String, String)> {
-    let headers = head
-        .split("\r\n")
-        .skip(1)
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_owned(), value.trim_matches([' ', '\t']).to_owned()));
-    headers.collect()
+/// The headers of the request that these bytes begin with.
+fn written(bytes: &[u8]) -> Vec<(String, String)> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let head = String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]);
+    let lines = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    let trimmed = |value: &str| value.trim_matches([' ', '\t']).to_owned();
+    lines.map(|(name, value)| (name.to_owned(), trimmed(value))).collect()
 }
 
 fn are_the_same(written: &[(String, String)], parsed: &HeaderMap) -> bool {
