@@ -476,6 +476,19 @@ impl Nodes {
         self.net(node).lose(client);
         self.run();
     }
+
+    /// The session of a client `c` that hears of `t`, and has gone.
+    fn leave_session(&mut self, node: Node) {
+        let client = self.join(node, persistent("c"));
+        self.subscribe(node, client, "t");
+        self.lose(node, client);
+    }
+
+    /// Another node asks for the session of `c`, whose client has come there.
+    fn claim(&mut self, of: Node, to: Node, number: u64) {
+        self.meshes[&of].received(to, &crate::mesh::claim_frame(number, "c"));
+        self.run();
+    }
 }
 
 fn persistent(id: &str) -> Connecting<'_> {
@@ -498,9 +511,7 @@ fn a_client_that_connects_to_another_node_is_sent_away_where_it_was() {
 #[test]
 fn a_session_moves_with_its_subscriptions_and_with_what_waits() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     let publisher = nodes.publisher(C);
     nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
     let client = nodes.join(B, persistent("c"));
@@ -521,8 +532,7 @@ fn what_is_sent_to_where_a_session_was_follows_it() {
     // The publisher's node does not hear that the session is elsewhere now.
     nodes.cut(B, C);
     let shard = crate::plane::shard_of("c", 2);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
     let client = nodes.net(B).connect(shard, persistent("c"));
     nodes.run();
@@ -533,12 +543,9 @@ fn what_is_sent_to_where_a_session_was_follows_it() {
 #[test]
 fn a_node_that_asks_again_for_a_session_which_it_has_not_got_is_sent_it_again() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     nodes.cut(A, B);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     nodes.wires.lock().unwrap().queues.remove(&(A, B));
     nodes.meshes[&A].received(B, &crate::mesh::claim_frame(2, "c"));
     nodes.heal();
@@ -548,14 +555,11 @@ fn a_node_that_asks_again_for_a_session_which_it_has_not_got_is_sent_it_again() 
 #[test]
 fn a_session_that_is_sent_twice_is_forgotten_where_it_was_no_sooner() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     // It does not hear what the session's new node listens to.
     nodes.cut(B, C);
     for number in [1, 2] {
-        nodes.meshes[&A].received(B, &crate::mesh::claim_frame(number, "c"));
-        nodes.run();
+        nodes.claim(A, B, number);
     }
     assert_eq!((nodes.sessions(A), nodes.sessions(B)), (1, 1));
     nodes.heal();
@@ -565,13 +569,10 @@ fn a_session_that_is_sent_twice_is_forgotten_where_it_was_no_sooner() {
 #[test]
 fn what_waits_for_what_follows_a_session_is_not_kept_where_its_shard_ends() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     // Where it was does not hear that nothing more follows.
     nodes.cut(C, A);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     let kept = Arc::new(Mutex::new(None));
     let told = Arc::clone(&kept);
     let promise = Promise::new(1, Arc::new(move |_, ok| *told.lock().unwrap() = Some(ok)));
@@ -590,9 +591,7 @@ fn what_waits_for_what_follows_a_session_is_not_kept_where_its_shard_ends() {
 #[test]
 fn a_session_that_begins_anew_ends_elsewhere() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     let how = Connecting { clean_start: true, ..persistent("c") };
     let client = nodes.join(B, how);
     let publisher = nodes.publisher(C);
@@ -607,8 +606,7 @@ fn a_session_that_went_to_a_node_which_died_on_the_way_is_still_there() {
     let client = nodes.join(A, persistent("c"));
     nodes.subscribe(A, client, "t");
     nodes.cut(A, B);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     let publisher = nodes.publisher(C);
     nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
     nodes.kill(B);
@@ -622,12 +620,9 @@ fn a_session_that_went_to_a_node_which_died_on_the_way_is_still_there() {
 #[test]
 fn a_session_that_has_moved_is_not_taken_over_from_its_old_node_that_died_and_did_not_hear() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     nodes.cut(B, A);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     assert_eq!((nodes.sessions(A), nodes.sessions(B)), (1, 1));
     nodes.kill(A);
     nodes.adopt(A, C);
@@ -637,12 +632,9 @@ fn a_session_that_has_moved_is_not_taken_over_from_its_old_node_that_died_and_di
 #[test]
 fn a_session_whose_new_node_dies_too_soon_is_kept_again_where_it_was() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     nodes.cut(B, A);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     // What it has kept is nowhere any more.
     nodes.left.lock().unwrap().remove(&B);
     nodes.kill(B);
@@ -767,8 +759,7 @@ fn what_comes_to_a_session_that_has_moved_from_there_and_from_its_publisher_come
         nodes.net(A).subscribe(client, "t", QoS::ExactlyOnce);
         nodes.run();
         nodes.cut(B, A);
-        nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-        nodes.run();
+        nodes.claim(A, B, 1);
         let shard = crate::plane::shard_of("c", 2);
         let client = nodes.net(B).connect(shard, persistent("c"));
         let publishers = [A, B, C].map(|node| (node, nodes.publisher(node)));
@@ -933,17 +924,14 @@ fn a_node_lets_clients_in_where_all_is_done_for_a_dead_one_that_had_no_heir() {
 #[test]
 fn what_a_session_brings_along_does_not_come_again_from_its_publisher() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     // The node that it goes to hears of the topic anyway.
     let other = nodes.join(B, persistent("other"));
     nodes.subscribe(B, other, "t");
     let publisher = nodes.publisher(C);
     nodes.cut(C, B);
     nodes.publish(C, publisher, "t", "1", QoS::AtLeastOnce);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     nodes.heal();
     let client = nodes.net(B).connect(crate::plane::shard_of("c", 2), persistent("c"));
     nodes.run();
@@ -954,14 +942,11 @@ fn what_a_session_brings_along_does_not_come_again_from_its_publisher() {
 #[test]
 fn what_follows_a_session_comes_before_what_is_published_where_it_is_now() {
     let mut nodes = Nodes::new();
-    let client = nodes.join(A, persistent("c"));
-    nodes.subscribe(A, client, "t");
-    nodes.lose(A, client);
+    nodes.leave_session(A);
     let publisher = nodes.publisher(B);
     nodes.cut(B, A);
     nodes.publish(B, publisher, "t", "1", QoS::AtLeastOnce);
-    nodes.meshes[&A].received(B, &crate::mesh::claim_frame(1, "c"));
-    nodes.run();
+    nodes.claim(A, B, 1);
     nodes.publish(B, publisher, "t", "2", QoS::AtLeastOnce);
     nodes.heal();
     let client = nodes.net(B).connect(crate::plane::shard_of("c", 2), persistent("c"));
